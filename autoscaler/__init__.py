@@ -1,0 +1,1 @@
+"""Load-adaptive autoscaling controller for a Virtual Analysis Facility."""

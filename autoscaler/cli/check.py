@@ -1,0 +1,21 @@
+"""``autoscaler check``: whether a configuration is usable."""
+
+from pathlib import Path
+
+import click
+
+from autoscaler.cli.common import EXIT_CODES, load_config
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Check the configuration FILE; every error is named by file, line, key and reason.
+
+    \b
+    Example:
+      autoscaler check /etc/vaf-autoscaler/autoscaler.yaml
+    """
+    loaded = load_config(file)
+    hosts = len(loaded.config.hosts)
+    click.echo(f"{file}: good: {hosts} host{'s' if hosts > 1 else ''}, policy {loaded.policy!r}")

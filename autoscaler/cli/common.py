@@ -1,0 +1,127 @@
+"""What the commands share: options, exit codes, and errors as sentences."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from autoscaler.config.load import ConfigError, Loaded, load
+from autoscaler.contracts import StoreError
+from autoscaler.store.records import Record
+from autoscaler.store.sql import SqlStore
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DEFAULT_CONFIG = "/etc/vaf-autoscaler/autoscaler.yaml"
+
+EXIT_CONFIG = 1
+EXIT_DEGRADED = 3
+EXIT_STORE = 4
+
+EXIT_CODES = f"""\b
+Exit codes:
+  0  done
+  {EXIT_CONFIG}  the configuration cannot be used
+  2  the command line cannot be understood
+  {EXIT_DEGRADED}  done, but a host or a signal the policy rests on is unknown, or a cycle failed
+  {EXIT_STORE}  the store cannot be used, or has nothing to show"""
+
+
+class ConfigFailure(click.ClickException):
+    """Ends a command because of its configuration."""
+
+    exit_code = EXIT_CONFIG
+
+
+class DegradedFailure(click.ClickException):
+    """Ends a command that did its work, but not all of it."""
+
+    exit_code = EXIT_DEGRADED
+
+
+class StoreFailure(click.ClickException):
+    """Ends a command because of the store, or because it holds nothing to show."""
+
+    exit_code = EXIT_STORE
+
+
+def config_option(command: Command) -> Command:
+    """Add ``--config FILE``."""
+    return click.option(
+        "--config",
+        "config_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        default=Path(DEFAULT_CONFIG),
+        envvar="AUTOSCALER_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The configuration.",
+    )(command)
+
+
+def format_option(command: Command) -> Command:
+    """Add ``--format table|json``."""
+    return click.option(
+        "--format",
+        "output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="A table to read, or JSON for scripts.",
+    )(command)
+
+
+def load_config(path: Path) -> Loaded:
+    """The configuration; a problem with it ends the command with exit code 1."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise ConfigFailure(str(error)) from None
+
+
+@contextmanager
+def open_store(loaded: Loaded) -> Iterator[SqlStore]:
+    """The store, read-only; a problem with it ends the command with exit code 4."""
+    try:
+        store = SqlStore(loaded.config.controller.store, read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
+    except StoreError as error:
+        raise StoreFailure(str(error)) from None
+
+
+def echo_json(values: Any) -> None:
+    """Print one JSON document on one line."""
+    click.echo(json.dumps(values, allow_nan=False))
+
+
+def age(now: datetime, at: datetime) -> str:
+    """How long ago, in words."""
+    return f"{timedelta(seconds=round((now - at).total_seconds()))} ago"
+
+
+def local(at: datetime) -> str:
+    """A time as the administrator's clock shows it."""
+    return at.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def change_of(record: Record, host: str) -> str:
+    """What became of a host's transfer, in words."""
+    decided = record.host(host)
+    if decided is None or decided.transfer is None:
+        return "no change"
+    outcome = record.outcome(host)
+    return "under way, or the controller died" if outcome is None else f"{outcome.result}: {outcome.reason}"
+
+
+def width() -> int | None:
+    """The width to write tables in: the terminal's, or a wide fixed one where there is none."""
+    return None if os.isatty(1) else 160

@@ -1,0 +1,101 @@
+"""``autoscaler explain``: why a host got what it got."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from autoscaler.cli.common import (
+    EXIT_CODES,
+    StoreFailure,
+    change_of,
+    config_option,
+    load_config,
+    local,
+    open_store,
+)
+from autoscaler.cli.tables import cap_text
+from autoscaler.model import Allocation, HostDecision, StepKind
+from autoscaler.store.records import Record
+
+
+class Time(click.ParamType[datetime]):
+    """An ISO 8601 time; without an offset it is local."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Parse it, or fail with an example."""
+        try:
+            return datetime.fromisoformat(value).astimezone()
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-11-23T14:30 or 2026-11-23T13:30:00+00:00", param, ctx)
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("host")
+@config_option
+@click.option("--at", type=Time(), metavar="TIME", help="The decision in force then.  [default: the newest]")
+def explain(host: str, config_file: Path, at: datetime | None) -> None:
+    """Tell why HOST got what it got: the inputs with their age, the demand, each guard's cut, the steps, the outcome.
+
+    \b
+    Examples:
+      autoscaler explain vaf-dom0-001
+      autoscaler explain vaf-dom0-001 --at 2026-11-23T14:30
+    """
+    loaded = load_config(config_file)
+    known = [section.name for section in loaded.config.hosts]
+    with open_store(loaded) as store:
+        record = store.latest(at=at)
+    decided = None if record is None else record.host(host)
+    if record is None:
+        when = "yet" if at is None else f"at or before {local(at)}"
+        raise StoreFailure(f"store {loaded.config.controller.store} holds no decision {when}")
+    if decided is None:
+        raise StoreFailure(f"decision {record.number} knows no host {host!r}; configured are {', '.join(known)}")
+    click.echo("\n".join(_lines(record, decided)))
+
+
+def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
+    decision = record.decision
+    yield f"decision {record.number} at {local(decision.at)}, by {decision.policy}"
+    yield from _inputs(record, decided.host)
+    demand = decision.demand
+    wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
+    yield f"demand: {wanted}: {demand.reason}"
+    current, wanted, granted = map(_count, (decided.current, decided.wanted, decided.granted))
+    yield f"{decided.host}: has {current}, wanted {wanted}, granted {granted}"
+    for cut in decided.cuts:
+        yield f"  {cut.guard} cut {cut.before} to {cut.after}: {cut.reason}"
+    yield f"  {decided.reason}"
+    for step in decided.transfer.steps if decided.transfer else ():
+        yield f"  step: {step.kind} {step.domain} {_change(step.kind, step.before, step.after)}"
+    yield f"change: {change_of(record, decided.host)}"
+
+
+def _inputs(record: Record, host: str) -> Iterator[str]:
+    for series in record.decision.situation.window.series:
+        old = series.age(record.decision.at)
+        value = f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {old.total_seconds():.0f} s old"
+        yield f"input: {series.signal} = {value}"
+    seen = record.decision.situation.host(host)
+    yield f"input: {host} is {seen.state}" + (f": {seen.problem}" if seen.problem else "")
+    for domain in seen.domains:
+        used = "use unknown" if domain.used_mib is None else f"{domain.used_mib} MiB used"
+        yield f"input: {domain.name} has {_allocation(domain.allocation)}, {used}"
+
+
+def _count(workers: int | None) -> str:
+    return "unknown" if workers is None else f"{workers} workers"
+
+
+def _change(kind: StepKind, before: Allocation, after: Allocation) -> str:
+    if kind is StepKind.CPU:
+        return f"weight {before.cpu_weight} to {after.cpu_weight}, {cap_text(before)} to {cap_text(after)}"
+    return f"memory {before.memory_mib} to {after.memory_mib} MiB"
+
+
+def _allocation(allocation: Allocation) -> str:
+    return f"{allocation.memory_mib} MiB, weight {allocation.cpu_weight}, {cap_text(allocation)}"

@@ -1,0 +1,55 @@
+"""``autoscaler run``: the loop."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from autoscaler.cli.common import EXIT_CODES, DegradedFailure, StoreFailure, config_option, load_config
+from autoscaler.config.load import Loaded
+from autoscaler.contracts import StoreError
+from autoscaler.core.decide import Rules
+from autoscaler.hypervisors import connect
+from autoscaler.service.controller import Controller, Pace
+from autoscaler.service.loop import run_cycles
+from autoscaler.sources import make_source
+from autoscaler.store.sql import SqlStore
+
+
+@click.command(epilog=EXIT_CODES)
+@config_option
+@click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.  [default: go on for ever]")
+def run(config_file: Path, cycles: int | None) -> None:
+    """Keep the facility in step with its demand, until SIGTERM or SIGINT.
+
+    \b
+    Examples:
+      autoscaler run --config autoscaler.yaml
+      autoscaler run --config autoscaler.yaml --cycles 1
+    """
+    loaded = load_config(config_file)
+    try:
+        store = SqlStore(loaded.config.controller.store)
+    except StoreError as error:
+        raise StoreFailure(str(error)) from None
+    controller = _controller(loaded, store)
+    try:
+        failed = run_cycles(controller.cycle, loaded.config.controller.interval, cycles)
+    finally:
+        controller.stop()
+        store.close()
+    if failed:
+        raise DegradedFailure(f"{failed} cycles failed: see the log above")
+
+
+def _controller(loaded: Loaded, store: SqlStore) -> Controller:
+    settings = loaded.config.controller
+    return Controller(
+        facility=loaded.config.facility(),
+        rules=Rules(loaded.policy, loaded.config.guards.limits()),
+        source=make_source(loaded.config.source, loaded.policy.history, settings.interval),
+        connect=connect,
+        store=store,
+        pace=Pace(settings.host_timeout, settings.transfer_stall),
+        clock=lambda: datetime.now(UTC),
+    )

@@ -1,0 +1,1 @@
+"""The configuration file: YAML with units, validated into frozen values; errors name file, line, key, reason."""

@@ -1,0 +1,123 @@
+"""Reads a configuration file; every problem of it is reported at once, by file, line, key and reason."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from autoscaler.config.policies import PolicyError, make_policy
+from autoscaler.config.schema import Config
+from autoscaler.contracts import Policy
+
+
+class ConfigError(Exception):
+    """A configuration file cannot be used; ``problems`` holds one sentence per error."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration and the policy it names."""
+
+    config: Config
+    policy: Policy
+
+
+def load(path: Path) -> Loaded:
+    """Read and validate ``path``; raises ``ConfigError``. A relative ``controller.store`` is beside the file."""
+    document = _read(path)
+    hosts = _with_host_defaults(path, document)
+    try:
+        config = Config.model_validate({**{k: v for k, v in document.items() if k != "host_defaults"}, **hosts})
+    except ValidationError as error:
+        raise ConfigError([_sentence(path, document, detail) for detail in error.errors()]) from None
+    try:
+        policy = make_policy(config.policy.name, config.policy.parameters)
+    except PolicyError as error:
+        place = _place(path, document, ("policy", error.key))
+        raise ConfigError([f"{place}: policy.{error.key}: {error}"]) from None
+    store = path.parent.absolute() / config.controller.store
+    controller = config.controller.model_copy(update={"store": store})
+    return Loaded(config.model_copy(update={"controller": controller}), policy)
+
+
+def _read(path: Path) -> CommentedMap:
+    try:
+        document = YAML(typ="rt", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: is not a UTF-8 text file"]) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError([f"{path}:{line}: not valid YAML: {str(error.problem).splitlines()[0]}"]) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError([f"{path}: not valid YAML: {str(error).splitlines()[0]}"]) from None
+    if not isinstance(document, CommentedMap):
+        raise ConfigError([f"{path}: is empty or not a mapping of sections"])
+    return document
+
+
+def _with_host_defaults(path: Path, document: CommentedMap) -> dict[str, Any]:
+    """The hosts with ``host_defaults`` under each of them."""
+    defaults, hosts = document.get("host_defaults", {}), document.get("hosts")
+    if not isinstance(defaults, Mapping):
+        raise ConfigError([f"{_place(path, document, ('host_defaults',))}: host_defaults: is not a mapping"])
+    if not isinstance(hosts, list):
+        return {}
+    return {"hosts": [_merged(defaults, host) if isinstance(host, Mapping) else host for host in hosts]}
+
+
+def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = {**defaults, **over}
+    for key in defaults.keys() & over.keys():
+        if isinstance(defaults[key], Mapping) and isinstance(over[key], Mapping):
+            both[key] = _merged(defaults[key], over[key])
+    return both
+
+
+def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
+    # A tagged union puts its tag ("prometheus") into the location; the file has no such level.
+    location = [part for part in detail["loc"] if part not in {"prometheus", "scrape"}]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+    reason = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        reason = f"unknown key{_suggestion(str(location[-1]))}"
+    elif detail["type"] == "missing":
+        reason = "is missing"
+    return f"{_place(path, document, location)}: {key or 'file'}: {reason}"
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key, _known_keys(Config.model_json_schema()), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _known_keys(schema: Mapping[str, Any]) -> list[str]:
+    sections = [schema, *schema.get("$defs", {}).values()]
+    return sorted({"host_defaults", *(name for section in sections for name in section.get("properties", {}))})
+
+
+def _place(path: Path, document: CommentedMap, location: Sequence[str | int]) -> str:
+    """``FILE:LINE`` of the deepest part of a location that the file has."""
+    node: Any = document
+    line = 1
+    for part in location:
+        if isinstance(node, CommentedMap) and part in node:
+            line = node.lc.key(part)[0] + 1
+        elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
+            line = node.lc.item(part)[0] + 1
+        else:
+            break
+        node = node[part]
+    return f"{path}:{line}"

@@ -1,0 +1,66 @@
+"""From a policy's name and parameters to the policy, through the entry points of group ``vaf_autoscaler.policies``."""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib.metadata import entry_points
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from autoscaler.config.units import parse_duration
+from autoscaler.contracts import Policy
+
+GROUP = "vaf_autoscaler.policies"
+
+
+class PolicyError(ValueError):
+    """A policy cannot be made; ``key`` is the key of the ``policy`` section at fault."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def policy_names() -> list[str]:
+    """The policies installed here, ours and the site's, in order."""
+    return sorted(entry_points(group=GROUP).names)
+
+
+def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
+    """Return the policy called ``name`` with these parameters (durations as ``"5m"``); raises ``PolicyError``."""
+    kind = _load(name)
+    hints = get_type_hints(kind)
+    fields = {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+    values = {}
+    for key, value in parameters.items():
+        if key not in fields:
+            raise PolicyError(key, f"unknown key; policy {name} has {', '.join(fields) or 'no parameters'}")
+        values[key] = _convert(key, value, fields[key])
+    try:
+        policy: Policy = kind(**values)
+    except (TypeError, ValueError) as error:
+        raise PolicyError("name", f"policy {name}: {error}") from None
+    return policy
+
+
+def _load(name: str) -> type[Any]:
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        raise PolicyError("name", f"no policy is called {name!r}; installed are {', '.join(policy_names())}")
+    try:
+        kind = next(iter(found)).load()
+    except Exception as error:
+        raise PolicyError("name", f"policy {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise PolicyError("name", f"policy {name!r} is not a dataclass")
+    return kind
+
+
+def _convert(key: str, value: Any, hint: Any) -> Any:
+    try:
+        return parse_duration(value) if hint is timedelta else TypeAdapter(hint).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise PolicyError(key, error.errors()[0]["msg"]) from None
+    except ValueError as error:
+        raise PolicyError(key, str(error)) from None

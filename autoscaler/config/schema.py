@@ -1,0 +1,197 @@
+"""What a configuration file may say. Unknown keys are errors; every size and duration carries its unit."""
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from autoscaler.config.units import Duration, Mebibytes
+from autoscaler.core.allocation import proof_memory_mib
+from autoscaler.model import Allocation, Facility, GuardLimits, Host, ProofDomain, WnDomain
+
+# Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
+Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
+PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A mapping of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ControllerSection(Section):
+    """The loop and its memory."""
+
+    interval: PositiveDuration = timedelta(seconds=15)
+    host_timeout: PositiveDuration = timedelta(seconds=10)
+    transfer_stall: PositiveDuration = timedelta(seconds=60)
+    store: Path = Path("/var/lib/vaf-autoscaler/decisions.sqlite")
+
+
+class PrometheusSignal(Section):
+    """One signal by PromQL: its value, and the Unix time at which that value was true."""
+
+    query: Name
+    fresh_at: Name
+
+
+class ScrapeSignal(Section):
+    """One signal from scraped metrics: the sum over all series of ``metric`` with these label values."""
+
+    job: Name
+    metric: Name
+    labels: dict[str, list[str]] = {}
+    rate: bool = False
+
+
+class PrometheusSection(Section):
+    """Read signals from a Prometheus server's HTTP API."""
+
+    kind: Literal["prometheus"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    timeout: PositiveDuration = timedelta(seconds=5)
+    step: PositiveDuration = timedelta(seconds=15)
+    signals: dict[str, PrometheusSignal] = {}
+
+
+class ScrapeSection(Section):
+    """Read signals from the exporters themselves, by job; for sites and demonstrations without Prometheus."""
+
+    kind: Literal["scrape"]
+    targets: dict[str, Annotated[list[Annotated[str, Field(pattern=r"^https?://")]], Field(min_length=1)]]
+    timeout: PositiveDuration = timedelta(seconds=5)
+    signals: dict[str, ScrapeSignal] = {}
+
+
+class GuardsSection(Section):
+    """How much, how fast."""
+
+    fresh_for: PositiveDuration = timedelta(seconds=90)
+    dead_band_workers: Annotated[int, Field(ge=1, strict=True)] = 1
+    grow_cooldown: Duration = timedelta(0)
+    shrink_cooldown: Duration = timedelta(minutes=5)
+
+    def limits(self) -> GuardLimits:
+        """The section as the guards know it."""
+        return GuardLimits(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
+class ProofSection(Section):
+    """The PROOF domain of a host."""
+
+    domain: Name
+    dormant_memory: Mebibytes
+    dormant_cpu_weight: Weight = 32
+    dormant_cpu_cap_cores: Annotated[float, Field(gt=0)] | None = 1.0
+    memory_per_worker: Annotated[Mebibytes, Field(gt=0)]
+    workers_min: Annotated[int, Field(ge=0, strict=True)] = 0
+    workers_max: Annotated[int, Field(ge=1, strict=True)]
+    cpu_weight: Weight = 256
+
+    def value(self) -> ProofDomain:
+        """The section as the model knows it."""
+        return ProofDomain(
+            name=self.domain,
+            dormant=Allocation(self.dormant_memory, self.dormant_cpu_weight, self.dormant_cpu_cap_cores),
+            memory_per_worker_mib=self.memory_per_worker,
+            workers_min=self.workers_min,
+            workers_max=self.workers_max,
+            cpu_weight_awake=self.cpu_weight,
+        )
+
+
+class WnSection(Section):
+    """The Worker Node domain of a host."""
+
+    domain: Name
+    memory_floor: Mebibytes
+    memory_max: Mebibytes
+    memory_margin: Mebibytes = 256
+    may_swap: Annotated[bool, Field(strict=True)] = False
+    cpu_weight: Weight = 256
+    cpu_weight_yielding: Weight = 32
+
+    def value(self) -> WnDomain:
+        """The section as the model knows it."""
+        return WnDomain(
+            name=self.domain,
+            memory_floor_mib=self.memory_floor,
+            memory_max_mib=self.memory_max,
+            memory_margin_mib=self.memory_margin,
+            may_swap=self.may_swap,
+            cpu_weight=self.cpu_weight,
+            cpu_weight_yielding=self.cpu_weight_yielding,
+        )
+
+
+class HostSection(Section):
+    """One hypervisor."""
+
+    name: Name
+    uri: Annotated[str, Field(pattern=r"^(qemu|test)(\+[a-z0-9]+)?:///?")]
+    memory_total: Mebibytes
+    memory_reserve: Mebibytes
+    proof: ProofSection
+    wn: WnSection
+
+    def value(self) -> Host:
+        """The section as the model knows it."""
+        return Host(self.name, self.uri, self.memory_total, self.memory_reserve, self.proof.value(), self.wn.value())
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.proof.domain == self.wn.domain:
+            raise ValueError(f"proof.domain and wn.domain are both {self.wn.domain!r}")
+        if self.proof.workers_min > self.proof.workers_max:
+            raise ValueError("proof.workers_min is above proof.workers_max")
+        if self.wn.memory_floor > self.wn.memory_max:
+            raise ValueError("wn.memory_floor is above wn.memory_max")
+        host = self.value()
+        most = proof_memory_mib(host, host.proof.workers_max) + host.wn.memory_floor_mib
+        if most > host.memory_for_guests_mib:
+            raise ValueError(
+                f"PROOF with {host.proof.workers_max} workers and the floor of the Worker Node need {most} MiB, but "
+                f"memory_total - memory_reserve is {host.memory_for_guests_mib} MiB: lower workers_max"
+            )
+        return self
+
+
+class PolicySection(BaseModel):
+    """Which policy, with its parameters beside its name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: Name
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keys beside ``name``; the policy itself says what they may be."""
+        return dict(self.model_extra or {})
+
+
+class Config(Section):
+    """The whole file."""
+
+    controller: ControllerSection = ControllerSection()
+    source: Annotated[PrometheusSection | ScrapeSection, Field(discriminator="kind")]
+    policy: PolicySection
+    guards: GuardsSection = GuardsSection()
+    hosts: Annotated[list[HostSection], Field(min_length=1)]
+
+    def facility(self) -> Facility:
+        """The hosts as the model knows them."""
+        return Facility(tuple(host.value() for host in self.hosts))
+
+    @model_validator(mode="after")
+    def _unique(self) -> Self:
+        names = Counter(host.name for host in self.hosts)
+        domains = Counter((host.uri, domain) for host in self.hosts for domain in (host.proof.domain, host.wn.domain))
+        for name in (name for name, count in names.items() if count > 1):
+            raise ValueError(f"hosts: the name {name!r} is used more than once")
+        for uri, domain in (key for key, count in domains.items() if count > 1):
+            raise ValueError(f"hosts: the domain {domain!r} at {uri} is used more than once")
+        return self

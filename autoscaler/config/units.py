@@ -1,0 +1,40 @@
+"""Sizes and durations as people write them; a bare number is refused, because its unit would be a guess."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import durationpy
+from pydantic import BeforeValidator, ByteSize, TypeAdapter
+
+_MIB = 1024 * 1024
+_byte_size: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
+
+
+def parse_mib(value: Any) -> int:
+    """``"573 MiB"``, ``"2 GiB"`` to whole MiB; raises ``ValueError``."""
+    if not isinstance(value, str) or value.strip().replace(".", "").isdigit():
+        raise ValueError(f"{value!r} has no unit: write a size such as '573 MiB' or '2 GiB'")
+    try:
+        size = int(_byte_size.validate_python(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not a size: write a size such as '573 MiB' or '2 GiB'") from None
+    if size % _MIB:
+        raise ValueError(f"{value!r} is not a whole number of MiB")
+    return size // _MIB
+
+
+def parse_duration(value: Any) -> timedelta:
+    """``"30s"``, ``"5m"``, ``"1h30m"``, ``"7d"`` to a time span; raises ``ValueError``."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} has no unit: write a duration such as '30s', '5m', '1h30m' or '7d'")
+    try:
+        span: timedelta = durationpy.from_str(value)
+    except (durationpy.DurationError, OverflowError):
+        raise ValueError(f"{value!r} is not a duration: write one such as '30s', '5m', '1h30m' or '7d'") from None
+    if span < timedelta(0):
+        raise ValueError(f"{value!r} is negative")
+    return span
+
+
+Mebibytes = Annotated[int, BeforeValidator(parse_mib)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

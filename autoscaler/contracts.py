@@ -1,0 +1,108 @@
+"""The seams: what a policy, a source, a hypervisor and a store promise beyond their types."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from autoscaler.model import Decision, Demand, DomainObservation, HostTimers, Outcome, Window
+
+
+class HypervisorError(Exception):
+    """A hypervisor did not do, or could not say, what it was asked; the message names host and domain."""
+
+
+class StoreError(Exception):
+    """The store could not be read or written; the message names the file and what to do."""
+
+
+class Policy(Protocol):
+    """Says how many workers the facility should have.
+
+    Pure and without state: the same window gives the same demand, history is the window. A policy never assumes that a
+    missing value is 0; when it does not know, it returns ``Demand(None, why)``, which holds. ``signals`` names what its
+    answer rests on: when one of them is stale, nothing is resized.
+    """
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals the demand rests on, empty when it rests on none."""
+        ...
+
+    @property
+    def history(self) -> timedelta:
+        """How far back the policy looks; the sources keep at least that much."""
+        ...
+
+    def decide(self, window: Window) -> Demand:
+        """Return the demand for the whole facility, with its reason in words."""
+        ...
+
+
+class Source(Protocol):
+    """Reads signals.
+
+    ``read`` never raises for what a server or network does: a signal that cannot be read is a series whose newest
+    value is ``None`` with a ``problem`` in words. It returns within its stated time-out. NaN, infinities and negative
+    values arrive as ``None``. A sum of which a part is missing is missing. A stretch without readings holds at least
+    one sample of ``None``: two neighbouring values mean that the time between them was watched.
+    """
+
+    def read(self, now: datetime) -> Window:
+        """Return every configured signal's history up to ``now``."""
+        ...
+
+
+class Hypervisor(Protocol):
+    """One host's hypervisor.
+
+    A call that returns has been *accepted*, nothing more: whoever needs the effect reads it back. Every failure of the
+    connection, the host or a domain is a ``HypervisorError``. Not thread-safe: one thread per host.
+    """
+
+    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
+        """Return our domains as they are now, and the MiB held by running domains that are not ours."""
+        ...
+
+    def set_memory(self, domain: str, memory_mib: int) -> None:
+        """Ask for a balloon size, live."""
+        ...
+
+    def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
+        """Set weight (Xen's scale) and cap (cores, ``None`` = none), live."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection; closing twice is fine."""
+        ...
+
+
+class Store(Protocol):
+    """Remembers decisions, outcomes, timers and what was asked for, across restarts and crashes.
+
+    Each method is one durable transaction: when it returns, a crash loses nothing of it. Thread-safe. Failures are
+    ``StoreError``.
+    """
+
+    def record_decision(self, decision: Decision) -> int:
+        """Write a decision before anything is done about it; return its number."""
+        ...
+
+    def record_outcome(self, decision: int, outcome: Outcome) -> None:
+        """Write what became of one of the decision's transfers."""
+        ...
+
+    def record_change(self, host: str, workers_from: int, workers_to: int, at: datetime) -> None:
+        """Start the host's timer of that direction."""
+        ...
+
+    def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
+        """Write which balloon size a domain is (about to be) asked for."""
+        ...
+
+    def asked(self) -> Mapping[tuple[str, str], int]:
+        """Return the balloon size last asked for, MiB by (host, domain)."""
+        ...
+
+    def timers(self) -> Sequence[HostTimers]:
+        """Return the timers of every host that ever changed."""
+        ...

@@ -1,0 +1,49 @@
+"""Workers to memory and CPU, and back: the one place that knows what a worker costs."""
+
+from autoscaler.model import Allocation, DomainObservation, Host, HostObservation
+
+# A balloon settles within a few pages of what was asked for; a smaller difference is not worth a transfer.
+BALLOON_TOLERANCE_MIB = 8
+
+
+def proof_memory_mib(host: Host, workers: int) -> int:
+    """Memory of the PROOF domain with so many workers, in MiB."""
+    return host.proof.dormant.memory_mib + workers * host.proof.memory_per_worker_mib
+
+
+def workers_fitting(host: Host, memory_mib: int) -> int:
+    """How many whole workers a PROOF domain of this size holds; never negative."""
+    return max(0, (memory_mib - host.proof.dormant.memory_mib) // host.proof.memory_per_worker_mib)
+
+
+def workers_now(host: Host, proof: DomainObservation) -> int:
+    """How many workers the PROOF domain has, by the memory read back."""
+    return workers_fitting(host, proof.allocation.memory_mib + BALLOON_TOLERANCE_MIB)
+
+
+def proof_allocation(host: Host, workers: int) -> Allocation:
+    """The PROOF domain with so many workers: their memory, their cores as the cap, a high weight once awake."""
+    if workers == 0:
+        return host.proof.dormant
+    return Allocation(proof_memory_mib(host, workers), host.proof.cpu_weight_awake, float(workers))
+
+
+def wn_allocation(host: Host, workers: int, observed: HostObservation) -> Allocation:
+    """The Worker Node gets the rest of the memory.
+
+    It has no cap: a cap wastes an idle core, a weight does not. Its weight yields while PROOF has workers.
+    """
+    rest = host.memory_for_guests_mib - observed.unmanaged_mib - proof_memory_mib(host, workers)
+    maximum = min(host.wn.memory_max_mib, observed.domain(host.wn.name).memory_max_mib)
+    weight = host.wn.cpu_weight_yielding if workers else host.wn.cpu_weight
+    return Allocation(min(rest, maximum), weight, None)
+
+
+def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:
+    """Whether two allocations mean the same CPU; a cap of all the domain's vCPUs or more is no cap."""
+    return one.cpu_weight == other.cpu_weight and _effective_cap(one, vcpus) == _effective_cap(other, vcpus)
+
+
+def _effective_cap(allocation: Allocation, vcpus: int) -> float:
+    cap = allocation.cpu_cap_cores
+    return float(vcpus) if cap is None else round(min(cap, vcpus), 2)

@@ -1,0 +1,101 @@
+"""One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
+
+from dataclasses import dataclass, replace
+
+from autoscaler.contracts import Policy
+from autoscaler.core.allocation import workers_now
+from autoscaler.core.guards import GUARDS, Guard, HostView, run_guards
+from autoscaler.core.placement import place
+from autoscaler.core.plan import plan
+from autoscaler.model import (
+    Cut,
+    Decision,
+    Demand,
+    Facility,
+    GuardLimits,
+    Host,
+    HostDecision,
+    HostObservation,
+    HostState,
+    Situation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How to decide: the policy, the guards in their order, and the numbers the guards work with."""
+
+    policy: Policy
+    limits: GuardLimits
+    guards: tuple[Guard, ...] = GUARDS
+
+
+def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
+    """Decide one cycle; the same function runs live, in a dry run and over stored situations.
+
+    It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
+    the plan of the whole cycle (fail closed). Both are recorded in ``error``.
+    """
+    demand, error = _demand(rules.policy, situation)
+    placement = place(demand.workers, facility, situation.hosts)
+    hosts = []
+    for observed in situation.hosts:
+        wanted = placement.wanted.get(observed.host)
+        if wanted is None:
+            hosts.append(_left_alone(observed))
+            continue
+        try:
+            hosts.append(_decide_host(facility.host(observed.host), wanted, demand, situation, rules))
+        except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
+            error = error or f"guard failed on {observed.host}: {type(problem).__name__}: {problem}"
+            hosts.append(HostDecision(observed.host, None, wanted, None, error))
+    decision = Decision(
+        situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error
+    )
+    return _without_plan(decision) if error else decision
+
+
+def _demand(policy: Policy, situation: Situation) -> tuple[Demand, str | None]:
+    try:
+        demand = policy.decide(situation.window)
+        if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
+            raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
+    except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
+        error = f"policy failed: {type(problem).__name__}: {problem}"
+        return Demand(None, error), error
+    return demand, None
+
+
+def _decide_host(host: Host, wanted: int, demand: Demand, situation: Situation, rules: Rules) -> HostDecision:
+    observed = situation.host(host.name)
+    current = workers_now(host, observed.domain(host.proof.name))
+    view = HostView(
+        host=host,
+        observed=observed,
+        current=current,
+        timers=situation.timers_of(host.name),
+        window=situation.window,
+        signals=rules.policy.signals,
+        limits=rules.limits,
+    )
+    granted, cuts = run_guards(wanted, view, rules.guards)
+    known = demand.workers is not None and not any(cut.guard == "fresh" for cut in cuts)
+    # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim.
+    transfer = plan(host, observed, current, granted) if known else None
+    return HostDecision(host.name, current, wanted, granted, _why(current, granted, cuts, demand), cuts, transfer)
+
+
+def _why(current: int, granted: int, cuts: tuple[Cut, ...], demand: Demand) -> str:
+    verb = "hold" if granted == current else "grow" if granted > current else "shrink"
+    limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
+    return f"{verb}: {demand.reason}{limits}"
+
+
+def _left_alone(observed: HostObservation) -> HostDecision:
+    if observed.state is HostState.MOVING:
+        return HostDecision(observed.host, None, None, None, f"in transfer to {observed.moving_to_workers} workers")
+    return HostDecision(observed.host, None, None, None, observed.problem or "unusable")
+
+
+def _without_plan(decision: Decision) -> Decision:
+    return replace(decision, hosts=tuple(replace(host, transfer=None) for host in decision.hosts))

@@ -1,0 +1,134 @@
+"""How much of what is wanted, how fast: one law, one function, later ones win.
+
+A guard takes the workers wanted so far and returns what it lets through, with a reason when that is less of a change.
+Laws (tests/core/test_guards.py): a guard never increases the change; applied twice is applied once; the chain ends
+within bounds and the host sum whatever goes in. Only ``bounds`` and ``host_sum`` may force a change, and only when what
+is there now is already illegal.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from autoscaler.core.allocation import proof_memory_mib, workers_fitting
+from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
+
+# Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
+CLOCK_SKEW = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What a guard may look at: one ready host, its present workers, timers, and the signals the demand rests on."""
+
+    host: Host
+    observed: HostObservation
+    current: int
+    timers: HostTimers
+    window: Window
+    signals: tuple[str, ...]
+    limits: GuardLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The workers a guard lets through, and why."""
+
+    workers: int
+    reason: str
+
+
+Guard = Callable[[int, HostView], Verdict]
+
+
+def fresh(wanted: int, view: HostView) -> Verdict:
+    """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
+    for name in view.signals:
+        series = view.window.signal(name)
+        age = series.age(view.window.now)
+        if age is None:
+            return Verdict(view.current, f"{name} is unknown: {series.problem or 'no value'}")
+        if not -CLOCK_SKEW <= age <= view.limits.fresh_for:
+            most = view.limits.fresh_for.total_seconds()
+            return Verdict(view.current, f"{name} is {age.total_seconds():.0f} s old, fresh is 0 to {most:.0f} s")
+    return Verdict(wanted, "")
+
+
+def dead_band(wanted: int, view: HostView) -> Verdict:
+    """Leave out small changes. Waking up and going dormant are never small."""
+    small = 0 < abs(wanted - view.current) < view.limits.dead_band_workers
+    if small and wanted and view.current:
+        return Verdict(view.current, f"a change of less than {view.limits.dead_band_workers} workers")
+    return Verdict(wanted, "")
+
+
+def cooldown(wanted: int, view: HostView) -> Verdict:
+    """Wait after the last change, for a time of its own in each direction."""
+    if wanted == view.current:
+        return Verdict(wanted, "")
+    direction, wait = (
+        ("grow", view.limits.grow_cooldown) if wanted > view.current else ("shrink", view.limits.shrink_cooldown)
+    )
+    changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None]
+    left = wait - (view.window.now - max(changes)) if changes else timedelta(0)
+    if left > timedelta(0):
+        return Verdict(view.current, f"may {direction} again in {left.total_seconds():.0f} s")
+    return Verdict(wanted, "")
+
+
+def wn_floor(wanted: int, view: HostView) -> Verdict:
+    """Leave the Worker Node what it uses plus a margin; less, down to its floor, only where the site lets it swap."""
+    if wanted <= view.current:
+        return Verdict(wanted, "")
+    floor = wn_floor_mib(view)
+    if floor is None:
+        return Verdict(
+            view.current,
+            f"{view.host.wn.name} does not say how much memory it uses (balloon statistics, or set may_swap)",
+        )
+    room = view.host.memory_for_guests_mib - view.observed.unmanaged_mib - floor
+    allowed = max(view.current, min(wanted, workers_fitting(view.host, room)))
+    return Verdict(allowed, f"{view.host.wn.name} keeps {floor} MiB")
+
+
+def bounds(wanted: int, view: HostView) -> Verdict:
+    """Stay between the configured minimum and maximum, and within the PROOF domain's own maximum memory."""
+    proof = view.host.proof
+    domain_max = workers_fitting(view.host, view.observed.domain(proof.name).memory_max_mib)
+    most = min(proof.workers_max, domain_max)
+    least = min(proof.workers_min, most)
+    reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most)"
+    return Verdict(min(max(wanted, least), most), reason)
+
+
+def host_sum(wanted: int, view: HostView) -> Verdict:
+    """Keep PROOF, the Worker Node's floor and every other domain within the host's memory for guests."""
+    guests = view.host.memory_for_guests_mib
+    room = guests - view.observed.unmanaged_mib - view.host.wn.memory_floor_mib
+    allowed = min(wanted, workers_fitting(view.host, room))
+    return Verdict(
+        allowed, f"{proof_memory_mib(view.host, wanted)} MiB for PROOF and {view.host.name} has {guests} MiB for guests"
+    )
+
+
+GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, wn_floor, bounds, host_sum)
+
+
+def wn_floor_mib(view: HostView) -> int | None:
+    """The least memory the Worker Node may have now, ``None`` when its use is unknown and it must not swap."""
+    wn = view.host.wn
+    if wn.may_swap:
+        return wn.memory_floor_mib
+    used = view.observed.domain(wn.name).used_mib
+    return None if used is None else max(wn.memory_floor_mib, used + wn.memory_margin_mib)
+
+
+def run_guards(wanted: int, view: HostView, guards: tuple[Guard, ...]) -> tuple[int, tuple[Cut, ...]]:
+    """Pass ``wanted`` through all guards; return what is granted and each guard's cut."""
+    cuts: list[Cut] = []
+    for guard in guards:
+        verdict = guard(wanted, view)
+        if verdict.workers != wanted:
+            cuts.append(Cut(guard.__name__, wanted, verdict.workers, verdict.reason))
+        wanted = verdict.workers
+    return wanted, tuple(cuts)

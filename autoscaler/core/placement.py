@@ -1,0 +1,94 @@
+"""Demand spread over hosts: thinly over all of them, with the least movement and the least harm to the batch jobs."""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from autoscaler.core.allocation import workers_now
+from autoscaler.model import Facility, Host, HostObservation, HostState
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Workers wanted per host, and the workers that found no place."""
+
+    wanted: Mapping[str, int]
+    unplaced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What placement needs to know of one usable host; ``wn_unused_mib`` is memory its batch jobs would not miss."""
+
+    host: str
+    current: int
+    workers_min: int
+    workers_max: int
+    wn_unused_mib: int
+
+
+def place(demand: int | None, facility: Facility, observed: Iterable[HostObservation]) -> Placement:
+    """Spread ``demand`` workers over the ready hosts; ``None`` keeps what every host has.
+
+    A host in a transfer counts with the workers it moves to; an unusable host counts with none and gets none.
+    """
+    moving = 0
+    seats = []
+    for observation in observed:
+        if observation.state is HostState.MOVING:
+            moving += observation.moving_to_workers or 0
+        elif observation.state is HostState.READY:
+            seats.append(_seat(facility.host(observation.host), observation))
+    if demand is None:
+        return Placement({seat.host: seat.current for seat in seats}, 0)
+    return spread(max(0, demand - moving), seats)
+
+
+def spread(demand: int, seats: Iterable[Seat]) -> Placement:
+    """Fill the emptiest host first, empty the fullest first, starting from what every host has.
+
+    Starting from the present keeps a host's workers where their queries run: nothing moves only to look even. A PROOF
+    query is as slow as its slowest worker, so that even filling is what it wants. Ties go to the host whose Worker
+    Node would miss the memory least, then by name.
+    """
+    by_name = {seat.host: seat for seat in seats}
+    wanted = {name: min(max(seat.current, seat.workers_min), seat.workers_max) for name, seat in by_name.items()}
+    surplus = sum(wanted.values()) - demand
+    if surplus >= 0:
+        _take_from_fullest(wanted, by_name, surplus)
+        return Placement(wanted, 0)
+    return Placement(wanted, _give_to_emptiest(wanted, by_name, -surplus))
+
+
+def _give_to_emptiest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> int:
+    heap = [
+        (wanted[name], -seat.wn_unused_mib, name) for name, seat in seats.items() if wanted[name] < seat.workers_max
+    ]
+    heapq.heapify(heap)
+    while workers and heap:
+        _, harm, name = heapq.heappop(heap)
+        wanted[name] += 1
+        workers -= 1
+        if wanted[name] < seats[name].workers_max:
+            heapq.heappush(heap, (wanted[name], harm, name))
+    return workers
+
+
+def _take_from_fullest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> None:
+    heap = [
+        (-wanted[name], seat.wn_unused_mib, name) for name, seat in seats.items() if wanted[name] > seat.workers_min
+    ]
+    heapq.heapify(heap)
+    while workers and heap:
+        _, harm, name = heapq.heappop(heap)
+        wanted[name] -= 1
+        workers -= 1
+        if wanted[name] > seats[name].workers_min:
+            heapq.heappush(heap, (-wanted[name], harm, name))
+
+
+def _seat(host: Host, observed: HostObservation) -> Seat:
+    wn = observed.domain(host.wn.name)
+    unused = 0 if wn.used_mib is None else wn.allocation.memory_mib - wn.used_mib
+    current = workers_now(host, observed.domain(host.proof.name))
+    return Seat(host.name, current, host.proof.workers_min, host.proof.workers_max, unused)

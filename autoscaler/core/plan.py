@@ -1,0 +1,38 @@
+"""From granted workers to one host's ordered steps: donors shrink, acceptors grow, weights and caps last."""
+
+from dataclasses import replace
+
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, proof_allocation, same_cpu, wn_allocation
+from autoscaler.model import Allocation, DomainObservation, Host, HostObservation, Step, StepKind, Transfer
+
+
+def plan(host: Host, observed: HostObservation, current: int, granted: int) -> Transfer | None:
+    """Return the transfer that brings the host to ``granted`` workers, ``None`` when it is there already.
+
+    A domain without CPU cannot inflate its balloon, so the donor keeps its weight until its memory is given.
+    """
+    targets = (
+        (observed.domain(host.proof.name), proof_allocation(host, granted)),
+        (observed.domain(host.wn.name), wn_allocation(host, granted, observed)),
+    )
+    memory = [step for domain, target in targets if (step := _memory_step(domain, target)) is not None]
+    cpu = [step for domain, target in targets if (step := _cpu_step(domain, target)) is not None]
+    steps = (*sorted(memory, key=lambda step: step.kind is StepKind.GROW), *cpu)
+    if not steps:
+        return None
+    return Transfer(host.name, current, granted, host.memory_for_guests_mib, steps)
+
+
+def _memory_step(domain: DomainObservation, target: Allocation) -> Step | None:
+    observed, committed = domain.allocation.memory_mib, domain.committed_mib
+    if max(abs(target.memory_mib - observed), abs(target.memory_mib - committed)) <= BALLOON_TOLERANCE_MIB:
+        return None
+    # An unfinished growth beyond the target is taken back first, even where the domain is still below the target.
+    kind = StepKind.SHRINK if target.memory_mib < committed else StepKind.GROW
+    return Step(kind, domain.name, domain.allocation, replace(domain.allocation, memory_mib=target.memory_mib))
+
+
+def _cpu_step(domain: DomainObservation, target: Allocation) -> Step | None:
+    if same_cpu(domain.allocation, target, domain.vcpus):
+        return None
+    return Step(StepKind.CPU, domain.name, domain.allocation, replace(target, memory_mib=domain.allocation.memory_mib))

@@ -1,0 +1,49 @@
+"""KVM and plain QEMU: weight as CPU shares, cap as a quota per vCPU, use from the balloon's statistics."""
+
+from typing import Any
+
+import libvirt
+
+# 1024 shares are the kernel's default as 256 is Xen's. Only the ratio between domains counts.
+SHARES_PER_WEIGHT = 4
+
+# What both cgroup v1 (2..262144) and cgroup v2 (1..10000) accept.
+SHARES_MIN, SHARES_MAX = 2, 10_000
+
+PERIOD_US = 100_000
+
+# The kernel refuses a quota of less than a millisecond.
+QUOTA_MIN_US = 1_000
+NO_QUOTA = -1
+
+_KIB_PER_MIB = 1024
+
+
+class KvmCpu:
+    """CPU parameters of libvirt's QEMU driver (https://libvirt.org/formatdomain.html#cpu-tuning)."""
+
+    def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:
+        """Weight from ``cpu_shares``; cap from ``vcpu_quota``, which holds for each vCPU."""
+        parameters = domain.schedulerParameters()
+        quota, period = parameters.get("vcpu_quota", NO_QUOTA), parameters.get("vcpu_period", PERIOD_US)
+        # libvirt shows "no quota" as -1, as 0 or, on cgroup v1, as the largest value.
+        unlimited = quota <= 0 or quota >= vcpus * period * 1000
+        return parameters["cpu_shares"] // SHARES_PER_WEIGHT, None if unlimited else round(quota * vcpus / period, 2)
+
+    def write(self, domain: Any, vcpus: int, weight: int, cap_cores: float | None) -> None:
+        """Set shares and quota in one call."""
+        quota = NO_QUOTA
+        if cap_cores is not None and cap_cores < vcpus:
+            quota = max(QUOTA_MIN_US, round(cap_cores * PERIOD_US / vcpus))
+        shares = min(max(weight * SHARES_PER_WEIGHT, SHARES_MIN), SHARES_MAX)
+        parameters = {"cpu_shares": shares, "vcpu_period": PERIOD_US, "vcpu_quota": quota}
+        domain.setSchedulerParametersFlags(parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def used_mib(self, domain: Any) -> int | None:
+        """Balloon size less what the guest calls usable (its MemAvailable); nothing before the first statistics."""
+        statistics = domain.memoryStats()
+        free = statistics.get("usable", statistics.get("unused"))
+        if free is None or not statistics.get("last_update"):
+            return None
+        used: int = (statistics["actual"] - free) // _KIB_PER_MIB
+        return max(0, used)

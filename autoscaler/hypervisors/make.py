@@ -1,0 +1,30 @@
+"""From a host's libvirt URI to its hypervisor."""
+
+from urllib.parse import urlsplit
+
+from autoscaler.contracts import Hypervisor, HypervisorError
+from autoscaler.hypervisors.kvm import KvmCpu
+from autoscaler.hypervisors.libvirt_host import CpuDriver, LibvirtHost
+from autoscaler.hypervisors.test_driver import TestDriverCpu
+from autoscaler.model import Host
+
+_DRIVERS: dict[str, type[CpuDriver]] = {"qemu": KvmCpu, "test": TestDriverCpu}
+
+
+def supports(uri: str) -> bool:
+    """Whether we know the driver of a libvirt URI (``qemu+ssh://…`` is driver ``qemu``)."""
+    return _driver(uri) in _DRIVERS
+
+
+def connect(host: Host, *, read_only: bool = False) -> Hypervisor:
+    """Return the hypervisor of a host; nothing is opened yet. Raises ``HypervisorError`` for an unknown driver."""
+    if not supports(host.uri):
+        raise HypervisorError(
+            f"{host.name} ({host.uri}): only {' and '.join(_DRIVERS)} are known, not {_driver(host.uri)}"
+        )
+    cpu = _DRIVERS[_driver(host.uri)]()
+    return LibvirtHost(host.name, host.uri, (host.proof.name, host.wn.name), cpu, read_only=read_only)
+
+
+def _driver(uri: str) -> str:
+    return urlsplit(uri).scheme.partition("+")[0]

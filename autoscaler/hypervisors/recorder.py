@@ -1,0 +1,45 @@
+"""The hypervisor of a dry run: reads the real one, writes nothing, and remembers what it would have been asked."""
+
+from dataclasses import replace
+
+from autoscaler.contracts import Hypervisor
+from autoscaler.model import DomainObservation
+
+
+class Recorder:
+    """Reads through once, then answers as if every request had been fulfilled at once.
+
+    It holds no way to write: the hypervisor it reads is opened read-only (``connect(..., read_only=True)``), so that
+    a dry run cannot leak whatever this class does.
+    """
+
+    def __init__(self, hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+        self._domains: dict[str, DomainObservation] = {}
+        self._unmanaged_mib = 0
+        self.calls: list[str] = []
+
+    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
+        """Return the real state, with the recorded requests fulfilled."""
+        if not self._domains:
+            domains, self._unmanaged_mib = self._hypervisor.read()
+            self._domains = {domain.name: domain for domain in domains}
+        return tuple(self._domains.values()), self._unmanaged_mib
+
+    def set_memory(self, domain: str, memory_mib: int) -> None:
+        """Record the request."""
+        self.calls.append(f"{domain}: memory {memory_mib} MiB")
+        seen = self._domains[domain]
+        self._domains[domain] = replace(seen, allocation=replace(seen.allocation, memory_mib=memory_mib))
+
+    def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
+        """Record the request."""
+        cap = "no cap" if cap_cores is None else f"cap {cap_cores:g} cores"
+        self.calls.append(f"{domain}: CPU weight {weight}, {cap}")
+        seen = self._domains[domain]
+        cpu = replace(seen.allocation, cpu_weight=weight, cpu_cap_cores=cap_cores)
+        self._domains[domain] = replace(seen, allocation=cpu)
+
+    def close(self) -> None:
+        """Close the real one."""
+        self._hypervisor.close()

@@ -1,0 +1,360 @@
+"""The values everything speaks: frozen, typed, units in the names.
+
+Nothing here reads a clock or does I/O. The *worker* (one PROOF worker slot with its memory and its core) is the only
+currency of demand. Missing is ``None``, never 0.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+# Signals the built-in policies read. A site may configure more of them for its own policies.
+PROOF_QUEUED_SESSIONS = "proof_queued_sessions"
+PROOF_RUNNING_SESSIONS = "proof_running_sessions"
+WN_RUNNING_JOBS = "wn_running_jobs"
+XROOTD_READ_BYTES_PER_SECOND = "xrootd_read_bytes_per_second"
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What one domain has.
+
+    ``cpu_weight`` is on Xen's credit scale (256 is the default); ``cpu_cap_cores`` is in cores, ``None`` = no cap.
+    """
+
+    memory_mib: int
+    cpu_weight: int
+    cpu_cap_cores: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProofDomain:
+    """The PROOF domain of a host, as configured. Zero workers means ``dormant``."""
+
+    name: str
+    dormant: Allocation
+    memory_per_worker_mib: int
+    workers_min: int
+    workers_max: int
+    cpu_weight_awake: int
+
+
+@dataclass(frozen=True, slots=True)
+class WnDomain:
+    """The Worker Node domain of a host, as configured.
+
+    ``cpu_weight`` holds while PROOF is dormant, ``cpu_weight_yielding`` while PROOF has workers. The Worker Node never
+    gets less than ``memory_floor_mib``, nor, unless ``may_swap``, less than what it uses plus ``memory_margin_mib``.
+    """
+
+    name: str
+    memory_floor_mib: int
+    memory_max_mib: int
+    memory_margin_mib: int
+    may_swap: bool
+    cpu_weight: int
+    cpu_weight_yielding: int
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One hypervisor with its PROOF domain and its Worker Node domain; ``uri`` is libvirt's."""
+
+    name: str
+    uri: str
+    memory_total_mib: int
+    memory_reserve_mib: int
+    proof: ProofDomain
+    wn: WnDomain
+
+    @property
+    def memory_for_guests_mib(self) -> int:
+        """What all domains together may hold: the host's memory less the reserve of Domain-0 or the host itself."""
+        return self.memory_total_mib - self.memory_reserve_mib
+
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """The site's set of hypervisors."""
+
+    hosts: tuple[Host, ...]
+
+    def host(self, name: str) -> Host:
+        """Return the host called ``name``; raises ``KeyError``."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One reading of a signal; ``value`` is ``None`` where nothing is known."""
+
+    at: datetime
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One signal's history, oldest first.
+
+    ``fresh_at`` is when the newest value was true at its origin (not when it was asked for); ``problem`` says in words
+    why the newest value is missing.
+    """
+
+    signal: str
+    samples: tuple[Sample, ...] = ()
+    fresh_at: datetime | None = None
+    problem: str | None = None
+
+    @property
+    def latest(self) -> float | None:
+        """The newest value, ``None`` when unknown."""
+        return self.samples[-1].value if self.samples else None
+
+    def age(self, now: datetime) -> timedelta | None:
+        """How old the newest value is, ``None`` when there is none."""
+        if self.latest is None or self.fresh_at is None:
+            return None
+        return now - self.fresh_at
+
+    def since(self, start: datetime) -> Iterator[Sample]:
+        """Samples at ``start`` or later."""
+        return (sample for sample in self.samples if sample.at >= start)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The metric history up to ``now``: what a policy sees."""
+
+    now: datetime
+    series: tuple[Series, ...] = ()
+
+    def signal(self, name: str) -> Series:
+        """Return the series of a signal; one that was not read is an empty series with its problem."""
+        for series in self.series:
+            if series.signal == name:
+                return series
+        return Series(name, problem=f"signal {name} is not configured")
+
+    def latest(self, name: str) -> float | None:
+        """Return the newest value of a signal, ``None`` when unknown."""
+        return self.signal(name).latest
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many workers a policy wants in the whole facility, and why.
+
+    ``workers=None`` means *hold*: the policy does not know, every host keeps what it has.
+    """
+
+    workers: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DomainObservation:
+    """One domain as read back from its hypervisor.
+
+    ``used_mib`` is what the guest itself says it uses (``None``: it says nothing; the balloon size is not use).
+    ``asked_mib`` is the balloon size last asked for, if it may not have been reached yet.
+    """
+
+    name: str
+    allocation: Allocation
+    memory_max_mib: int
+    vcpus: int
+    cpu_time_s: float
+    used_mib: int | None = None
+    asked_mib: int | None = None
+
+    @property
+    def committed_mib(self) -> int:
+        """Memory that counts as taken: the larger of what is observed and what was asked for."""
+        return max(self.allocation.memory_mib, self.asked_mib or 0)
+
+
+class HostState(StrEnum):
+    """Whether a host can take part in this cycle."""
+
+    READY = "ready"
+    MOVING = "moving"
+    UNUSABLE = "unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class HostObservation:
+    """One host as read back.
+
+    ``problem`` says why the host is unusable; ``moving_to_workers`` is the goal of the transfer that still runs;
+    ``unmanaged_mib`` is the memory of running domains that are not ours.
+    """
+
+    host: str
+    state: HostState
+    domains: tuple[DomainObservation, ...] = ()
+    unmanaged_mib: int = 0
+    problem: str | None = None
+    moving_to_workers: int | None = None
+
+    def domain(self, name: str) -> DomainObservation:
+        """Return the domain called ``name``; raises ``KeyError``."""
+        for domain in self.domains:
+            if domain.name == name:
+                return domain
+        raise KeyError(name)
+
+    @property
+    def committed_mib(self) -> int:
+        """Memory taken by all domains of the host, ours and others."""
+        return self.unmanaged_mib + sum(domain.committed_mib for domain in self.domains)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTimers:
+    """When a host's PROOF domain last grew and last shrank, by the controller's own hand."""
+
+    host: str
+    grew_at: datetime | None = None
+    shrank_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything a decision rests on; a stored situation can be decided again."""
+
+    window: Window
+    hosts: tuple[HostObservation, ...]
+    timers: tuple[HostTimers, ...] = ()
+
+    def host(self, name: str) -> HostObservation:
+        """Return the observation of a host; raises ``KeyError``."""
+        for observation in self.hosts:
+            if observation.host == name:
+                return observation
+        raise KeyError(name)
+
+    def timers_of(self, host: str) -> HostTimers:
+        """Return a host's timers, empty ones when it never changed."""
+        for timers in self.timers:
+            if timers.host == host:
+                return timers
+        return HostTimers(host)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one guard took away from a host's wanted workers, and why."""
+
+    guard: str
+    before: int
+    after: int
+    reason: str
+
+
+class StepKind(StrEnum):
+    """What a step does to its domain."""
+
+    SHRINK = "shrink"
+    GROW = "grow"
+    CPU = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap."""
+
+    kind: StepKind
+    domain: str
+    before: Allocation
+    after: Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One host's ordered steps: donors shrink, acceptors grow, weights last.
+
+    ``memory_for_guests_mib`` is the sum that must hold at every instant.
+    """
+
+    host: str
+    workers_from: int
+    workers_to: int
+    memory_for_guests_mib: int
+    steps: tuple[Step, ...]
+
+
+class Result(StrEnum):
+    """How a transfer ended."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one transfer, read back from the hypervisor."""
+
+    host: str
+    result: Result
+    reason: str
+    began_at: datetime
+    ended_at: datetime
+    observed: tuple[DomainObservation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostDecision:
+    """What one cycle decided for one host.
+
+    ``current``, ``wanted`` and ``granted`` are workers; ``None`` where the host could not be read. ``reason`` is the
+    sentence an administrator reads.
+    """
+
+    host: str
+    current: int | None
+    wanted: int | None
+    granted: int | None
+    reason: str
+    cuts: tuple[Cut, ...] = ()
+    transfer: Transfer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The durable record of one cycle: inputs with their age, demand, wanted, granted, cuts, transfers.
+
+    ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty).
+    """
+
+    at: datetime
+    policy: str
+    situation: Situation
+    demand: Demand
+    hosts: tuple[HostDecision, ...]
+    unplaced_workers: int = 0
+    error: str | None = None
+
+    @property
+    def transfers(self) -> tuple[Transfer, ...]:
+        """The transfers of this decision, one per host at most."""
+        return tuple(host.transfer for host in self.hosts if host.transfer is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """The numbers the guards work with.
+
+    A signal older than ``fresh_for`` counts as unknown; changes smaller than ``dead_band_workers`` are not made, except
+    to and from dormant; a host grows (shrinks) only ``grow_cooldown`` (``shrink_cooldown``) after its last change.
+    """
+
+    fresh_for: timedelta = timedelta(seconds=90)
+    dead_band_workers: int = 1
+    grow_cooldown: timedelta = timedelta(0)
+    shrink_cooldown: timedelta = timedelta(minutes=5)

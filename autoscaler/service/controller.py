@@ -1,0 +1,136 @@
+"""One cycle of the loop: read, decide, record the intent, act, record the outcome."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from autoscaler.contracts import Source, Store, StoreError
+from autoscaler.core.decide import Rules, decide
+from autoscaler.hypervisors.transfer import Edges, carry_out
+from autoscaler.model import Decision, Facility, HostState, Outcome, Result, Situation, Transfer
+from autoscaler.service.hosts import Connect, Hosts
+
+_log = logging.getLogger("autoscaler")
+
+# How long a stopping controller lets transfers finish; below systemd's 90 s before it kills.
+STOP_GRACE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A decision, its number in the store, and how long its parts took."""
+
+    number: int
+    decision: Decision
+    read_s: float
+    decide_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Times of the edges: how long to wait for a host, and for a balloon that does not move."""
+
+    host_timeout: timedelta
+    transfer_stall: timedelta
+
+
+class Controller:
+    """Keeps one facility in step with its demand."""
+
+    def __init__(
+        self,
+        *,
+        facility: Facility,
+        rules: Rules,
+        source: Source,
+        connect: Connect,
+        store: Store,
+        pace: Pace,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._facility = facility
+        self._rules = rules
+        self._source = source
+        self._store = store
+        self._pace = pace
+        self._clock = clock
+        self._hosts = Hosts(facility, connect, pace.host_timeout)
+        self._stopping = threading.Event()
+        self._told: dict[str, str] = {}
+
+    def cycle(self) -> Cycle:
+        """Run one cycle; transfers go on after it returns. Raises ``StoreError``, and then nothing was done."""
+        began = time.perf_counter()
+        now = self._clock()
+        asked = self._store.asked()
+        situation = Situation(self._source.read(now), self._hosts.observe(asked), tuple(self._store.timers()))
+        read = time.perf_counter()
+        decision = decide(situation, self._facility, self._rules)
+        decided = time.perf_counter()
+        number = self._store.record_decision(decision)
+        for transfer in decision.transfers:
+            self._begin(number, transfer, now)
+        self._tell(decision)
+        return Cycle(number, decision, read - began, decided - read)
+
+    def settle(self, timeout_s: float | None = None) -> bool:
+        """Wait until no transfer is under way; return whether that came true in time."""
+        return self._hosts.settle(timeout_s)
+
+    def stop(self) -> None:
+        """Let running transfers finish, interrupt those that do not within the grace time, let go of the hosts."""
+        if not self.settle(STOP_GRACE_S):
+            self._stopping.set()
+            self.settle(self._pace.host_timeout.total_seconds())
+        self._hosts.end()
+
+    def _begin(self, number: int, transfer: Transfer, now: datetime) -> None:
+        self._store.record_change(transfer.host, transfer.workers_from, transfer.workers_to, now)
+        lane = self._hosts.lane(transfer.host)
+        lane.begin_transfer(transfer, lambda: self._carry_out(number, transfer))
+
+    def _carry_out(self, number: int, transfer: Transfer) -> None:
+        """Run in the host's lane."""
+        edges = Edges(
+            now=self._clock,
+            wait=self._stopping.wait,
+            record_asked=lambda domain, memory_mib: self._store.record_asked(transfer.host, domain, memory_mib),
+            stall=self._pace.transfer_stall,
+        )
+        try:
+            asked = {domain: mib for (host, domain), mib in self._store.asked().items() if host == transfer.host}
+            outcome = carry_out(transfer, self._hosts.lane(transfer.host).hypervisor, asked, edges)
+            self._store.record_outcome(number, outcome)
+            _tell_outcome(transfer, outcome)
+        except StoreError as error:
+            _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
+        except Exception:  # noqa: BLE001 - nothing that happens to one host may end its lane
+            _log.exception("%s: the transfer failed unexpectedly; the next cycle plans anew", transfer.host)
+
+    def _tell(self, decision: Decision) -> None:
+        """Log what changes, and each problem once when it comes and once when it is over."""
+        for transfer in decision.transfers:
+            host = next(host for host in decision.hosts if host.host == transfer.host)
+            _log.info("%s: %d -> %d workers: %s", host.host, transfer.workers_from, transfer.workers_to, host.reason)
+        problems = {
+            observed.host: observed.problem or "unusable"
+            for observed in decision.situation.hosts
+            if observed.state is HostState.UNUSABLE
+        }
+        problems |= {series.signal: series.problem for series in decision.situation.window.series if series.problem}
+        if decision.error:
+            problems["decision"] = decision.error
+        for subject in self._told.keys() - problems.keys():
+            _log.info("%s: well again", subject)
+        for subject in (subject for subject in problems if subject not in self._told):
+            _log.warning("%s", problems[subject])
+        self._told = problems
+
+
+def _tell_outcome(transfer: Transfer, outcome: Outcome) -> None:
+    seconds = (outcome.ended_at - outcome.began_at).total_seconds()
+    level = logging.INFO if outcome.result is Result.DONE else logging.WARNING
+    _log.log(level, "%s: transfer %s after %.1f s: %s", transfer.host, outcome.result, seconds, outcome.reason)

@@ -1,0 +1,98 @@
+"""All hosts of the facility, each read and resized in a lane of its own."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from autoscaler.contracts import Hypervisor, HypervisorError
+from autoscaler.model import DomainObservation, Facility, Host, HostObservation, HostState, Transfer
+from autoscaler.service.lane import Lane
+
+Connect = Callable[[Host], Hypervisor]
+Reading = tuple[tuple[DomainObservation, ...], int]
+
+
+class HostLane:
+    """One host: at most one read or transfer under way."""
+
+    def __init__(self, host: Host, hypervisor: Hypervisor) -> None:
+        self.host = host
+        self.hypervisor = hypervisor
+        self._lane = Lane(host.name)
+        self._reading: Future[Reading] | None = None
+        self._transfer: Transfer | None = None
+        self._transferring: Future[None] | None = None
+
+    @property
+    def pending(self) -> Future[Any] | None:
+        """What is under way, ``None`` when nothing is."""
+        for future in (self._reading, self._transferring):
+            if future is not None and not future.done():
+                return future
+        return None
+
+    def begin_read(self) -> Future[Reading] | None:
+        """Start reading, unless something is still under way; return what is to be waited for."""
+        if self.pending is None:
+            self._transferring = None
+            self._reading = self._lane.submit(self.hypervisor.read)
+            return self._reading
+        return None
+
+    def begin_transfer(self, transfer: Transfer, carry_out: Callable[[], None]) -> None:
+        """Start a transfer; until it is done the host is observed as moving."""
+        self._transfer = transfer
+        self._transferring = self._lane.submit(carry_out)
+
+    def observation(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
+        """What is known of the host now; never raises."""
+        name = self.host.name
+        if self._transferring is not None and self._transfer is not None:
+            return HostObservation(name, HostState.MOVING, moving_to_workers=self._transfer.workers_to)
+        if self._reading is None or not self._reading.done():
+            return HostObservation(
+                name, HostState.UNUSABLE, problem=f"{name} ({self.host.uri}) does not answer in time"
+            )
+        try:
+            domains, unmanaged_mib = self._reading.result()
+        except HypervisorError as error:
+            return HostObservation(name, HostState.UNUSABLE, problem=str(error))
+        except Exception as error:  # noqa: BLE001 - one host's surprise is not the facility's
+            return HostObservation(name, HostState.UNUSABLE, problem=f"{name}: {type(error).__name__}: {error}")
+        with_asked = (replace(domain, asked_mib=asked.get((name, domain.name))) for domain in domains)
+        return HostObservation(name, HostState.READY, tuple(with_asked), unmanaged_mib)
+
+    def end(self) -> None:
+        """Close the connection after what is under way, without waiting for it."""
+        self._lane.submit(self.hypervisor.close)
+        self._lane.end()
+
+
+class Hosts:
+    """Reads all hosts at once; a host that hangs costs the others nothing but the time-out, once."""
+
+    def __init__(self, facility: Facility, connect: Connect, timeout: timedelta) -> None:
+        self._lanes = {host.name: HostLane(host, connect(host)) for host in facility.hosts}
+        self._timeout_s = timeout.total_seconds()
+
+    def lane(self, host: str) -> HostLane:
+        """The lane of a host."""
+        return self._lanes[host]
+
+    def observe(self, asked: Mapping[tuple[str, str], int]) -> tuple[HostObservation, ...]:
+        """Read every host that is not busy; ``asked`` is the ledger."""
+        started = [lane.begin_read() for lane in self._lanes.values()]
+        wait([future for future in started if future is not None], timeout=self._timeout_s)
+        return tuple(lane.observation(asked) for lane in self._lanes.values())
+
+    def settle(self, timeout_s: float | None) -> bool:
+        """Wait until no transfer is under way; return whether that came true in time."""
+        pending: list[Future[Any]] = [lane.pending for lane in self._lanes.values() if lane.pending is not None]
+        return not wait(pending, timeout=timeout_s).not_done
+
+    def end(self) -> None:
+        """Let go of every host."""
+        for lane in self._lanes.values():
+            lane.end()

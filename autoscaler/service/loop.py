@@ -1,0 +1,53 @@
+"""The endless loop, by APScheduler: cycles never overlap, late ones are merged, one that fails is logged."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+_log = logging.getLogger("autoscaler")
+
+
+def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | None) -> int:
+    """Call ``cycle`` every ``interval`` until ``cycles`` are done or SIGTERM or SIGINT comes; return how many failed.
+
+    Must be called in the main thread, because of the signals.
+    """
+    done = threading.Event()
+    failed = 0
+    left = cycles
+
+    def job() -> None:
+        nonlocal failed, left
+        if done.is_set():
+            return
+        try:
+            cycle()
+        except Exception:  # noqa: BLE001 - the loop outlives whatever a cycle raises
+            failed += 1
+            _log.exception("this cycle failed; the next one comes")
+        if left is not None:
+            left -= 1
+            if not left:
+                done.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: done.set())
+    scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+    scheduler.add_job(
+        job,
+        "interval",
+        seconds=interval.total_seconds(),
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+        next_run_time=datetime.now(UTC),
+    )
+    scheduler.start()
+    done.wait()
+    scheduler.shutdown(wait=True)
+    return failed

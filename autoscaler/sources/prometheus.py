@@ -1,0 +1,102 @@
+"""Signals from a Prometheus server's HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import requests
+
+from autoscaler.config.schema import PrometheusSection, PrometheusSignal
+from autoscaler.model import Sample, Series, Window
+from autoscaler.sources.signals import BUILT_IN, promql
+from autoscaler.sources.values import known
+
+
+class _QueryError(Exception):
+    """Prometheus did not answer a query with a usable number; the message is the series' problem."""
+
+
+@dataclass(frozen=True)
+class PrometheusSource:
+    """Reads each signal's history with a range query and its age with an instant query."""
+
+    url: str
+    signals: Mapping[str, PrometheusSignal]
+    history: timedelta
+    step: timedelta
+    timeout: timedelta
+
+    @classmethod
+    def from_config(cls, section: PrometheusSection, history: timedelta) -> "PrometheusSource":
+        """The built-in signals, with those of the configuration over them."""
+        signals = {name: promql(signal) for name, signal in BUILT_IN.items()} | section.signals
+        # One step more than asked for, so that the oldest sample lies at or before the start of the history.
+        return cls(section.url.rstrip("/"), signals, history + section.step, section.step, section.timeout)
+
+    def read(self, now: datetime) -> Window:
+        """Return every signal's history up to ``now``; never raises."""
+        with requests.Session() as session:
+            return Window(now, tuple(self._series(session, name, now) for name in self.signals))
+
+    def _series(self, session: requests.Session, name: str, now: datetime) -> Series:
+        signal = self.signals[name]
+        try:
+            samples = self._range(session, signal.query, now)
+            if samples[-1].value is None:
+                return Series(name, samples, problem=f"no value at {self.url} for {signal.query}")
+            return Series(name, samples, self._fresh_at(session, signal, now))
+        except _QueryError as error:
+            return Series(name, (Sample(now, None),), problem=str(error))
+
+    def _range(self, session: requests.Session, query: str, now: datetime) -> tuple[Sample, ...]:
+        steps = self.history // self.step
+        times = [now - back * self.step for back in range(steps, -1, -1)]
+        result = self._get(
+            session,
+            "query_range",
+            {"query": query, "start": times[0].timestamp(), "end": now.timestamp(), "step": self.step.total_seconds()},
+        )
+        if not result:
+            return (Sample(now, None),)
+        values = {round(float(at), 3): known(float(value)) for at, value in result[0]["values"]}
+        return tuple(Sample(at, values.get(round(at.timestamp(), 3))) for at in times)
+
+    def _fresh_at(self, session: requests.Session, signal: PrometheusSignal, now: datetime) -> datetime | None:
+        result = self._get(session, "query", {"query": signal.fresh_at, "time": now.timestamp()})
+        seconds = known(float(result[0]["value"][1])) if result else None
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+    def _get(self, session: requests.Session, call: str, parameters: Mapping[str, Any]) -> list[Any]:
+        query = parameters["query"]
+        try:
+            answer = session.get(f"{self.url}/api/v1/{call}", params=parameters, timeout=self.timeout.total_seconds())
+            body = answer.json()
+            if body["status"] != "success":
+                raise _QueryError(f"{self.url} refuses {query}: {body.get('error', 'no reason given')}")
+            result = list(_series_of(body["data"]))
+        except requests.JSONDecodeError:
+            raise _QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
+        except requests.RequestException as error:
+            raise _QueryError(f"{self.url} cannot be reached: {_cause(error)}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _QueryError(f"{self.url} answers in an unknown form: {type(error).__name__} {error}") from None
+        if len(result) > 1:
+            raise _QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
+        return result
+
+
+def _series_of(data: Mapping[str, Any]) -> Iterator[Any]:
+    """The series of a vector or matrix; a scalar becomes a series without labels."""
+    if data["resultType"] == "scalar":
+        yield {"metric": {}, "value": data["result"]}
+    else:
+        yield from data["result"]
+
+
+def _cause(error: requests.RequestException) -> str:
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "connection refused or lost"
+    return str(error)

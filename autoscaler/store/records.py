@@ -1,0 +1,54 @@
+"""Decisions and outcomes to JSON and back; a stored decision can be decided again."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from autoscaler.model import Decision, HostDecision, Outcome
+
+_decision: TypeAdapter[Decision] = TypeAdapter(Decision)
+_outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One cycle as stored: its number, its decision, and the outcomes known so far."""
+
+    number: int
+    decision: Decision
+    outcomes: tuple[Outcome, ...] = ()
+
+    def host(self, name: str) -> HostDecision | None:
+        """What was decided for a host, ``None`` when the cycle did not know it."""
+        return next((host for host in self.decision.hosts if host.host == name), None)
+
+    def outcome(self, host: str) -> Outcome | None:
+        """What became of a host's transfer, ``None`` while it runs or when there was none."""
+        return next((outcome for outcome in self.outcomes if outcome.host == host), None)
+
+    def json_values(self) -> dict[str, Any]:
+        """The record as JSON values: the decision's fields, ``number`` and ``outcomes``."""
+        outcomes = [json.loads(outcome_to_json(outcome)) for outcome in self.outcomes]
+        return {"number": self.number, **json.loads(decision_to_json(self.decision)), "outcomes": outcomes}
+
+
+def decision_to_json(decision: Decision) -> str:
+    """One decision as a JSON object."""
+    return _decision.dump_json(decision).decode()
+
+
+def decision_from_json(text: str) -> Decision:
+    """The decision of a JSON object; raises ``ValueError``."""
+    return _decision.validate_json(text)
+
+
+def outcome_to_json(outcome: Outcome) -> str:
+    """One outcome as a JSON object."""
+    return _outcome.dump_json(outcome).decode()
+
+
+def outcome_from_json(text: str) -> Outcome:
+    """The outcome of a JSON object; raises ``ValueError``."""
+    return _outcome.validate_json(text)

@@ -1,0 +1,201 @@
+"""The store on SQLite, through SQLAlchemy: every method is one durable transaction."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    select,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from autoscaler.contracts import StoreError
+from autoscaler.model import Decision, HostTimers, Outcome
+from autoscaler.store.records import Record, decision_from_json, decision_to_json, outcome_from_json, outcome_to_json
+
+# Raised with every change of the tables; a file of another version is refused, not guessed at.
+SCHEMA_VERSION = 1
+
+_metadata = MetaData()
+_decisions = Table(
+    "decisions",
+    _metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at_s", Float, nullable=False, index=True),
+    Column("changes", Boolean, nullable=False, index=True),
+    Column("body", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+_outcomes = Table(
+    "outcomes",
+    _metadata,
+    Column("decision", ForeignKey("decisions.number"), primary_key=True),
+    Column("host", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+_asked = Table(
+    "asked",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("domain", String, primary_key=True),
+    Column("memory_mib", Integer, nullable=False),
+)
+_timers = Table(
+    "timers",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("grew_at_s", Float),
+    Column("shrank_at_s", Float),
+)
+
+
+class SqlStore:
+    """Decisions, outcomes, timers and the ledger of one facility in one SQLite file."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open ``path``, creating it unless ``read_only``; raises ``StoreError``."""
+        self._path = path
+        if not path.exists() and (read_only or not path.parent.is_dir()):
+            what = "does not exist yet: has `autoscaler run` run?" if read_only else "cannot be made: no such folder"
+            raise StoreError(f"store {path} {what}")
+        self._engine = _engine(path, read_only=read_only)
+        with self._transaction() as connection:
+            if not read_only and not _version(connection):
+                _metadata.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if _version(connection) != SCHEMA_VERSION:
+                raise StoreError(f"store {path} is of version {_version(connection)}, this program of {SCHEMA_VERSION}")
+
+    def record_decision(self, decision: Decision) -> int:
+        """Write a decision, return its number."""
+        changes = bool(decision.transfers)
+        row = {"at_s": decision.at.timestamp(), "changes": changes, "body": decision_to_json(decision)}
+        with self._transaction() as connection:
+            number: int = connection.execute(_decisions.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
+            return number
+
+    def record_outcome(self, decision: int, outcome: Outcome) -> None:
+        """Write what became of one of the decision's transfers."""
+        with self._transaction() as connection:
+            connection.execute(
+                _outcomes.insert().values(decision=decision, host=outcome.host, body=outcome_to_json(outcome))
+            )
+
+    def record_change(self, host: str, workers_from: int, workers_to: int, at: datetime) -> None:
+        """Start the host's timer of that direction; a change of no workers starts none."""
+        if workers_from == workers_to:
+            return
+        column = _timers.c.grew_at_s if workers_to > workers_from else _timers.c.shrank_at_s
+        self._upsert(_timers, {"host": host}, {column.name: at.timestamp()})
+
+    def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
+        """Write which balloon size a domain is asked for."""
+        self._upsert(_asked, {"host": host, "domain": domain}, {"memory_mib": memory_mib})
+
+    def asked(self) -> Mapping[tuple[str, str], int]:
+        """The balloon size last asked for, MiB by (host, domain)."""
+        with self._transaction() as connection:
+            return {(row.host, row.domain): row.memory_mib for row in connection.execute(select(_asked))}
+
+    def timers(self) -> Sequence[HostTimers]:
+        """The timers of every host that ever changed."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(_timers).order_by(_timers.c.host)).all()
+        return [HostTimers(row.host, _time(row.grew_at_s), _time(row.shrank_at_s)) for row in rows]
+
+    def record(self, number: int) -> Record:
+        """The decision of that number; raises ``StoreError`` when there is none."""
+        found = self._records(select(_decisions).where(_decisions.c.number == number))
+        if not found:
+            raise StoreError(f"store {self._path} holds no decision {number}")
+        return found[0]
+
+    def latest(self, *, at: datetime | None = None) -> Record | None:
+        """The newest decision, or the newest one at or before ``at``."""
+        query = select(_decisions).order_by(_decisions.c.number.desc()).limit(1)
+        if at is not None:
+            query = query.where(_decisions.c.at_s <= at.timestamp())
+        found = self._records(query)
+        return found[0] if found else None
+
+    def history(self, limit: int, *, changes_only: bool) -> list[Record]:
+        """The newest decisions, oldest first; ``changes_only`` leaves out those that changed nothing."""
+        query = select(_decisions).order_by(_decisions.c.number.desc()).limit(limit)
+        if changes_only:
+            query = query.where(_decisions.c.changes)
+        return self._records(query)[::-1]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+    def _records(self, query: Any) -> list[Record]:
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+            numbers = [row.number for row in rows]
+            outcomes = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
+        try:
+            return [_record(row, outcomes) for row in rows]
+        except ValueError as error:
+            raise StoreError(f"store {self._path} holds a decision that cannot be read: {error}") from None
+
+    def _upsert(self, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        statement = insert(table).values({**key, **values})
+        with self._transaction() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            cause = error.__cause__ or error
+            raise StoreError(f"store {self._path}: {cause}") from None
+
+
+def _record(row: Row[Any], outcomes: Sequence[Row[Any]]) -> Record:
+    mine = tuple(outcome_from_json(outcome.body) for outcome in outcomes if outcome.decision == row.number)
+    return Record(row.number, decision_from_json(row.body), mine)
+
+
+def _engine(path: Path, *, read_only: bool) -> Engine:
+    database = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    engine = create_engine(URL.create("sqlite", database=database, query={"uri": "true"}))
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        if not read_only:
+            # Readers (status, explain) never block the loop, and a commit is on disk when it returns.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    return engine
+
+
+def _version(connection: Connection) -> int:
+    version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    return version
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

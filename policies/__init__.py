@@ -1,0 +1,1 @@
+"""Policies: one file is one policy. Each is a frozen dataclass that knows only ``autoscaler.model``."""
