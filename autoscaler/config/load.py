@@ -61,8 +61,10 @@ def _read(path: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError([f"{path}:{line}: not valid YAML: {str(error.problem).splitlines()[0]}"]) from None
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError([f"{path}: not valid YAML: {str(error).splitlines()[0]}"]) from None
+    except Exception as error:  # noqa: BLE001 - a value that contradicts its tag makes ruamel raise anything
+        raise ConfigError(
+            [f"{path}: not valid YAML: {f'{error}'.partition(chr(10))[0] or type(error).__name__}"]
+        ) from None
     if not isinstance(document, CommentedMap):
         raise ConfigError([f"{path}: is empty or not a mapping of sections"])
     return document
@@ -88,7 +90,7 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
     # A tagged union puts its tag ("prometheus") into the location; the file has no such level.
-    location = [part for part in detail["loc"] if part not in {"prometheus", "scrape"}]
+    location = [part for level, part in enumerate(detail["loc"]) if (level, detail["loc"][0]) != (1, "source")]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     reason = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
@@ -100,7 +102,7 @@ def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
 
 def _suggestion(key: str) -> str:
     close = difflib.get_close_matches(key, _known_keys(Config.model_json_schema()), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close and close[0] != key else ""
 
 
 def _known_keys(schema: Mapping[str, Any]) -> list[str]:
@@ -114,7 +116,8 @@ def _place(path: Path, document: CommentedMap, location: Sequence[str | int]) ->
     line = 1
     for part in location:
         if isinstance(node, CommentedMap) and part in node:
-            line = node.lc.key(part)[0] + 1
+            # A key that comes from elsewhere through a merge ("<<") has no place of its own.
+            line = (node.lc.data or {}).get(part, [line - 1])[0] + 1
         elif isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node):
             line = node.lc.item(part)[0] + 1
         else:

@@ -62,7 +62,10 @@ class ScrapeSection(Section):
     """Read signals from the exporters themselves, by job; for sites and demonstrations without Prometheus."""
 
     kind: Literal["scrape"]
-    targets: dict[str, Annotated[list[Annotated[str, Field(pattern=r"^https?://")]], Field(min_length=1)]]
+    targets: Annotated[
+        dict[str, Annotated[list[Annotated[str, Field(pattern=r"^https?://")]], Field(min_length=1)]],
+        Field(min_length=1),
+    ]
     timeout: PositiveDuration = timedelta(seconds=5)
     signals: dict[str, ScrapeSignal] = {}
 
@@ -86,7 +89,7 @@ class ProofSection(Section):
     domain: Name
     dormant_memory: Mebibytes
     dormant_cpu_weight: Weight = 32
-    dormant_cpu_cap_cores: Annotated[float, Field(gt=0)] | None = 1.0
+    dormant_cpu_cap_cores: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1.0
     memory_per_worker: Annotated[Mebibytes, Field(gt=0)]
     workers_min: Annotated[int, Field(ge=0, strict=True)] = 0
     workers_max: Annotated[int, Field(ge=1, strict=True)]

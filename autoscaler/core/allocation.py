@@ -29,14 +29,14 @@ def proof_allocation(host: Host, workers: int) -> Allocation:
 
 
 def wn_allocation(host: Host, workers: int, observed: HostObservation) -> Allocation:
-    """The Worker Node gets the rest of the memory.
+    """The Worker Node gets the rest of the memory, and its floor even where domains that are not ours took the rest.
 
     It has no cap: a cap wastes an idle core, a weight does not. Its weight yields while PROOF has workers.
     """
     rest = host.memory_for_guests_mib - observed.unmanaged_mib - proof_memory_mib(host, workers)
     maximum = min(host.wn.memory_max_mib, observed.domain(host.wn.name).memory_max_mib)
     weight = host.wn.cpu_weight_yielding if workers else host.wn.cpu_weight
-    return Allocation(min(rest, maximum), weight, None)
+    return Allocation(min(max(rest, host.wn.memory_floor_mib), maximum), weight, None)
 
 
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
-from autoscaler.core.guards import GUARDS, Guard, HostView, run_guards
+from autoscaler.core.guards import GUARDS, Guard, HostView, run_guards, unknown_signal
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan
 from autoscaler.model import (
@@ -79,8 +79,9 @@ def _decide_host(host: Host, wanted: int, demand: Demand, situation: Situation, 
         limits=rules.limits,
     )
     granted, cuts = run_guards(wanted, view, rules.guards)
-    known = demand.workers is not None and not any(cut.guard == "fresh" for cut in cuts)
-    # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim.
+    # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew, because
+    # the guard that holds cuts nothing where no change is wanted.
+    known = demand.workers is not None and unknown_signal(view) is None
     transfer = plan(host, observed, current, granted) if known else None
     return HostDecision(host.name, current, wanted, granted, _why(current, granted, cuts, demand), cuts, transfer)
 

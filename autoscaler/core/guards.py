@@ -43,15 +43,8 @@ Guard = Callable[[int, HostView], Verdict]
 
 def fresh(wanted: int, view: HostView) -> Verdict:
     """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
-    for name in view.signals:
-        series = view.window.signal(name)
-        age = series.age(view.window.now)
-        if age is None:
-            return Verdict(view.current, f"{name} is unknown: {series.problem or 'no value'}")
-        if not -CLOCK_SKEW <= age <= view.limits.fresh_for:
-            most = view.limits.fresh_for.total_seconds()
-            return Verdict(view.current, f"{name} is {age.total_seconds():.0f} s old, fresh is 0 to {most:.0f} s")
-    return Verdict(wanted, "")
+    reason = unknown_signal(view)
+    return Verdict(wanted, "") if reason is None else Verdict(view.current, reason)
 
 
 def dead_band(wanted: int, view: HostView) -> Verdict:
@@ -112,6 +105,19 @@ def host_sum(wanted: int, view: HostView) -> Verdict:
 
 
 GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, wn_floor, bounds, host_sum)
+
+
+def unknown_signal(view: HostView) -> str | None:
+    """Why a signal the demand rests on is missing or stale, ``None`` while all of them are fresh."""
+    for name in view.signals:
+        series = view.window.signal(name)
+        age = series.age(view.window.now)
+        if age is None:
+            return f"{name} is unknown: {series.problem or 'no value'}"
+        if not -CLOCK_SKEW <= age <= view.limits.fresh_for:
+            most = view.limits.fresh_for.total_seconds()
+            return f"{name} is {age.total_seconds():.0f} s old, fresh is 0 to {most:.0f} s"
+    return None
 
 
 def wn_floor_mib(view: HostView) -> int | None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import libvirt
 
+from autoscaler.contracts import HypervisorError
+
 # 1024 shares are the kernel's default as 256 is Xen's. Only the ratio between domains counts.
 SHARES_PER_WEIGHT = 4
 
@@ -19,8 +21,8 @@ NO_QUOTA = -1
 _KIB_PER_MIB = 1024
 
 
-class KvmCpu:
-    """CPU parameters of libvirt's QEMU driver (https://libvirt.org/formatdomain.html#cpu-tuning)."""
+class KvmDriver:
+    """libvirt's QEMU driver (https://libvirt.org/formatdomain.html#cpu-tuning)."""
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:
         """Weight from ``cpu_shares``; cap from ``vcpu_quota``, which holds for each vCPU."""
@@ -39,11 +41,16 @@ class KvmCpu:
         parameters = {"cpu_shares": shares, "vcpu_period": PERIOD_US, "vcpu_quota": quota}
         domain.setSchedulerParametersFlags(parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
-    def used_mib(self, domain: Any) -> int | None:
-        """Balloon size less what the guest calls usable (its MemAvailable); nothing before the first statistics."""
+    def memory(self, domain: Any) -> tuple[int, int | None]:
+        """The size QEMU itself states (``info()`` lags a second behind), and that less what the guest calls usable.
+
+        Usable is the guest's MemAvailable; nothing is known of its use before its first statistics.
+        """
         statistics = domain.memoryStats()
+        if "actual" not in statistics:
+            raise HypervisorError(f"domain {domain.name()} has no memory balloon: add <memballoon model='virtio'/>")
+        actual: int = statistics["actual"]
         free = statistics.get("usable", statistics.get("unused"))
         if free is None or not statistics.get("last_update"):
-            return None
-        used: int = (statistics["actual"] - free) // _KIB_PER_MIB
-        return max(0, used)
+            return actual, None
+        return actual, max(0, (actual - free) // _KIB_PER_MIB)

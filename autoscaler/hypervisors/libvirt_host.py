@@ -1,4 +1,4 @@
-"""What all libvirt drivers share: connection, look-up, reading, the balloon. Each driver adds its CPU parameters."""
+"""What all libvirt drivers share: connection, look-up, reading, the balloon. Drivers add what differs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,8 +16,8 @@ _KIB_PER_MIB = 1024
 _NS_PER_S = 1_000_000_000
 
 
-class CpuDriver(Protocol):
-    """How one libvirt driver keeps weight and cap of a domain."""
+class DomainDriver(Protocol):
+    """What differs between libvirt's drivers: weight and cap, and where the true balloon size is."""
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:
         """Return weight (Xen's scale) and cap (cores, ``None`` = none)."""
@@ -27,8 +27,8 @@ class CpuDriver(Protocol):
         """Set both, live."""
         ...
 
-    def used_mib(self, domain: Any) -> int | None:
-        """Return the memory the guest itself says it uses, ``None`` when it says nothing."""
+    def memory(self, domain: Any) -> tuple[int, int | None]:
+        """Return the balloon's present size in KiB, and the MiB the guest says it uses (``None``: says nothing)."""
         ...
 
 
@@ -38,11 +38,11 @@ class LibvirtHost:
     The connection is opened by the first call and again by the first call after it broke.
     """
 
-    def __init__(self, host: str, uri: str, domains: tuple[str, ...], cpu: CpuDriver, *, read_only: bool) -> None:
+    def __init__(self, host: str, uri: str, domains: tuple[str, ...], driver: DomainDriver, *, read_only: bool) -> None:
         self._host = host
         self._uri = uri
         self._domains = domains
-        self._cpu = cpu
+        self._driver = driver
         self._open = libvirt.openReadOnly if read_only else libvirt.open
         self._connection: Any = None
 
@@ -67,7 +67,7 @@ class LibvirtHost:
         """Set weight and cap, live; raises ``HypervisorError``."""
         with self._errors(f"domain {domain}: setting CPU weight {weight} and cap {cap_cores}"):
             found = self._lookup(domain)
-            self._cpu.write(found, found.info()[3], weight, cap_cores)
+            self._driver.write(found, found.info()[3], weight, cap_cores)
 
     def close(self) -> None:
         """Close the connection, if there is one."""
@@ -80,17 +80,18 @@ class LibvirtHost:
     def _observe(self, name: str) -> DomainObservation:
         with self._errors(f"domain {name}"):
             domain = self._lookup(name)
-            _, maximum_kib, memory_kib, vcpus, cpu_time_ns = domain.info()
+            _, maximum_kib, _, vcpus, cpu_time_ns = domain.info()
             if not domain.isActive():
                 raise HypervisorError(f"{self._host}: domain {name} is not running: start it with virsh start {name}")
-            weight, cap = self._cpu.read(domain, vcpus)
+            weight, cap = self._driver.read(domain, vcpus)
+            memory_kib, used_mib = self._driver.memory(domain)
             return DomainObservation(
                 name=name,
                 allocation=Allocation(-(-memory_kib // _KIB_PER_MIB), weight, cap),
                 memory_max_mib=maximum_kib // _KIB_PER_MIB,
                 vcpus=vcpus,
                 cpu_time_s=cpu_time_ns / _NS_PER_S,
-                used_mib=self._cpu.used_mib(domain),
+                used_mib=used_mib,
             )
 
     def _lookup(self, name: str) -> Any:

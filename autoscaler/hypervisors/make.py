@@ -3,12 +3,12 @@
 from urllib.parse import urlsplit
 
 from autoscaler.contracts import Hypervisor, HypervisorError
-from autoscaler.hypervisors.kvm import KvmCpu
-from autoscaler.hypervisors.libvirt_host import CpuDriver, LibvirtHost
-from autoscaler.hypervisors.test_driver import TestDriverCpu
+from autoscaler.hypervisors.kvm import KvmDriver
+from autoscaler.hypervisors.libvirt_host import DomainDriver, LibvirtHost
+from autoscaler.hypervisors.test_driver import TestDriver
 from autoscaler.model import Host
 
-_DRIVERS: dict[str, type[CpuDriver]] = {"qemu": KvmCpu, "test": TestDriverCpu}
+_DRIVERS: dict[str, type[DomainDriver]] = {"qemu": KvmDriver, "test": TestDriver}
 
 
 def supports(uri: str) -> bool:
@@ -22,8 +22,8 @@ def connect(host: Host, *, read_only: bool = False) -> Hypervisor:
         raise HypervisorError(
             f"{host.name} ({host.uri}): only {' and '.join(_DRIVERS)} are known, not {_driver(host.uri)}"
         )
-    cpu = _DRIVERS[_driver(host.uri)]()
-    return LibvirtHost(host.name, host.uri, (host.proof.name, host.wn.name), cpu, read_only=read_only)
+    driver = _DRIVERS[_driver(host.uri)]()
+    return LibvirtHost(host.name, host.uri, (host.proof.name, host.wn.name), driver, read_only=read_only)
 
 
 def _driver(uri: str) -> str:

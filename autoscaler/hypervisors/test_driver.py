@@ -16,7 +16,7 @@ METADATA_KEY = "vaf"
 DEFAULT_WEIGHT = 256
 
 
-class TestDriverCpu:
+class TestDriver:
     """Weight and cap in the domain's metadata."""
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:  # noqa: ARG002 - as every CPU driver
@@ -42,9 +42,10 @@ class TestDriverCpu:
             libvirt.VIR_DOMAIN_AFFECT_LIVE,
         )
 
-    def used_mib(self, domain: Any) -> int | None:  # noqa: ARG002
-        """Always unknown: the driver's statistics are made up (half of the balloon)."""
-        return None
+    def memory(self, domain: Any) -> tuple[int, int | None]:
+        """The size as set; use is always unknown, the driver's statistics are made up (half of the balloon)."""
+        memory_kib: int = domain.info()[2]
+        return memory_kib, None
 
 
 def host_xml(memory_total_mib: int, cores: int, domains: dict[str, tuple[int, int]]) -> str:

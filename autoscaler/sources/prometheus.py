@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import requests
@@ -10,7 +10,7 @@ import requests
 from autoscaler.config.schema import PrometheusSection, PrometheusSignal
 from autoscaler.model import Sample, Series, Window
 from autoscaler.sources.signals import BUILT_IN, promql
-from autoscaler.sources.values import known
+from autoscaler.sources.values import known, known_time
 
 
 class _QueryError(Exception):
@@ -47,25 +47,25 @@ class PrometheusSource:
                 return Series(name, samples, problem=f"no value at {self.url} for {signal.query}")
             return Series(name, samples, self._fresh_at(session, signal, now))
         except _QueryError as error:
-            return Series(name, (Sample(now, None),), problem=str(error))
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever an answer holds, its signal is unknown and the loop goes on
+            problem = f"{self.url} answers in an unknown form: {type(error).__name__} {error}"
+        return Series(name, (Sample(now, None),), problem=problem)
 
     def _range(self, session: requests.Session, query: str, now: datetime) -> tuple[Sample, ...]:
         steps = self.history // self.step
-        times = [now - back * self.step for back in range(steps, -1, -1)]
-        result = self._get(
-            session,
-            "query_range",
-            {"query": query, "start": times[0].timestamp(), "end": now.timestamp(), "step": self.step.total_seconds()},
-        )
+        start, step = round((now - steps * self.step).timestamp(), 3), self.step.total_seconds()
+        parameters = {"query": query, "start": start, "end": round(start + steps * step, 3), "step": step}
+        result = self._get(session, "query_range", parameters)
         if not result:
             return (Sample(now, None),)
-        values = {round(float(at), 3): known(float(value)) for at, value in result[0]["values"]}
-        return tuple(Sample(at, values.get(round(at.timestamp(), 3))) for at in times)
+        # By number of steps: Prometheus cuts times to milliseconds in a way of its own.
+        values = {round((float(at) - start) / step): known(float(value)) for at, value in result[0]["values"]}
+        return tuple(Sample(now - (steps - n) * self.step, values.get(n)) for n in range(steps + 1))
 
     def _fresh_at(self, session: requests.Session, signal: PrometheusSignal, now: datetime) -> datetime | None:
         result = self._get(session, "query", {"query": signal.fresh_at, "time": now.timestamp()})
-        seconds = known(float(result[0]["value"][1])) if result else None
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        return known_time(float(result[0]["value"][1])) if result else None
 
     def _get(self, session: requests.Session, call: str, parameters: Mapping[str, Any]) -> list[Any]:
         query = parameters["query"]
@@ -79,8 +79,6 @@ class PrometheusSource:
             raise _QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
         except requests.RequestException as error:
             raise _QueryError(f"{self.url} cannot be reached: {_cause(error)}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _QueryError(f"{self.url} answers in an unknown form: {type(error).__name__} {error}") from None
         if len(result) > 1:
             raise _QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
         return result

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,10 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from autoscaler.config.schema import ScrapeSection, ScrapeSignal
 from autoscaler.model import Sample, Series, Window
 from autoscaler.sources.signals import BUILT_IN, fresh_at_metric, up_metric
-from autoscaler.sources.values import known
+from autoscaler.sources.values import known, known_time
 
 # An exposition is some kilobytes; more is not an exporter of ours, and must not fill the memory.
 MAX_EXPOSITION_BYTES = 16 * 1024 * 1024
+
+# The parser quotes the line it cannot read; that of a wrong page may be all of it, and each decision would store it.
+MAX_REASON_CHARACTERS = 200
 
 Labels = frozenset[tuple[str, str]]
 
@@ -60,7 +63,7 @@ class ScrapeSource:
     def read(self, now: datetime) -> Window:
         """Scrape every target and return every signal's history up to ``now``; never raises."""
         urls = [url for job in self._targets for url in self._targets[job]]
-        with ThreadPoolExecutor(max_workers=min(16, len(urls))) as pool:
+        with ThreadPoolExecutor(max_workers=min(16, len(urls) or 1)) as pool:
             scraped = dict(zip(urls, pool.map(lambda url: self._scrape(url, now), urls), strict=True))
         series = tuple(self._series(name, signal, scraped, now) for name, signal in self._signals.items())
         self._last = scraped
@@ -97,8 +100,10 @@ class ScrapeSource:
         try:
             with requests.get(url, timeout=self._timeout_s, stream=True) as answer:
                 answer.raise_for_status()
-                text = answer.raw.read(MAX_EXPOSITION_BYTES, decode_content=True).decode()
-            return Exposition(now, _parse(text))
+                text = answer.raw.read(MAX_EXPOSITION_BYTES + 1, decode_content=True)
+            if len(text) > MAX_EXPOSITION_BYTES:
+                return Exposition(now, {}, f"{url} answers with more than {MAX_EXPOSITION_BYTES} bytes")
+            return Exposition(now, _parse(text.decode()))
         except requests.Timeout:
             return Exposition(now, {}, f"{url} does not answer in {self._timeout_s:g} s")
         except requests.HTTPError as error:
@@ -106,7 +111,8 @@ class ScrapeSource:
         except requests.RequestException:
             return Exposition(now, {}, f"{url} cannot be reached: connection refused or lost")
         except Exception as error:  # noqa: BLE001 - the parser raises whatever a hostile text makes it raise
-            return Exposition(now, {}, f"{url} does not answer in Prometheus's text format: {error}")
+            reason = str(error)[:MAX_REASON_CHARACTERS]
+            return Exposition(now, {}, f"{url} does not answer in Prometheus's text format: {reason}")
 
 
 def _parse(text: str) -> dict[str, dict[Labels, float]]:
@@ -123,7 +129,11 @@ def _problem(exposition: Exposition, job: str) -> str | None:
     up = list(exposition.values.get(up_metric(job), {}).values())
     if not up:
         return f"a target of job {job} exposes no {up_metric(job)}: is it the right exporter?"
-    return None if min(up) == 1 else f"an exporter of job {job} cannot read its source ({up_metric(job)} is 0)"
+    return (
+        None
+        if all(value == 1 for value in up)
+        else f"an exporter of job {job} cannot read its source ({up_metric(job)} is 0)"
+    )
 
 
 def _select(exposition: Exposition, signal: ScrapeSignal) -> dict[Labels, float]:
@@ -151,7 +161,7 @@ def _total(values: Sequence[float]) -> float | None:
 
 def _fresh_at(expositions: Sequence[Exposition], job: str) -> datetime | None:
     times = list(_fresh_times(expositions, job))
-    return datetime.fromtimestamp(min(times), UTC) if times else None
+    return known_time(min(times)) if times else None
 
 
 def _fresh_times(expositions: Sequence[Exposition], job: str) -> Iterator[float]:

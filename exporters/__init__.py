@@ -1,0 +1,1 @@
+"""Exporters: each one reads one source of the facility and serves it as Prometheus metrics."""

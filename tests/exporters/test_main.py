@@ -1,0 +1,134 @@
+"""The command ``vaf-exporter``: its doors and what it says to wrong input. Run as users run it, as a process."""
+
+import os
+import socket
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from tests.exporters.running import EXPORTER
+
+NO_JOBS = '#!/bin/sh\necho \'{"errors": [], "jobs": []}\'\n'
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    argv = [str(word) for word in (EXPORTER, *arguments)]
+    return subprocess.run(
+        argv, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def install(folder: Path, entry_points: str) -> None:
+    """Make a site's own distribution with these exporters, as pip would lay it down."""
+    info = folder / "site_exporters-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: site-exporters\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[vaf_autoscaler.exporters]\n{entry_points}\n")
+
+
+@pytest.fixture
+def squeue(tmp_path: Path) -> Path:
+    """Give a batch system without jobs."""
+    script = tmp_path / "squeue"
+    script.write_text(NO_JOBS)
+    script.chmod(0o755)
+    return script
+
+
+def test_the_built_in_exporters_are_listed() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert [name for name in ("proof", "wn", "xrootd") if f"\n  {name} " not in done.stdout] == []
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert version("vaf-autoscaler") in run("--version").stdout
+
+
+def test_a_sites_own_exporter_is_found_by_its_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "site_demo.py").write_text(
+        "import click\ncommand = click.Command('demo', callback=lambda: print('hi'))\n"
+    )
+    install(tmp_path, "demo = site_demo:command")
+    assert run("demo", PYTHONPATH=str(tmp_path)).stdout == "hi\n"
+
+
+def test_a_broken_exporter_is_one_warning_line_and_the_others_are_listed(tmp_path: Path) -> None:
+    install(tmp_path, "broken = no_such_module:command")
+    done = run("--help", PYTHONPATH=str(tmp_path))
+    assert "\n  proof " in done.stdout
+    assert done.stderr == (
+        "Warning: the exporter 'broken' (no_such_module:command) is left out: "
+        "ModuleNotFoundError: No module named 'no_such_module'\n"
+    )
+
+
+def test_a_broken_exporter_does_not_touch_another_one_that_runs(tmp_path: Path, squeue: Path) -> None:
+    install(tmp_path, "broken = no_such_module:command")
+    done = run("wn", "--batch", "slurm", "--squeue", squeue, "--once", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
+    install(tmp_path, "demo = os:getcwd")
+    done = run("demo", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "the exporter 'demo' (os:getcwd) is left out: it is not a click command" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nonsense"], "No such command 'nonsense'."),
+        (["proof"], "Missing option '--admin-path'."),
+        (["wn"], "Missing option '--batch'."),
+        (["wn", "--batch", "lsf"], "'lsf' is not 'slurm'."),
+        (["wn", "--batch", "slurm", "--timeout", "0"], "0.0 is not in the range x>0."),
+        (["xrootd", "--report", "9930"], "'9930' is not ADDR:PORT, for example 127.0.0.1:9611."),
+        (["proof", "--admin-path", "/x", "--listen", "here"], "'here' is not ADDR:PORT, for example 127.0.0.1:9611."),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], sentence: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_once_prints_the_metrics_and_exits_0_when_the_source_is_up(squeue: Path) -> None:
+    done = run("wn", "--batch", "slurm", "--squeue", squeue, "--once")
+    assert done.returncode == 0
+    assert 'wn_jobs{state="running"} 0.0' in done.stdout
+
+
+def test_once_exits_1_when_the_source_is_down() -> None:
+    done = run("proof", "--admin-path", "/nonexistent", "--once")
+    assert done.returncode == 1
+    assert "proof_up 0.0" in done.stdout
+    assert "cannot read /nonexistent/.xproofd.1093: No such file or directory; --admin-path" in done.stderr
+
+
+def test_a_port_in_use_is_a_sentence_and_exit_code_1() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run("proof", "--admin-path", "/nonexistent", "--listen", address)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: cannot listen for HTTP on {address}: Address already in use.\n"
+
+
+def test_a_report_port_in_use_is_a_sentence_and_exit_code_1() -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run("xrootd", "--report", address, "--once")
+    assert done.returncode == 1
+    assert done.stderr == f"Error: cannot listen for UDP reports on {address}: Address already in use.\n"
+
+
+def test_a_host_that_does_not_exist_is_a_sentence_and_exit_code_1() -> None:
+    done = run("proof", "--admin-path", "/nonexistent", "--listen", "no-such-host.invalid:9611")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: cannot listen for HTTP on no-such-host.invalid:9611: ")
+    assert "Traceback" not in done.stderr

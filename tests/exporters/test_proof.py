@@ -1,0 +1,205 @@
+"""Sessions of xproofd as its admin area shows them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from exporters.proof import AdminArea
+from exporters.serving import SourceUnavailable
+
+NOW = 1_800_000_000.0
+DAEMON_PID = 900
+LONG_AGO = NOW - 600
+
+
+class Area:
+    """An admin area in a folder; every process is alive except those in ``dead``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.dead: set[int] = set()
+        (path / "activesessions").mkdir(parents=True)
+        (path / "xrootd.pid").write_text(str(DAEMON_PID))
+        self.reader = AdminArea(path, alive=lambda pid: pid not in self.dead, clock=lambda: NOW)
+
+    def session(
+        self, name: str = "ganis.alice.4711", srvtype: int = 2, status: str | None = "0", begun_at: float = LONG_AGO
+    ) -> Path:
+        pid = name.rsplit(".", 1)[1]
+        body = f"ganis alice\n/sock\n{pid} 1 {srvtype}\n0 tag-{pid} \n/log\n36 5.34/30\n"
+        file = self.write(name, body, begun_at)
+        if status is not None:
+            self.write(f"{name}.status", status, NOW - 10)
+        return file
+
+    def write(self, name: str, content: str, changed_at: float = LONG_AGO) -> Path:
+        file = self.path / "activesessions" / name
+        file.write_text(content)
+        os.utime(file, (changed_at, changed_at))
+        return file
+
+    def scrape(self) -> dict[str, float]:
+        samples = [sample for metric in self.reader.read() for sample in metric.samples]
+        return {f"{sample.name} {sample.labels.get('state', '')}".strip(): sample.value for sample in samples}
+
+    def states(self, metric: str = "proof_sessions") -> dict[str, float]:
+        """Return the states that are not 0."""
+        return {key.split()[1]: n for key, n in self.scrape().items() if n and key.startswith(f"{metric} ")}
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Area:
+    return Area(tmp_path / ".xproofd.1093")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("0", "idle"),
+        ("00", "idle"),
+        ("1", "running"),
+        ("2", "terminating"),
+        ("3", "queued"),
+        ("4", "terminating"),
+        ("5", "unknown"),
+        ("garbage", "unknown"),
+        ("", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_each_status_code_is_a_state(area: Area, status: str | None, state: str) -> None:
+    area.session(status=status)
+    assert area.states() == {state: 1}
+
+
+def test_every_state_is_there_when_nobody_is(area: Area) -> None:
+    assert area.scrape() == {
+        "proof_xproofd_up": 1,
+        **{f"proof_sessions {s}": 0 for s in ("idle", "running", "queued", "starting", "terminating", "unknown")},
+        "proof_queue_depth": 0,
+        "proof_demand_sessions": 0,
+        **{f"proof_workers {s}": 0 for s in ("idle", "running", "queued", "starting", "terminating", "unknown")},
+    }
+
+
+def test_an_empty_session_file_is_a_session_that_starts(area: Area) -> None:
+    area.write("ganis.alice.4711", "")
+    area.write("ganis.alice.4711.status", "0")
+    assert area.states() == {"starting": 1}
+
+
+def test_an_empty_session_file_of_a_dead_process_is_a_failed_start(area: Area) -> None:
+    area.write("ganis.alice.4711", "")
+    area.dead = {4711}
+    assert area.states() == {}
+
+
+def test_a_new_session_counts_as_starting_until_the_daemon_has_asked_it(area: Area) -> None:
+    file = area.session(status="0", begun_at=NOW - 29)
+    assert area.states() == {"starting": 1}
+    os.utime(file, (NOW - 31, NOW - 31))
+    assert area.states() == {"idle": 1}
+
+
+def test_a_session_from_the_future_is_not_starting_for_ever(area: Area) -> None:
+    area.session(status="0", begun_at=NOW + 3600)
+    assert area.states() == {"idle": 1}
+
+
+def test_an_empty_status_file_keeps_the_last_value(area: Area) -> None:
+    area.session(status="1")
+    area.scrape()
+    area.write("ganis.alice.4711.status", "")
+    area.scrape()
+    assert area.states() == {"running": 1}
+
+
+def test_a_session_that_went_away_is_forgotten(area: Area) -> None:
+    file = area.session(status="1")
+    area.scrape()
+    file.unlink()
+    area.scrape()
+    area.session(status="")
+    assert area.states() == {"unknown": 1}
+
+
+def test_a_session_of_a_dead_process_is_ignored(area: Area) -> None:
+    area.session(status="1")
+    area.dead = {4711}
+    assert area.scrape()["proof_demand_sessions"] == 0
+
+
+def test_a_status_file_without_its_session_is_ignored(area: Area) -> None:
+    area.write("ganis.alice.4711.status", "1")
+    assert area.states() == {}
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_skipped(area: Area) -> None:
+    area.session(status="1")
+    area.session("eve.alice.4712", status="1")
+
+    def alive(pid: int) -> bool:
+        if pid == 4712:
+            (area.path / "activesessions" / "eve.alice.4712").unlink()
+        return True
+
+    area.reader.alive = alive
+    assert area.states() == {"running": 1}
+
+
+def test_demand_is_what_needs_workers_or_may_need_them(area: Area) -> None:
+    for pid, status in enumerate(["0", "1", "2", "3", None], start=1):
+        area.session(f"u.g.{pid}", status=status)
+    area.write("u.g.6", "")
+    scraped = area.scrape()
+    assert scraped["proof_demand_sessions"] == 4  # running, queued, unknown, starting
+    assert scraped["proof_queue_depth"] == 1
+
+
+def test_workers_are_counted_apart_and_submasters_not_at_all(area: Area) -> None:
+    area.session("u.g.1", srvtype=0, status="1")
+    area.session("u.g.2", srvtype=1, status="1")
+    assert area.states("proof_workers") == {"running": 1}
+    assert area.states("proof_sessions") == {}
+
+
+def test_the_status_age_is_that_of_the_oldest_status(area: Area) -> None:
+    area.session("u.g.1")
+    area.session("u.g.2")
+    area.write("u.g.2.status", "0", NOW - 75)
+    assert area.scrape()["proof_status_age_seconds"] == 75
+
+
+def test_a_dead_daemon_makes_the_source_unavailable_and_says_so(area: Area) -> None:
+    area.session(status="1")
+    area.dead = {DAEMON_PID}
+    with pytest.raises(
+        SourceUnavailable, match=r"xproofd is not running: pid 900 of .*xrootd.pid is not alive"
+    ) as down:
+        area.reader.read()
+    assert [(m.name, m.samples[0].value) for m in down.value.known] == [("proof_xproofd_up", 0)]
+
+
+def test_without_a_pid_file_xproofd_does_not_run(area: Area) -> None:
+    (area.path / "xrootd.pid").unlink()
+    with pytest.raises(SourceUnavailable, match=r"xproofd is not running: there is no .*xrootd\.pid"):
+        area.reader.read()
+
+
+def test_a_pid_file_without_a_pid_makes_the_source_unavailable(area: Area) -> None:
+    (area.path / "xrootd.pid").write_text("")
+    with pytest.raises(SourceUnavailable, match=r"xrootd\.pid does not hold a process id"):
+        area.reader.read()
+
+
+def test_a_missing_admin_area_is_named_with_what_to_do(tmp_path: Path) -> None:
+    missing = tmp_path / "vaf" / ".xproofd.1093"
+    with pytest.raises(SourceUnavailable, match=f"cannot read {missing}: No such file .* --instance must lead to"):
+        AdminArea(missing).read()
+
+
+def test_an_area_without_sessions_folder_is_named(area: Area) -> None:
+    (area.path / "activesessions").rmdir()
+    with pytest.raises(SourceUnavailable, match=r"cannot read .*/activesessions: No such file"):
+        area.reader.read()

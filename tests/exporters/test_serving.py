@@ -1,0 +1,164 @@
+"""What surrounds every source: health metrics, absence of values, addresses, ends."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterable, Iterator
+
+import click
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from exporters.serving import Address, Source, SourceCollector, SourceUnavailable, parse_address
+from tests.exporters.running import Exporter, running_exporter
+from tests.testbed.processes import scratch_folder, wait_until
+
+
+class SettableSource:
+    """A source whose next reads are set by the test: a value, or an error to raise."""
+
+    def __init__(self) -> None:
+        self.next: float | Exception = 7.0
+
+    def read(self) -> Iterator[Metric]:
+        if isinstance(self.next, Exception):
+            raise self.next
+        yield GaugeMetricFamily("demo_value", "A value.", self.next)
+
+
+class Demo:
+    """A settable source behind its collector, with a clock set by the test."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.ticks = iter(range(0, 1000, 3))
+        self.source = SettableSource()
+        self.collector = SourceCollector(
+            Source("demo", self.source.read), clock=lambda: self.now, timer=lambda: float(next(self.ticks))
+        )
+        self.registry = CollectorRegistry()
+        self.registry.register(self.collector)
+
+    def scrape(self) -> dict[str, float]:
+        return {sample.name: sample.value for metric in self.registry.collect() for sample in metric.samples}
+
+
+@pytest.fixture
+def demo() -> Demo:
+    return Demo()
+
+
+def test_a_good_read_gives_the_values_and_says_up(demo: Demo) -> None:
+    scraped = demo.scrape()
+    assert (scraped["demo_up"], scraped["demo_value"]) == (1, 7)
+    assert demo.collector.up
+
+
+def test_a_failed_read_says_down_and_leaves_the_values_out(demo: Demo) -> None:
+    demo.scrape()
+    demo.source.next = SourceUnavailable("gone")
+    scraped = demo.scrape()
+    assert scraped["demo_up"] == 0
+    assert "demo_value" not in scraped
+    assert not demo.collector.up
+
+
+def test_what_is_known_of_a_source_that_is_down_stays(demo: Demo) -> None:
+    demo.source.next = SourceUnavailable("gone", [GaugeMetricFamily("demo_daemon_up", "Known.", 0)])
+    assert demo.scrape()["demo_daemon_up"] == 0
+
+
+def test_a_fault_in_the_exporter_itself_counts_as_down(demo: Demo) -> None:
+    demo.source.next = ZeroDivisionError("a bug")
+    assert demo.scrape()["demo_up"] == 0
+
+
+def test_the_last_success_keeps_its_time_during_an_outage(demo: Demo) -> None:
+    demo.scrape()
+    demo.now = 1060.0
+    demo.source.next = SourceUnavailable("gone")
+    assert demo.scrape()["demo_last_success_timestamp_seconds"] == 1000
+
+
+def test_the_last_success_is_absent_while_there_was_none(demo: Demo) -> None:
+    demo.source.next = SourceUnavailable("not yet")
+    assert "demo_last_success_timestamp_seconds" not in demo.scrape()
+
+
+def test_a_source_that_is_told_gives_its_own_last_success() -> None:
+    def nothing() -> Iterable[Metric]:
+        raise SourceUnavailable("silent")
+
+    health = SourceCollector(Source("demo", nothing, last_success=lambda: 940.0)).collect()
+    assert [m.samples[0].value for m in health if m.name == "demo_last_success_timestamp_seconds"] == [940.0]
+
+
+def test_the_duration_of_the_read_is_measured(demo: Demo) -> None:
+    assert demo.scrape()["demo_scrape_duration_seconds"] == 3  # the timer goes 0, 3
+
+
+def test_failed_reads_are_counted(demo: Demo) -> None:
+    demo.scrape()
+    demo.source.next = SourceUnavailable("gone")
+    demo.scrape()
+    assert demo.scrape()["demo_read_failures_total"] == 2
+
+
+def test_each_reason_is_logged_once_in_an_outage(demo: Demo, caplog: pytest.LogCaptureFixture) -> None:
+    for reason in ("gone", "gone", "refused", "gone"):
+        demo.source.next = SourceUnavailable(reason)
+        demo.scrape()
+    assert caplog.messages == ["demo: gone", "demo: refused"]
+
+
+def test_the_end_of_an_outage_is_logged_and_the_next_outage_too(demo: Demo, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for outcome in (SourceUnavailable("gone"), 7.0, 7.0, SourceUnavailable("gone")):
+        demo.source.next = outcome
+        demo.scrape()
+    assert caplog.messages == ["demo: gone", "demo: can be read again", "demo: gone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:9611", Address("127.0.0.1", 9611)),
+        ("[::1]:9611", Address("::1", 9611)),
+        ("proof-master:0", Address("proof-master", 0)),
+    ],
+)
+def test_an_address_reads_as_it_is_written(text: str, address: Address) -> None:
+    assert parse_address(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9611", ":9611", "localhost:", "localhost:http", "localhost:65536", "a:-1", "a:²"]
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"is not ADDR:PORT, for example 127\.0\.0\.1:9611"):
+        parse_address(text)
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    """Give a real exporter of a source that is down."""
+    with (
+        scratch_folder() as scratch,
+        running_exporter("proof", "--admin-path", scratch / "none", scratch=scratch) as exporter,
+    ):
+        yield exporter
+
+
+def test_the_exporter_serves_over_http(exporter: Exporter) -> None:
+    assert exporter.scrape()["proof_up"] == 0
+    assert exporter.scrape()["proof_read_failures_total"] == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_exporter_cleanly(exporter: Exporter, number: signal.Signals) -> None:
+    os.kill(exporter.process.pid, number)
+    wait_until(lambda: not exporter.process.running, 60, "the end of the exporter")
+    assert exporter.process.kill9() == 0
+    assert "Traceback" not in exporter.process.log_tail()

@@ -1,0 +1,277 @@
+"""Real QEMU guests without KVM: a kernel, a busybox initramfs with the virtio balloon, and counters on the serial port.
+
+A guest's rate of events is the CPU it really got; its MemTotal is the memory it really has. Both are the guest's own
+word, not the hypervisor's.
+"""
+
+import gzip
+import lzma
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from xml.sax.saxutils import escape, quoteattr
+
+import libvirt
+
+from tests.testbed.processes import T, wait_until
+
+BOOT_DEADLINE_S = 180
+BALLOON_DEADLINE_S = 180
+REPORT_DEADLINE_S = 60
+INIT = Path(__file__).with_name("guest-init")
+BUSYBOX = Path("/bin/busybox")
+MODULES = (  # each needs the ones before it
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "virtio_balloon",
+)
+DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
+LINE = re.compile(r"^t=([\d.]+) events=(\d+) memtotal_kib=(\d+) memavailable_kib=(\d+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a guest boots from."""
+
+    image: Path
+    initramfs: Path
+
+
+def build_initramfs(scratch: Path) -> Kernel:
+    """Make the initramfs in ``scratch`` from the newest installed cloud kernel, busybox and ``guest-init``."""
+    image = _newest_kernel()
+    tree = scratch / "initramfs"
+    for folder in ("bin", "modules", "proc", "sys", "dev"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copy(BUSYBOX, tree / "bin" / "busybox")
+    shutil.copy(INIT, tree / "init")
+    (tree / "init").chmod(stat.S_IRWXU)
+    (tree / "bin" / "sh").symlink_to("busybox")
+    _copy_modules(Path("/lib/modules") / image.name.removeprefix("vmlinuz-"), tree / "modules")
+    return Kernel(image, _pack(tree, scratch / "initramfs.gz"))
+
+
+def _newest_kernel() -> Path:
+    images = sorted(Path("/boot").glob("vmlinuz-*-cloud-amd64"), key=lambda path: path.stat().st_mtime)
+    if not images:
+        raise FileNotFoundError("no /boot/vmlinuz-*-cloud-amd64: apt-get install linux-image-cloud-amd64")
+    return images[-1]
+
+
+def _copy_modules(installed: Path, target: Path) -> None:
+    """Unpack the modules with names that sort in loading order; what is built into the kernel is left out."""
+    builtin = (installed / "modules.builtin").read_text()
+    for number, name in enumerate(MODULES):
+        if f"/{name}.ko" in builtin:
+            continue
+        (source,) = installed.glob(f"kernel/drivers/virtio/{name}.ko*")
+        suffix = source.name.removeprefix(name)
+        (target / f"{number}-{name}.ko").write_bytes(DECOMPRESS[suffix](source.read_bytes()))
+
+
+def _pack(tree: Path, archive: Path) -> Path:
+    names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
+    packed = subprocess.run(
+        ["cpio", "--quiet", "-o", "-H", "newc"], cwd=tree, input=names.encode(), capture_output=True, check=True
+    )
+    archive.write_bytes(gzip.compress(packed.stdout, compresslevel=1))
+    return archive
+
+
+def domain_xml(
+    name: str,
+    kernel: Kernel,
+    serial: Path,
+    *,
+    memory_max_mib: int,
+    memory_mib: int | None = None,
+    vcpus: int = 1,
+    cpuset: str | None = None,
+    parameters: str = "",
+) -> str:
+    """Describe a guest for libvirt; ``parameters`` go to its kernel, ``cpuset`` pins all its vCPUs to host CPUs."""
+    pinned = "" if cpuset is None else f" cpuset={quoteattr(cpuset)}"
+    command_line = f"console=ttyS0 quiet panic=-1 mitigations=off {parameters}".strip()
+    return f"""
+<domain type='qemu'>
+  <name>{escape(name)}</name>
+  <memory unit='MiB'>{memory_max_mib}</memory>
+  <currentMemory unit='MiB'>{memory_mib or memory_max_mib}</currentMemory>
+  <vcpu placement='static'{pinned}>{vcpus}</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{escape(str(kernel.image))}</kernel>
+    <initrd>{escape(str(kernel.initramfs))}</initrd>
+    <cmdline>{escape(command_line)}</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>destroy</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <controller type='usb' model='none'/>
+    <serial type='file'><source path={quoteattr(str(serial))}/></serial>
+    <memballoon model='virtio'><stats period='1'/></memballoon>
+  </devices>
+</domain>"""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line of a guest's own report; events count the CPU work done since boot."""
+
+    uptime_s: float
+    events: int
+    memtotal_kib: int
+    memavailable_kib: int
+
+    def rate_since(self, earlier: "Report") -> float:
+        """Return the events per second since an earlier report."""
+        return (self.events - earlier.events) / (self.uptime_s - earlier.uptime_s)
+
+
+class Guest:
+    """A running domain and its serial file. ``with`` boots it, waits until it answers, and destroys it.
+
+    It asks the hypervisor over a new connection each time, so it outlives a libvirtd that is killed and started again.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        kernel: Kernel,
+        scratch: Path,
+        name: str,
+        *,
+        memory_max_mib: int,
+        memory_mib: int | None = None,
+        vcpus: int = 1,
+        cpuset: str | None = None,
+        use_mib: int = 0,
+        idle: bool = False,
+        balloon_driver: bool = True,
+    ) -> None:
+        self.name = name
+        self.memory_mib = memory_mib or memory_max_mib
+        self.balloon_driver = balloon_driver
+        self.serial = scratch / f"{name}.serial"
+        self._uri = uri
+        self._xml = domain_xml(
+            name,
+            kernel,
+            self.serial,
+            memory_max_mib=memory_max_mib,
+            memory_mib=memory_mib,
+            vcpus=vcpus,
+            cpuset=cpuset,
+            parameters=f"vaf.use_mib={use_mib} vaf.idle={idle:d} vaf.noballoon={not balloon_driver:d}",
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self.wait_booted()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.destroy()
+
+    @contextmanager
+    def domain(self) -> Iterator[libvirt.virDomain]:
+        """Give libvirt's own handle on the domain, for a moment."""
+        with closing(libvirt.open(self._uri)) as connection:
+            yield connection.lookupByName(self.name)
+
+    def start(self) -> None:
+        """Start the domain, transient: nothing of it is left when it ends. Returns before the guest has booted."""
+        self.serial.unlink(missing_ok=True)
+        with closing(libvirt.open(self._uri)) as connection:
+            connection.createXML(self._xml)
+
+    def destroy(self) -> None:
+        """Pull the plug; a guest that is gone already is fine."""
+        with suppress(libvirt.libvirtError), self.domain() as domain:
+            domain.destroy()
+
+    def wait_booted(self) -> None:
+        """Wait for the first report and, with a balloon driver, its statistics and its first size."""
+        self._wait(self.reports, BOOT_DEADLINE_S, "its first report")
+        if self.balloon_driver:
+            self._wait(self._statistics_arrive, BOOT_DEADLINE_S, "its memory statistics")
+            self.wait_memory_mib(self.memory_mib)
+
+    def _statistics_arrive(self) -> bool:
+        statistics = self.memory_stats()
+        return statistics["last_update"] > 0 and "usable" in statistics
+
+    def memory_stats(self) -> dict[str, int]:
+        """Return what libvirt knows of the guest's memory, in KiB."""
+        with self.domain() as domain:
+            return domain.memoryStats()
+
+    def actual_mib(self) -> int:
+        """Return the size of the balloon as the hypervisor has it."""
+        return self.memory_stats()["actual"] // 1024
+
+    def set_memory_mib(self, memory_mib: int) -> None:
+        """Ask for a balloon size; the guest moves later."""
+        with self.domain() as domain:
+            domain.setMemoryFlags(memory_mib * 1024, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def wait_memory_mib(self, memory_mib: int) -> None:
+        """Wait until the balloon has reached a size."""
+        self._wait(lambda: self.actual_mib() == memory_mib, BALLOON_DEADLINE_S, f"a balloon of {memory_mib} MiB")
+
+    def set_cpu_shares(self, shares: int) -> None:
+        """Set the CPU weight of the whole domain, on the host's own scale."""
+        with self.domain() as domain:
+            domain.setSchedulerParametersFlags({"cpu_shares": shares}, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def cpu_seconds(self) -> float:
+        """Return the host CPU time the domain has had, the hypervisor's word."""
+        with self.domain() as domain:
+            return domain.info()[4] / 1e9
+
+    def reports(self) -> list[Report]:
+        """Return everything the guest has said so far, oldest first."""
+        return [Report(float(t), *map(int, counts)) for t, *counts in LINE.findall(self._console())]
+
+    def next_report(self) -> Report:
+        """Wait for the guest's next word."""
+        before = len(self.reports())
+        return self._wait(lambda: self.reports()[before:], REPORT_DEADLINE_S, "its next report")[0]
+
+    def _console(self) -> str:
+        return self.serial.read_text(errors="replace") if self.serial.exists() else ""
+
+    def _wait(self, condition: Callable[[], T], deadline_s: float, what: str) -> T:
+        try:
+            return wait_until(condition, deadline_s, f"guest {self.name}: {what}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its console ends with:\n{self._console()[-1000:]}") from error
+
+
+def event_rates(*guests: Guest, window_s: float = 10) -> list[float]:
+    """Return each guest's events per second over a common window of at least ``window_s``, which begins now."""
+    first = [guest.next_report() for guest in guests]
+
+    def last() -> list[Report] | None:
+        reports = [guest.reports()[-1] for guest in guests]
+        done = all(end.uptime_s - begin.uptime_s >= window_s for begin, end in zip(first, reports, strict=True))
+        return reports if done else None
+
+    names = " and ".join(guest.name for guest in guests)
+    reports = wait_until(last, window_s + REPORT_DEADLINE_S, f"{window_s} s of reports of {names}")
+    return [end.rate_since(begin) for begin, end in zip(first, reports, strict=True)]

@@ -1,0 +1,137 @@
+"""A real xrootd data server on the loopback, sending its summary reports; and files put on it and got from it.
+
+xrootd has no option for the address it listens on and refuses to run as root. Hence a shim in front of bind(), compiled
+here, and another user.
+"""
+
+import getpass
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from tests.testbed.processes import Process, free_port
+
+START_DEADLINE_S = 60
+TRANSFER_DEADLINE_S = 120
+INSTANCE = "vaf"
+
+CONFIGURATION = """\
+xrd.port {port}
+xrd.network nodnr nokeepalive
+xrd.protocol xroot *
+all.export /
+oss.localroot {folder}/data
+all.adminpath {folder}/admin
+all.pidpath {folder}/run
+all.role server
+xrootd.async off
+xrd.report {report_to} every 1s all
+"""
+
+# Without the variables, a client which comes before the server listens sleeps for 120 s.
+CLIENT_ENVIRONMENT = {"XRD_CONNECTIONWINDOW": "2", "XRD_CONNECTIONRETRY": "1"}
+
+LOOPBACK_BIND_C = """\
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Wildcard binds become loopback binds. */
+int bind(int fd, const struct sockaddr *address, socklen_t length) {
+  int (*real)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, "bind");
+  struct sockaddr_storage copy;
+  struct sockaddr_in *v4 = (struct sockaddr_in *)&copy;
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&copy;
+  if (length > sizeof copy) return real(fd, address, length);
+  memcpy(&copy, address, length);
+  if (copy.ss_family == AF_INET && v4->sin_addr.s_addr == INADDR_ANY) v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (copy.ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr)) v6->sin6_addr = in6addr_loopback;
+  return real(fd, (struct sockaddr *)&copy, length);
+}
+"""
+
+
+class Xrootd:
+    """An xrootd in ``scratch`` that reports to ``report_to`` (ADDR:PORT, UDP); ``with`` starts it and ends it."""
+
+    def __init__(self, scratch: Path, report_to: str) -> None:
+        self._folder = scratch / "xrootd"
+        self.port = free_port()
+        self.url = f"root://127.0.0.1:{self.port}/"
+        self.server_name = f"{socket.gethostname().partition('.')[0]}:{self.port}"
+        user = "nobody" if os.geteuid() == 0 else getpass.getuser()
+        self._make_folders(pwd.getpwnam(user))
+        configuration = self._folder / "xrootd.cfg"
+        configuration.write_text(CONFIGURATION.format(port=self.port, folder=self._folder, report_to=report_to))
+        self.process = Process(
+            [
+                "/usr/bin/xrootd",
+                "-c",
+                configuration,
+                "-l",
+                self._folder / "log" / "xrootd.log",
+                "-n",
+                INSTANCE,
+                "-I",
+                "v4",
+            ],
+            self._folder,
+            env={"LD_PRELOAD": str(self._compile_shim())},
+            cwd=self._folder,
+            user=user if os.geteuid() == 0 else None,
+        )
+
+    def _make_folders(self, account: pwd.struct_passwd) -> None:
+        for name in ("", "data", "admin", "run", "log"):
+            folder = self._folder / name
+            folder.mkdir()
+            os.chown(folder, account.pw_uid, account.pw_gid)
+
+    def _compile_shim(self) -> Path:
+        source, library = self._folder / "loopback.c", self._folder / "loopback.so"
+        source.write_text(LOOPBACK_BIND_C)
+        argv = ["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
+        subprocess.run(argv, check=True, timeout=START_DEADLINE_S)
+        return library
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill9()
+
+    def start(self) -> None:
+        """Start the server, for the first time or again, and wait until it takes connections."""
+        self.process.start()
+        try:
+            self.process.wait_until(self._takes_connections, START_DEADLINE_S, "xrootd")
+        except BaseException:
+            self.process.kill9()
+            raise
+
+    def _takes_connections(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5):
+            return True
+
+    def put(self, file: Path) -> None:
+        """Upload a file."""
+        self._xrdcp(file, f"{self.url}/{file.name}")
+
+    def get(self, name: str, target: Path) -> None:
+        """Download a file."""
+        self._xrdcp(f"{self.url}/{name}", target)
+
+    def _xrdcp(self, source: object, target: object) -> None:
+        subprocess.run(
+            [shutil.which("xrdcp") or "xrdcp", "--force", "--nopbar", str(source), str(target)],
+            env={**os.environ, **CLIENT_ENVIRONMENT},
+            check=True,
+            timeout=TRANSFER_DEADLINE_S,
+        )
