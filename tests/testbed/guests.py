@@ -256,7 +256,7 @@ class Guest:
     def _console(self) -> str:
         return self.serial.read_text(errors="replace") if self.serial.exists() else ""
 
-    def _wait(self, condition: Callable[[], T], deadline_s: float, what: str) -> T:
+    def _wait(self, condition: Callable[[], T | None], deadline_s: float, what: str) -> T:
         try:
             return wait_until(condition, deadline_s, f"guest {self.name}: {what}")
         except AssertionError as error:

@@ -42,7 +42,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_until(condition: Callable[[], T], deadline_s: float, what: str) -> T:
+def wait_until(condition: Callable[[], T | None], deadline_s: float, what: str) -> T:
     """Poll until the condition is truthy and return its value; an exception in it counts as not yet.
 
     Only ``ProcessEndedError`` passes through at once: waiting longer for a dead server teaches nothing.
@@ -149,10 +149,10 @@ class Process:
             code = None if self._popen is None else self._popen.returncode
             raise ProcessEndedError(f"{self.name} ended with {code}: {self.argv}\n{self.log_tail()}")
 
-    def wait_until(self, condition: Callable[[], T], deadline_s: float, what: str) -> T:
+    def wait_until(self, condition: Callable[[], T | None], deadline_s: float, what: str) -> T:
         """Wait as ``wait_until`` does, but fail at once when the process ends; failures show the end of its log."""
 
-        def alive_and_condition() -> T:
+        def alive_and_condition() -> T | None:
             self.check()
             return condition()
 

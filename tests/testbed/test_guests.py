@@ -18,7 +18,7 @@ MEMORY_MIB = 512
 def pair(libvirt_uri: str, guest_kernel: Kernel) -> Iterator[tuple[Guest, Guest]]:
     """Two busy guests that share one CPU; they boot side by side."""
     with scratch_folder() as folder:
-        guests = tuple(
+        wn, proof = guests = [
             Guest(
                 libvirt_uri,
                 guest_kernel,
@@ -29,13 +29,13 @@ def pair(libvirt_uri: str, guest_kernel: Kernel) -> Iterator[tuple[Guest, Guest]
                 cpuset="0",
             )
             for name in ("wn", "proof")
-        )
+        ]
         for guest in guests:
             guest.start()
         try:
             for guest in guests:
                 guest.wait_booted()
-            yield guests
+            yield wn, proof
         finally:
             for guest in guests:
                 guest.destroy()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.testbed.guests import Kernel, event_rates
-from tests.testbed.processes import scratch_folder
+from tests.testbed.processes import scratch_folder, wait_until
 from tests.testbed.proof_area import Status
 from tests.testbed.site import (
     AWAKE_MIB,
@@ -98,13 +98,18 @@ def test_hosts_and_domains_that_cannot_be_used_are_named_and_the_others_go_on(si
 
 
 def test_a_dry_run_tells_what_it_would_do_and_changes_nothing(site: Site) -> None:
-    def libvirt_state() -> list[object]:
+    def libvirt_state() -> list[list[object]]:
         state = []
         for guest in (site.wn, site.proof):
             with guest.domain() as domain:
-                state.append((domain.info()[:4], domain.schedulerParameters(), domain.XMLDesc()))
+                state.append([domain.info()[2] // 1024, domain.schedulerParameters(), domain.XMLDesc()])
         return state
 
+    def memory_mib() -> tuple[object, ...]:
+        return tuple(memory for memory, *_ in libvirt_state())
+
+    # After the guests' boot, libvirt's own view lags behind QEMU's for a second.
+    wait_until(lambda: memory_mib() == (WN_MIB, DORMANT_MIB), TRANSFER_DEADLINE_S, "libvirt to know the guests' sizes")
     site.area.open_session("alice", status=Status.RUNNING)
     site.prometheus.wait_for_data('proof_sessions{state="running"} == 1')
     before = libvirt_state()
