@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # What demo.sh and test.sh share: Debian packages, and the virtual environment in the checkout. Sourced, never run.
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+unset CDPATH # with it, cd prints where it went
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$top/.venv
 PATH=$PATH:/usr/sbin:/sbin
 
-say() { printf '== %s\n' "$*"; }
+say() { printf '== %s\n' "$*" >&2; } # standard output belongs to the command: --format json stays JSON
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 as_root() {
@@ -35,6 +36,33 @@ has() {
     esac >/dev/null 2>&1
 }
 
+policy=/usr/sbin/policy-rc.d
+policy_mark='# made by deploy/common.sh of vaf-autoscaler while apt-get runs; may be removed'
+
+# Servers that come with these packages must not start by themselves: they would listen beyond loopback.
+forbid_servers() {
+    [ ! -e "$policy" ] || return 0 # the machine has a rule of its own, or a killed run left ours
+    as_root sh -c 'printf "#!/bin/sh\n%s\nexit 101\n" "$2" >"$1" && chmod 755 "$1"' - "$policy" "$policy_mark" ||
+        die "$policy, which keeps installed servers from starting, could not be written"
+}
+
+allow_servers() {
+    ! grep -qsF "$policy_mark" "$policy" || as_root rm -f "$policy" ||
+        say "left behind, and it keeps servers from starting: $policy; remove it as root"
+}
+
+# Debian enables what it installs: what was not on this machine before does not start at the next boot either.
+stay_off() {
+    local package units=()
+    for package in "$@"; do
+        case $package in
+            prometheus) units+=(prometheus.service) ;;
+            slurm-wlm) units+=(slurmctld.service slurmd.service) ;;
+        esac
+    done
+    [ "${#units[@]}" -eq 0 ] || as_root systemctl --quiet disable "${units[@]}" >/dev/null 2>&1 || true
+}
+
 # Installs those of the named Debian packages that are missing; without apt it names them and gives up.
 need_packages() {
     local missing=() package
@@ -44,17 +72,18 @@ need_packages() {
     [ "${#missing[@]}" -eq 0 ] && { say "all needed Debian packages are there"; return; }
     command -v apt-get >/dev/null ||
         die "there is no apt-get here, and these Debian packages or their equivalents are missing: ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo true; } ||
+        die "these Debian packages are missing, and installing them needs root or sudo: ${missing[*]}"
     say "installing ${missing[*]}"
-    local policy=/usr/sbin/policy-rc.d made=
-    # Servers that come with these packages must not start by themselves: they would listen beyond loopback.
-    if [ ! -e "$policy" ]; then
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy"
-        made=yes
-    fi
+    trap allow_servers EXIT # also after Ctrl-C
+    forbid_servers
     local status=0
     { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$top/.venv-apt.log" 2>&1 || status=$?
-    [ -z "$made" ] || as_root rm -f "$policy"
+        apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}"; } \
+        >"$top/.venv-apt.log" 2>&1 </dev/null || status=$?
+    allow_servers
+    trap - EXIT
+    stay_off "${missing[@]}"
     if [ "$status" -ne 0 ]; then
         tail -n 20 "$top/.venv-apt.log" >&2
         die "apt-get could not install: ${missing[*]} (the end of its output is above, all of it in .venv-apt.log)"
@@ -70,7 +99,7 @@ find_python() {
             return
         fi
     done
-    die "Python 3.11 or newer is needed and was not found"
+    die "Python 3.11 or newer is needed and was not found (on Debian 12: apt-get install python3)"
 }
 
 # Prints the Debian packages that this Python lacks for making a virtual environment and for building libvirt-python.
@@ -81,15 +110,19 @@ python_packages() {
 
 # Makes the virtual environment with the named extras; does nothing when it is up to date.
 need_venv() {
-    local python=$1 extras=$2 stamp
-    stamp=$(cat "$top/pyproject.toml" "$top/deploy/constraints.txt" | sha256sum)" $extras $top"
-    if [ "$(cat "$venv/.stamp" 2>/dev/null)" = "$stamp" ] && "$venv/bin/python" -c 'import autoscaler' 2>/dev/null; then
+    local python=$1 extras=$2 stamp made
+    stamp="$top $(cat "$top/pyproject.toml" "$top/deploy/constraints.txt" | sha256sum)"
+    made=$(cat "$venv/.stamp" 2>/dev/null) || made=
+    # What the tests need contains what the demo needs.
+    if [[ $made == "$stamp $extras" || $made == "$stamp test" ]] && "$venv/bin/python" -c 'import autoscaler' 2>/dev/null; then
         say "the virtual environment .venv is up to date"
         return
     fi
     say "making the virtual environment .venv with vaf-autoscaler[$extras]"
-    "$venv/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$venv" || die "$python cannot make a virtual environment in $venv"
+    # One that was interrupted while it was made has no pip; the scripts of one that was moved start the old place's Python.
+    { grep -qsF "$venv/bin/python" "$venv/bin/pip" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; } ||
+        "$python" -m venv --clear "$venv" || die "$python cannot make a virtual environment in $venv"
     "$venv/bin/python" -m pip install -q --disable-pip-version-check -c "$top/deploy/constraints.txt" -e "$top[$extras]" \
         || die "pip could not install vaf-autoscaler[$extras] into .venv: its output is above"
-    echo "$stamp" >"$venv/.stamp"
+    echo "$stamp $extras" >"$venv/.stamp"
 }

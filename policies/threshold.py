@@ -34,7 +34,7 @@ class Threshold:
         """Refuse levels that contradict each other: raises ``ValueError``."""
         if self.workers_per_session < 1:
             raise ValueError("workers_per_session must be 1 or more")
-        if min(self.grow_queued, self.grow_running, self.shrink_load) < 0:
+        if not all(level >= 0 for level in (self.grow_queued, self.grow_running, self.shrink_load)):  # refuses NaN too
             raise ValueError("grow_queued, grow_running and shrink_load must be 0 or more")
         if self.shrink_load > self.grow_queued + self.grow_running:
             raise ValueError("shrink_load must not be above grow_queued + grow_running")

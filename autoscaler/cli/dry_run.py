@@ -82,7 +82,9 @@ def _show(found: Preview, signals: tuple[str, ...]) -> None:
         out.print(f"{decision.unplaced_workers} workers find no host with room")
     for series in decision.situation.window.series:
         old = series.age(decision.at)
-        value = f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {old.total_seconds():.0f} s old"
+        value = (
+            f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
+        )
         out.print(f"  {series.signal}: {value}" + ("" if series.signal in signals else " (not used by the policy)"))
     out.print(decision_table(decision, found.calls))
     out.print("nothing was changed")

@@ -29,7 +29,7 @@ class Time(click.ParamType[datetime]):
         """Parse it, or fail with an example."""
         try:
             return datetime.fromisoformat(value).astimezone()
-        except ValueError:
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time such as 2026-11-23T14:30 or 2026-11-23T13:30:00+00:00", param, ctx)
 
 
@@ -78,7 +78,9 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
 def _inputs(record: Record, host: str) -> Iterator[str]:
     for series in record.decision.situation.window.series:
         old = series.age(record.decision.at)
-        value = f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {old.total_seconds():.0f} s old"
+        value = (
+            f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
+        )
         yield f"input: {series.signal} = {value}"
     seen = record.decision.situation.host(host)
     yield f"input: {host} is {seen.state}" + (f": {seen.problem}" if seen.problem else "")

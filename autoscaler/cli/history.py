@@ -18,11 +18,16 @@ from autoscaler.cli.common import (
 from autoscaler.cli.tables import console
 from autoscaler.store.records import Record
 
+# What is read is held in memory, and SQLite takes no more numbers in one query.
+LIMIT_MOST = 30_000
+
 
 @click.command(epilog=EXIT_CODES)
 @config_option
 @format_option
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many decisions at most.")
+@click.option(
+    "--limit", type=click.IntRange(1, LIMIT_MOST), default=20, show_default=True, help="How many decisions at most."
+)
 @click.option("--all", "everything", is_flag=True, help="Also the decisions that changed nothing.")
 def history(config_file: Path, output: str, limit: int, everything: bool) -> None:
     """Show the newest decisions that changed something, oldest first; JSON is one decision per line.

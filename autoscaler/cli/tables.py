@@ -13,8 +13,8 @@ WAITING = "-"
 
 
 def console() -> Console:
-    """Standard output; plain text where it is not a terminal."""
-    return Console(width=width(), highlight=False)
+    """Standard output; plain text where it is not a terminal. Names and reasons are text, never rich's markup."""
+    return Console(width=width(), highlight=False, markup=False, emoji=False)
 
 
 def decision_table(decision: Decision, calls: Mapping[str, tuple[str, ...]]) -> Table:

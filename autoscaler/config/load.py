@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import Config
@@ -60,14 +60,16 @@ def _read(path: Path) -> CommentedMap:
         raise ConfigError([f"{path}: is not a UTF-8 text file"]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError([f"{path}:{line}: not valid YAML: {str(error.problem).splitlines()[0]}"]) from None
-    except Exception as error:  # noqa: BLE001 - a value that contradicts its tag makes ruamel raise anything
-        raise ConfigError(
-            [f"{path}: not valid YAML: {f'{error}'.partition(chr(10))[0] or type(error).__name__}"]
-        ) from None
+        raise ConfigError([f"{path}:{line}: not valid YAML: {_first_line(error.problem)}"]) from None
+    except Exception as error:  # noqa: BLE001 - for a value that contradicts its tag ruamel raises whatever comes
+        raise ConfigError([f"{path}: not valid YAML: {_first_line(error) or type(error).__name__}"]) from None
     if not isinstance(document, CommentedMap):
         raise ConfigError([f"{path}: is empty or not a mapping of sections"])
     return document
+
+
+def _first_line(message: object) -> str:
+    return str(message).partition("\n")[0]
 
 
 def _with_host_defaults(path: Path, document: CommentedMap) -> dict[str, Any]:

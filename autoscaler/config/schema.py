@@ -1,15 +1,31 @@
 """What a configuration file may say. Unknown keys are errors; every size and duration carries its unit."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from autoscaler.config.units import Duration, Mebibytes
 from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.model import Allocation, Facility, GuardLimits, Host, ProofDomain, WnDomain
+
+
+def _libvirt_uri(uri: str) -> str:
+    if not re.match(r"(qemu|test)(\+[a-z0-9]+)?://", uri):
+        raise ValueError(f"{uri!r} is not a libvirt URI of driver qemu or test, such as qemu+tls://HOST/system")
+    return uri
+
+
+def _http_url(url: str) -> str:
+    if not re.match(r"https?://[^\s/]+", url):
+        raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:9090")
+    return url
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
 
 # Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
@@ -52,7 +68,7 @@ class PrometheusSection(Section):
     """Read signals from a Prometheus server's HTTP API."""
 
     kind: Literal["prometheus"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Url
     timeout: PositiveDuration = timedelta(seconds=5)
     step: PositiveDuration = timedelta(seconds=15)
     signals: dict[str, PrometheusSignal] = {}
@@ -63,7 +79,7 @@ class ScrapeSection(Section):
 
     kind: Literal["scrape"]
     targets: Annotated[
-        dict[str, Annotated[list[Annotated[str, Field(pattern=r"^https?://")]], Field(min_length=1)]],
+        dict[str, Annotated[list[Url], Field(min_length=1)]],
         Field(min_length=1),
     ]
     timeout: PositiveDuration = timedelta(seconds=5)
@@ -135,7 +151,7 @@ class HostSection(Section):
     """One hypervisor."""
 
     name: Name
-    uri: Annotated[str, Field(pattern=r"^(qemu|test)(\+[a-z0-9]+)?:///?")]
+    uri: Annotated[str, AfterValidator(_libvirt_uri)]
     memory_total: Mebibytes
     memory_reserve: Mebibytes
     proof: ProofSection

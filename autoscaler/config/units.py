@@ -1,5 +1,6 @@
 """Sizes and durations as people write them; a bare number is refused, because its unit would be a guess."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -7,6 +8,8 @@ import durationpy
 from pydantic import BeforeValidator, ByteSize, TypeAdapter
 
 _MIB = 1024 * 1024
+# pydantic stops reading where it understands no more: "0,5 GiB" would be 0.
+_SIZE = re.compile(r"[0-9]+(\.[0-9]+)?\s*[A-Za-z]+")
 _byte_size: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
@@ -15,9 +18,11 @@ def parse_mib(value: Any) -> int:
     if not isinstance(value, str) or value.strip().replace(".", "").isdigit():
         raise ValueError(f"{value!r} has no unit: write a size such as '573 MiB' or '2 GiB'")
     try:
-        size = int(_byte_size.validate_python(value))
+        size = int(_byte_size.validate_python(value)) if _SIZE.fullmatch(value.strip()) else None
     except ValueError:
-        raise ValueError(f"{value!r} is not a size: write a size such as '573 MiB' or '2 GiB'") from None
+        size = None
+    if size is None:
+        raise ValueError(f"{value!r} is not a size: write a size such as '573 MiB' or '2 GiB'")
     if size % _MIB:
         raise ValueError(f"{value!r} is not a whole number of MiB")
     return size // _MIB

@@ -39,6 +39,14 @@ def wn_allocation(host: Host, workers: int, observed: HostObservation) -> Alloca
     return Allocation(min(max(rest, host.wn.memory_floor_mib), maximum), weight, None)
 
 
+def wn_floor_mib(host: Host, observed: HostObservation) -> int | None:
+    """The least memory the Worker Node may be brought to now, ``None`` when its use is unknown and it must not swap."""
+    if host.wn.may_swap:
+        return host.wn.memory_floor_mib
+    used = observed.domain(host.wn.name).used_mib
+    return None if used is None else max(host.wn.memory_floor_mib, used + host.wn.memory_margin_mib)
+
+
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:
     """Whether two allocations mean the same CPU; a cap of all the domain's vCPUs or more is no cap."""
     return one.cpu_weight == other.cpu_weight and _effective_cap(one, vcpus) == _effective_cap(other, vcpus)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from autoscaler.core.allocation import proof_memory_mib, workers_fitting
+from autoscaler.core.allocation import proof_memory_mib, wn_floor_mib, workers_fitting
 from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
 
 # Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
@@ -73,7 +73,7 @@ def wn_floor(wanted: int, view: HostView) -> Verdict:
     """Leave the Worker Node what it uses plus a margin; less, down to its floor, only where the site lets it swap."""
     if wanted <= view.current:
         return Verdict(wanted, "")
-    floor = wn_floor_mib(view)
+    floor = wn_floor_mib(view.host, view.observed)
     if floor is None:
         return Verdict(
             view.current,
@@ -118,15 +118,6 @@ def unknown_signal(view: HostView) -> str | None:
             most = view.limits.fresh_for.total_seconds()
             return f"{name} is {age.total_seconds():.0f} s old, fresh is 0 to {most:.0f} s"
     return None
-
-
-def wn_floor_mib(view: HostView) -> int | None:
-    """The least memory the Worker Node may have now, ``None`` when its use is unknown and it must not swap."""
-    wn = view.host.wn
-    if wn.may_swap:
-        return wn.memory_floor_mib
-    used = view.observed.domain(wn.name).used_mib
-    return None if used is None else max(wn.memory_floor_mib, used + wn.memory_margin_mib)
 
 
 def run_guards(wanted: int, view: HostView, guards: tuple[Guard, ...]) -> tuple[int, tuple[Cut, ...]]:

@@ -82,7 +82,7 @@ class LibvirtHost:
             domain = self._lookup(name)
             _, maximum_kib, _, vcpus, cpu_time_ns = domain.info()
             if not domain.isActive():
-                raise HypervisorError(f"{self._host}: domain {name} is not running: start it with virsh start {name}")
+                raise HypervisorError(f"domain {name} is not running: start it with virsh start {name}")
             weight, cap = self._driver.read(domain, vcpus)
             memory_kib, used_mib = self._driver.memory(domain)
             return DomainObservation(
@@ -109,3 +109,5 @@ class LibvirtHost:
             yield
         except libvirt.libvirtError as error:
             raise HypervisorError(f"{self._host} ({self._uri}): {what}: {error.get_error_message()}") from None
+        except HypervisorError as error:
+            raise HypervisorError(f"{self._host}: {error}") from None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autoscaler.contracts import Hypervisor
+from autoscaler.contracts import Hypervisor, HypervisorError
 from autoscaler.model import DomainObservation
 
 
@@ -27,19 +27,27 @@ class Recorder:
         return tuple(self._domains.values()), self._unmanaged_mib
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
-        """Record the request."""
+        """Record the request, or refuse it as the real one would."""
+        seen = self._domain(domain)
+        if memory_mib > seen.memory_max_mib:
+            raise HypervisorError(f"dry run: domain {domain}: {memory_mib} MiB is above its {seen.memory_max_mib} MiB")
         self.calls.append(f"{domain}: memory {memory_mib} MiB")
-        seen = self._domains[domain]
         self._domains[domain] = replace(seen, allocation=replace(seen.allocation, memory_mib=memory_mib))
 
     def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
-        """Record the request."""
+        """Record the request, or refuse it as the real one would."""
+        seen = self._domain(domain)
         cap = "no cap" if cap_cores is None else f"cap {cap_cores:g} cores"
         self.calls.append(f"{domain}: CPU weight {weight}, {cap}")
-        seen = self._domains[domain]
         cpu = replace(seen.allocation, cpu_weight=weight, cpu_cap_cores=cap_cores)
         self._domains[domain] = replace(seen, allocation=cpu)
 
     def close(self) -> None:
         """Close the real one."""
         self._hypervisor.close()
+
+    def _domain(self, name: str) -> DomainObservation:
+        self.read()
+        if name not in self._domains:
+            raise HypervisorError(f"dry run: there is no domain {name}")
+        return self._domains[name]

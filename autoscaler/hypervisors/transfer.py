@@ -65,7 +65,10 @@ class _Run:
         self._read()
         self._settle_unfinished()
         for step in self._steps(StepKind.SHRINK):
-            self._ask_less(step.domain, step.after.memory_mib)
+            # Below its target, a domain of which less is wanted than the ledger says grows there as acceptors do: what
+            # the ledger claims may be of the domain's former life, and others hold that memory now.
+            present = self._domain(step.domain).allocation.memory_mib
+            self._ask(step.domain, min(step.after.memory_mib, present))
         stopped = self._pump()
         missing = self._missing()
         self._set_cpus(everything=not missing)
@@ -88,7 +91,7 @@ class _Run:
             if self._free_mib() >= 0:
                 self.hypervisor.set_memory(domain.name, domain.committed_mib)
             else:
-                self._ask_less(domain.name, domain.allocation.memory_mib)
+                self._ask(domain.name, domain.allocation.memory_mib)
 
     def _pump(self) -> bool:
         """Hand over what is verified free until all is reached or nothing moves; return whether we were stopped."""
@@ -106,25 +109,35 @@ class _Run:
         return False
 
     def _give_free(self) -> bool:
-        """Ask acceptors for what is free; return whether anything was asked."""
+        """Ask acceptors for what is free; return whether anything was asked.
+
+        A last portion may be small, and short of what was wanted by what a donor's balloon settles above its target.
+        """
         gave = False
-        for step in self._steps(StepKind.GROW):
+        for step in self.transfer.steps:
+            if step.kind is StepKind.CPU:
+                continue
             domain = self._domain(step.domain)
             wanted = step.after.memory_mib - domain.committed_mib
             portion = min(wanted, self._free_mib())
-            if portion > 0 and portion >= min(wanted, PORTION_MIB):
-                self._ask_more(domain.name, domain.committed_mib + portion)
+            if portion > 0 and portion >= min(wanted - BALLOON_TOLERANCE_MIB, PORTION_MIB):
+                self._ask(domain.name, domain.committed_mib + portion)
                 gave = True
         return gave
 
-    def _ask_more(self, domain: str, memory_mib: int) -> None:
-        self.edges.record_asked(domain, memory_mib)
-        self.asked[domain] = memory_mib
-        self._merge_asked(self.domains)
-        self.hypervisor.set_memory(domain, memory_mib)
+    def _ask(self, domain: str, memory_mib: int) -> None:
+        """Ask for a balloon size; the ledger holds the larger of the old and the new number meanwhile.
 
-    def _ask_less(self, domain: str, memory_mib: int) -> None:
+        It is the ledger that says which is the larger: a domain observed above ``memory_mib`` may be on its way below.
+        """
+        more = memory_mib > self.asked.get(domain, 0)
+        if more:
+            self._record(domain, memory_mib)
         self.hypervisor.set_memory(domain, memory_mib)
+        if not more:
+            self._record(domain, memory_mib)
+
+    def _record(self, domain: str, memory_mib: int) -> None:
         self.edges.record_asked(domain, memory_mib)
         self.asked[domain] = memory_mib
         self._merge_asked(self.domains)

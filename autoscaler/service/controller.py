@@ -72,7 +72,9 @@ class Controller:
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
         for transfer in decision.transfers:
-            self._begin(number, transfer, now)
+            self._store.record_change(transfer.host, transfer.workers_from, transfer.workers_to, now)
+        for transfer in decision.transfers:
+            self._begin(number, transfer)
         self._tell(decision)
         return Cycle(number, decision, read - began, decided - read)
 
@@ -87,8 +89,7 @@ class Controller:
             self.settle(self._pace.host_timeout.total_seconds())
         self._hosts.end()
 
-    def _begin(self, number: int, transfer: Transfer, now: datetime) -> None:
-        self._store.record_change(transfer.host, transfer.workers_from, transfer.workers_to, now)
+    def _begin(self, number: int, transfer: Transfer) -> None:
         lane = self._hosts.lane(transfer.host)
         lane.begin_transfer(transfer, lambda: self._carry_out(number, transfer))
 

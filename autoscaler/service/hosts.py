@@ -28,10 +28,12 @@ class HostLane:
     @property
     def pending(self) -> Future[Any] | None:
         """What is under way, ``None`` when nothing is."""
-        for future in (self._reading, self._transferring):
-            if future is not None and not future.done():
-                return future
-        return None
+        return self.transferring or (self._reading if self._reading and not self._reading.done() else None)
+
+    @property
+    def transferring(self) -> Future[None] | None:
+        """The transfer that is under way, ``None`` when there is none."""
+        return self._transferring if self._transferring and not self._transferring.done() else None
 
     def begin_read(self) -> Future[Reading] | None:
         """Start reading, unless something is still under way; return what is to be waited for."""
@@ -88,9 +90,9 @@ class Hosts:
         return tuple(lane.observation(asked) for lane in self._lanes.values())
 
     def settle(self, timeout_s: float | None) -> bool:
-        """Wait until no transfer is under way; return whether that came true in time."""
-        pending: list[Future[Any]] = [lane.pending for lane in self._lanes.values() if lane.pending is not None]
-        return not wait(pending, timeout=timeout_s).not_done
+        """Wait until no transfer is under way; return whether that came true in time. A hung read is not waited for."""
+        transfers = [future for lane in self._lanes.values() if (future := lane.transferring) is not None]
+        return not wait(transfers, timeout=timeout_s).not_done
 
     def end(self) -> None:
         """Let go of every host."""

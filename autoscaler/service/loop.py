@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from autoscaler.contracts import StoreError
+
 _log = logging.getLogger("autoscaler")
 
 
@@ -27,9 +29,10 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
             return
         try:
             cycle()
-        except Exception:  # noqa: BLE001 - the loop outlives whatever a cycle raises
+        except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
             failed += 1
-            _log.exception("this cycle failed; the next one comes")
+            known = isinstance(error, StoreError)
+            _log.error("this cycle failed, the next one comes: %s", error, exc_info=not known)
         if left is not None:
             left -= 1
             if not left:

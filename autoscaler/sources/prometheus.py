@@ -17,6 +17,10 @@ class _QueryError(Exception):
     """Prometheus did not answer a query with a usable number; the message is the series' problem."""
 
 
+class _UnreachableError(Exception):
+    """There is no Prometheus to ask; the message is the problem of every series."""
+
+
 @dataclass(frozen=True)
 class PrometheusSource:
     """Reads each signal's history with a range query and its age with an instant query."""
@@ -37,7 +41,12 @@ class PrometheusSource:
     def read(self, now: datetime) -> Window:
         """Return every signal's history up to ``now``; never raises."""
         with requests.Session() as session:
-            return Window(now, tuple(self._series(session, name, now) for name in self.signals))
+            try:
+                return Window(now, tuple(self._series(session, name, now) for name in self.signals))
+            except _UnreachableError as error:
+                # Asking for the other signals too would wait out one time-out after the other.
+                unknown = (Sample(now, None),)
+                return Window(now, tuple(Series(name, unknown, problem=str(error)) for name in self.signals))
 
     def _series(self, session: requests.Session, name: str, now: datetime) -> Series:
         signal = self.signals[name]
@@ -46,6 +55,8 @@ class PrometheusSource:
             if samples[-1].value is None:
                 return Series(name, samples, problem=f"no value at {self.url} for {signal.query}")
             return Series(name, samples, self._fresh_at(session, signal, now))
+        except _UnreachableError:
+            raise
         except _QueryError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever an answer holds, its signal is unknown and the loop goes on
@@ -78,7 +89,7 @@ class PrometheusSource:
         except requests.JSONDecodeError:
             raise _QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
         except requests.RequestException as error:
-            raise _QueryError(f"{self.url} cannot be reached: {_cause(error)}") from None
+            raise _UnreachableError(f"{self.url} cannot be reached: {_cause(error)}") from None
         if len(result) > 1:
             raise _QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
         return result

@@ -129,11 +129,9 @@ def _problem(exposition: Exposition, job: str) -> str | None:
     up = list(exposition.values.get(up_metric(job), {}).values())
     if not up:
         return f"a target of job {job} exposes no {up_metric(job)}: is it the right exporter?"
-    return (
-        None
-        if all(value == 1 for value in up)
-        else f"an exporter of job {job} cannot read its source ({up_metric(job)} is 0)"
-    )
+    if any(value != 1 for value in up):
+        return f"an exporter of job {job} cannot read its source ({up_metric(job)} is 0)"
+    return None
 
 
 def _select(exposition: Exposition, signal: ScrapeSignal) -> dict[Labels, float]:

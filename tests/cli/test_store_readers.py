@@ -1,0 +1,225 @@
+"""`autoscaler status`, `history` and `explain`: what the store tells."""
+
+import json
+import re
+import sqlite3
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from autoscaler.store.sql import SqlStore
+from tests.cli.site import COMMAND, Site, invoke
+
+READERS = [("status",), ("history",), ("explain", "host-1")]
+
+
+@pytest.fixture
+def grown(site: Site) -> Site:
+    """A site whose host grew to four workers in its first cycle; there was a second."""
+    site.exporter.queued = 1
+    site.run(cycles=2)
+    # Test driver hosts begin anew with each process, so a cycle is late at once unless it is due in an hour.
+    site.replace("interval: 100ms", "interval: 1h")
+    return site
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_missing_store_is_exit_code_4_and_says_what_to_do(site: Site, command: tuple[str, ...]) -> None:
+    result = site.invoke(*command)
+    assert result.exit_code == 4
+    assert "does not exist yet: has `autoscaler run` run?" in result.stderr
+    assert not site.store.exists()
+
+
+@pytest.mark.parametrize("command", [("status",), ("explain", "host-1")])
+def test_an_empty_store_is_exit_code_4(site: Site, command: tuple[str, ...]) -> None:
+    site.make_empty_store()
+    result = site.invoke(*command)
+    assert result.exit_code == 4
+    assert "holds no decision yet" in result.stderr
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_file_that_is_no_store_is_exit_code_4(site: Site, command: tuple[str, ...]) -> None:
+    site.store.write_text("no store" * 1000)
+    assert site.invoke(*command).exit_code == 4
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_decision_that_cannot_be_read_is_exit_code_4(site: Site, command: tuple[str, ...]) -> None:
+    site.exporter.queued = 1
+    site.run(cycles=1)
+    with sqlite3.connect(site.store) as connection:
+        connection.execute("UPDATE decisions SET body = '{}'")
+    connection.close()
+    result = site.invoke(*command)
+    assert result.exit_code == 4
+    assert "holds a decision that cannot be read" in result.stderr
+
+
+@pytest.mark.parametrize("command", READERS)
+@pytest.mark.parametrize("name", ["[/oops]", "[red]x", ":warning:"])
+def test_names_are_shown_as_they_are(site: Site, command: tuple[str, ...], name: str) -> None:
+    site.replace("name: host-1", f"name: '{name}'")
+    site.exporter.queued = 1
+    site.run(cycles=1)
+    result = site.invoke(command[0], *(name for _ in command[1:]))
+    assert name in result.stdout
+
+
+class TestStatus:
+    """How the facility stands."""
+
+    def test_shows_both_domains_and_the_workers(self, grown: Site) -> None:
+        result = grown.invoke("status")
+        assert result.exit_code == 0
+        for words in ("host-1", "ready", "proof", "wn", "MiB", "decision 2 at "):
+            assert words in result.stdout
+
+    def test_json_has_state_workers_memory_and_change_of_each_host(self, grown: Site) -> None:
+        (host,) = json.loads(grown.invoke("status", "--format", "json").stdout)["hosts"]
+        assert host["host"] == "host-1"
+        assert host.keys() == {
+            *("host", "state", "problem", "workers", "wanted", "granted", "reason", "change", "memory_mib")
+        }
+
+    def test_json_is_not_late_when_it_is_not(self, grown: Site) -> None:
+        values = json.loads(grown.invoke("status", "--format", "json").stdout)
+        assert (values["late"], values["number"]) == (False, 2)
+
+    def test_a_controller_that_is_late_is_exit_code_3_and_told(self, grown: Site) -> None:
+        grown.replace("interval: 1h", "interval: 1us")
+        result = grown.invoke("status")
+        assert result.exit_code == 3
+        assert "the controller is late: a cycle is due every " in result.stdout
+
+    def test_json_of_a_late_controller_says_so(self, grown: Site) -> None:
+        grown.replace("interval: 1h", "interval: 1us")
+        result = grown.invoke("status", "--format", "json")
+        assert result.exit_code == 3
+        assert json.loads(result.stdout)["late"] is True
+
+    def test_an_unusable_host_is_exit_code_3_and_shown_with_its_problem(self, two_hosts: Site) -> None:
+        (two_hosts.folder / "host-1.xml").unlink()
+        two_hosts.run(cycles=1)
+        two_hosts.replace("interval: 100ms", "interval: 1h")
+        result = two_hosts.invoke("status", "--format", "json")
+        assert result.exit_code == 3
+        one, two = json.loads(result.stdout)["hosts"]
+        assert (one["state"], two["state"]) == ("unusable", "ready")
+        assert "host-1.xml" in one["problem"]
+
+
+class TestHistory:
+    """What was done."""
+
+    def test_shows_what_was_changed_and_how_it_ended(self, grown: Site) -> None:
+        result = grown.invoke("history")
+        assert result.exit_code == 0
+        for words in ("host-1", "0 -> 4", "done: reached and read back"):
+            assert words in result.stdout
+
+    def test_json_is_one_decision_per_line(self, grown: Site) -> None:
+        lines = grown.invoke("history", "--all", "--format", "json").stdout.splitlines()
+        assert [json.loads(line)["number"] for line in lines] == [1, 2]
+
+    def test_json_has_the_outcomes(self, grown: Site) -> None:
+        (line,) = grown.invoke("history", "--format", "json").stdout.splitlines()
+        assert [outcome["result"] for outcome in json.loads(line)["outcomes"]] == ["done"]
+
+    def test_is_limited_to_the_newest(self, grown: Site) -> None:
+        (line,) = grown.invoke("history", "--all", "--limit", 1, "--format", "json").stdout.splitlines()
+        assert json.loads(line)["number"] == 2
+
+    def test_of_nothing_is_told_in_words(self, site: Site) -> None:
+        site.make_empty_store()
+        assert site.invoke("history").stdout == "nothing was changed so far\n"
+        assert site.invoke("history", "--all").stdout == "no decision was made so far\n"
+
+    def test_of_nothing_is_no_line_of_json(self, site: Site) -> None:
+        site.make_empty_store()
+        result = site.invoke("history", "--format", "json")
+        assert (result.exit_code, result.stdout) == (0, "")
+
+    @pytest.mark.parametrize("limit", [0, -1, 10**30, "many"])
+    def test_a_limit_that_makes_no_sense_is_exit_code_2(self, site: Site, limit: object) -> None:
+        assert site.invoke("history", "--limit", limit).exit_code == 2
+
+    def test_can_be_piped_into_a_program_that_stops_reading(self, grown: Site) -> None:
+        words = f"{COMMAND} history --all --format json --config {grown.config} | head -n 1"
+        done = subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
+        assert json.loads(done.stdout)["number"] == 1
+        assert done.stderr == ""
+
+
+class TestExplain:
+    """Why a host got what it got."""
+
+    def at(self, site: Site, number: int) -> str:
+        store = SqlStore(site.store, read_only=True)
+        at = store.record(number).decision.at
+        store.close()
+        return at.isoformat()
+
+    def test_tells_inputs_demand_steps_and_outcome(self, grown: Site) -> None:
+        result = grown.invoke("explain", "host-1", "--at", self.at(grown, 1))
+        assert result.exit_code == 0
+        assert re.search(r"^input: proof_queued_sessions = 1, \d+ s old$", result.stdout, re.MULTILINE)
+        assert "demand: 4 workers in the facility: 1 queued" in result.stdout
+        assert "host-1: has 0 workers, wanted 4 workers, granted 4 workers" in result.stdout
+        assert "step: shrink wn memory 6911 to 3743 MiB" in result.stdout
+        assert "step: grow proof memory 572 to 3740 MiB" in result.stdout
+        assert "change: done: reached and read back" in result.stdout
+
+    def test_without_a_time_is_of_the_newest_decision(self, grown: Site) -> None:
+        assert grown.invoke("explain", "host-1").stdout.startswith("decision 2 at ")
+
+    def test_of_a_time_is_of_the_decision_in_force_then(self, grown: Site) -> None:
+        assert grown.invoke("explain", "host-1", "--at", self.at(grown, 1)).stdout.startswith("decision 1 at ")
+
+    def test_of_a_time_before_the_first_decision_is_exit_code_4(self, grown: Site) -> None:
+        result = grown.invoke("explain", "host-1", "--at", "1969-07-20T20:17")
+        assert result.exit_code == 4
+        assert "holds no decision at or before 1969-07-20" in result.stderr
+
+    def test_a_time_without_offset_is_local(self, grown: Site) -> None:
+        later = (datetime.now(UTC).astimezone() + timedelta(minutes=1)).replace(tzinfo=None)
+        assert grown.invoke("explain", "host-1", "--at", later.isoformat()).exit_code == 0
+
+    def test_an_unknown_host_is_exit_code_4_and_the_known_ones_are_named(self, grown: Site) -> None:
+        result = grown.invoke("explain", "host-9")
+        assert result.exit_code == 4
+        assert "knows no host 'host-9'; configured are host-1" in result.stderr
+
+    def test_a_cut_is_told_with_its_guard(self, site: Site) -> None:
+        site.exporter.queued, site.exporter.age_s = 1, 3600
+        site.run(cycles=1)
+        assert "  fresh cut 4 to 0: proof_queued_sessions is 36" in site.invoke("explain", "host-1").stdout
+
+    def test_an_unusable_host_is_told_with_its_problem(self, site: Site) -> None:
+        (site.folder / "host-1.xml").unlink()
+        site.run(cycles=1)
+        result = site.invoke("explain", "host-1")
+        assert result.exit_code == 0
+        assert "input: host-1 is unusable: host-1 (test://" in result.stdout
+        assert "host-1: has unknown, wanted unknown, granted unknown" in result.stdout
+
+    @pytest.mark.parametrize(
+        "time", ["", "now", "-1", "2026", "25:00", "0001-01-01", "0001-01-01T00:00+14:00", "2026-11-23T12:00+99:00"]
+    )
+    def test_a_bad_time_is_exit_code_2_with_an_example(self, grown: Site, time: str) -> None:
+        result = grown.invoke("explain", "host-1", "--at", time)
+        assert result.exit_code == 2
+        assert "is not a time such as 2026-11-23T14:30" in result.stderr
+
+
+def test_the_configuration_can_be_named_by_the_environment(grown: Site) -> None:
+    result = invoke("status", env={"AUTOSCALER_CONFIG": str(grown.config)})
+    assert result.exit_code == 0
+
+
+def test_the_default_configuration_is_the_installed_one() -> None:
+    result = invoke("status")
+    assert result.exit_code == 1
+    assert "/etc/vaf-autoscaler/autoscaler.yaml: cannot be read" in result.stderr

@@ -1,0 +1,425 @@
+"""A configuration file loads, or every mistake in it is named by file, line, key and reason."""
+
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from autoscaler.config.load import ConfigError, Loaded, load
+from autoscaler.config.schema import PrometheusSection, ScrapeSection
+from autoscaler.model import Allocation, Facility, GuardLimits
+from autoscaler.testing import a_host
+from policies.static import Static
+from policies.threshold import Threshold
+
+MINIMAL = """\
+source:
+  kind: prometheus
+  url: http://127.0.0.1:9090/
+policy:
+  name: static
+  workers: 4
+hosts:
+  - name: host-1
+    uri: test:///default
+    memory_total: 8056 MiB
+    memory_reserve: 573 MiB
+    proof:
+      domain: proof
+      dormant_memory: 572 MiB
+      memory_per_worker: 792 MiB
+      workers_max: 8
+    wn:
+      domain: wn
+      memory_floor: 572 MiB
+      memory_max: 6911 MiB
+"""
+SECOND_HOST = """\
+  - name: host-2
+    uri: test:///other
+    memory_total: 8056 MiB
+    memory_reserve: 573 MiB
+    proof: {domain: proof, dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}
+    wn: {domain: wn, memory_floor: 572 MiB, memory_max: 6911 MiB}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "autoscaler.yaml"
+
+
+def loaded(file: Path, text: str) -> Loaded:
+    file.write_text(text, encoding="utf-8")
+    return load(file)
+
+
+def problems(file: Path, text: str) -> list[str]:
+    """What is wrong with the text, one sentence each, without the file's name."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(file, text)
+    assert str(caught.value) == "\n".join(caught.value.problems)
+    assert all(problem.startswith(str(file)) for problem in caught.value.problems)
+    return [problem.removeprefix(f"{file}:").removeprefix(f"{file}").strip() for problem in caught.value.problems]
+
+
+def with_line(after: str, line: str) -> str:
+    """The minimal file with one more line."""
+    assert after in MINIMAL
+    return MINIMAL.replace(after, f"{after}\n{line}", 1)
+
+
+def replaced(old: str, new: str) -> str:
+    """The minimal file with one thing changed."""
+    assert old in MINIMAL
+    return MINIMAL.replace(old, new, 1)
+
+
+def test_a_minimal_file_gives_the_facility_the_policy_and_the_defaults(file: Path) -> None:
+    config, policy = loaded(file, MINIMAL).config, loaded(file, MINIMAL).policy
+    assert config.facility() == Facility((a_host("host-1"),))
+    assert policy == Static(4)
+    assert config.guards.limits() == GuardLimits()
+    assert config.controller.interval == timedelta(seconds=15)
+    assert config.controller.store == Path("/var/lib/vaf-autoscaler/decisions.sqlite")
+
+
+def test_a_prometheus_source_has_its_url_and_signals(file: Path) -> None:
+    signal = "  signals: {load: {query: sum(load), fresh_at: time()}}"
+    source = loaded(file, with_line("  url: http://127.0.0.1:9090/", signal)).config.source
+    assert isinstance(source, PrometheusSection)
+    assert source.signals["load"].query == "sum(load)"
+
+
+SCRAPE = replaced(
+    "  kind: prometheus\n  url: http://127.0.0.1:9090/",
+    """\
+  kind: scrape
+  targets: {proof: ["http://127.0.0.1:9820/metrics"]}
+  signals: {load: {job: proof, metric: load, labels: {state: [busy]}}}""",
+)
+
+
+def test_a_scrape_source_has_its_targets_and_signals(file: Path) -> None:
+    source = loaded(file, SCRAPE).config.source
+    assert isinstance(source, ScrapeSection)
+    assert source.targets == {"proof": ["http://127.0.0.1:9820/metrics"]}
+    assert source.signals["load"].labels == {"state": ["busy"]}
+
+
+def test_policy_parameters_reach_the_policy_with_their_units(file: Path) -> None:
+    text = replaced("static\n  workers: 4", "threshold\n  workers_per_session: 3\n  grow_running: 1.5\n  idle: 10m")
+    assert loaded(file, text).policy == Threshold(3, grow_running=1.5, idle=timedelta(minutes=10))
+
+
+def test_guard_limits_are_read(file: Path) -> None:
+    text = MINIMAL + "guards: {fresh_for: 1m, dead_band_workers: 2, grow_cooldown: 30s, shrink_cooldown: 10m}\n"
+    assert loaded(file, text).config.guards.limits() == GuardLimits(
+        timedelta(minutes=1), 2, timedelta(seconds=30), timedelta(minutes=10)
+    )
+
+
+def test_a_dormant_domain_may_have_no_cap(file: Path) -> None:
+    text = with_line("      domain: proof", "      dormant_cpu_cap_cores: null")
+    assert loaded(file, text).config.facility().hosts[0].proof.dormant == Allocation(572, 32, None)
+
+
+def test_host_defaults_lie_under_every_host_and_merge_deeply(file: Path) -> None:
+    """host-1 has its own workers_max and takes everything else from the defaults."""
+    source, _, _ = MINIMAL.partition("hosts:")
+    text = f"""{source}
+host_defaults:
+  memory_total: 8056 MiB
+  memory_reserve: 573 MiB
+  proof: {{domain: proof, dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
+  wn: {{domain: wn, memory_floor: 572 MiB, memory_max: 6911 MiB}}
+hosts:
+  - {{name: host-1, uri: "test:///one", proof: {{workers_max: 4}}}}
+  - {{name: host-2, uri: "test:///two", memory_total: 9000 MiB}}
+"""
+    first, second = loaded(file, text).config.facility().hosts
+    assert (first.proof.workers_max, first.proof.memory_per_worker_mib, first.memory_total_mib) == (4, 792, 8056)
+    assert (second.proof.workers_max, second.wn.memory_max_mib, second.memory_total_mib) == (8, 6911, 9000)
+
+
+def test_yaml_anchors_and_merges_work(file: Path) -> None:
+    second = """\
+  - <<: *first
+    name: host-2
+    uri: test:///other
+"""
+    text = replaced("  - name: host-1", "  - &first\n    name: host-1") + second
+    assert [host.name for host in loaded(file, text).config.facility().hosts] == ["host-1", "host-2"]
+
+
+def test_a_relative_store_lies_beside_the_file(file: Path) -> None:
+    config = loaded(file, MINIMAL + "controller: {store: state/decisions.sqlite}\n").config
+    assert config.controller.store == file.parent / "state" / "decisions.sqlite"
+
+
+def test_a_relative_store_lies_beside_a_relative_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(MINIMAL + "controller: {store: decisions.sqlite}\n", encoding="utf-8")
+    monkeypatch.chdir(file.parent)
+    assert load(Path(file.name)).config.controller.store == file.parent / "decisions.sqlite"
+
+
+def test_an_absolute_store_stays_where_it_is(file: Path) -> None:
+    config = loaded(file, MINIMAL + "controller: {store: /srv/decisions.sqlite}\n").config
+    assert config.controller.store == Path("/srv/decisions.sqlite")
+
+
+def bad(old: str, new: str, problem: str) -> tuple[str, str]:
+    return replaced(old, new), problem
+
+
+MISTAKES = {
+    "an unknown key of the file": (MINIMAL + "polcy: 1\n", "21: polcy: unknown key (did you mean 'policy'?)"),
+    "an unknown key of a host": (
+        with_line("    uri: test:///default", "    memory_totl: 1 GiB"),
+        "10: hosts[0].memory_totl: unknown key (did you mean 'memory_total'?)",
+    ),
+    "an unknown key like no other": (MINIMAL + "zzz: 1\n", "21: zzz: unknown key"),
+    "a key of another section": (
+        with_line("      domain: wn", "      workers_max: 8"),
+        "19: hosts[0].wn.workers_max: unknown key",
+    ),
+    "a missing section": (MINIMAL.partition("hosts:")[0], "1: hosts: is missing"),
+    "a missing key": bad("      workers_max: 8\n", "", "12: hosts[0].proof.workers_max: is missing"),
+    "a size without unit": bad(
+        "573 MiB", "573", "11: hosts[0].memory_reserve: 573 has no unit: write a size such as '573 MiB' or '2 GiB'"
+    ),
+    "a size in another unit": bad(
+        "573 MiB", "573 MB", "11: hosts[0].memory_reserve: '573 MB' is not a whole number of MiB"
+    ),
+    "a duration without unit": (
+        MINIMAL + "controller:\n  interval: 15\n",
+        "22: controller.interval: 15 has no unit: write a duration such as '30s', '5m', '1h30m' or '7d'",
+    ),
+    "a negative duration": (
+        MINIMAL + "guards: {shrink_cooldown: -5m}\n",
+        "21: guards.shrink_cooldown: '-5m' is negative",
+    ),
+    "an interval of nothing": (
+        MINIMAL + "controller: {interval: 0s}\n",
+        "21: controller.interval: Input should be greater than datetime.timedelta(0)",
+    ),
+    "a quoted number": bad(
+        "workers_max: 8", 'workers_max: "8"', "16: hosts[0].proof.workers_max: Input should be a valid integer"
+    ),
+    "an endless cap": (
+        with_line("      domain: proof", "      dormant_cpu_cap_cores: .inf"),
+        "14: hosts[0].proof.dormant_cpu_cap_cores: Input should be a finite number",
+    ),
+    "a weight outside of both schedulers": (
+        with_line("      domain: wn", "      cpu_weight: 9999"),
+        "19: hosts[0].wn.cpu_weight: Input should be less than or equal to 2500",
+    ),
+    "a hypervisor that is not supported": bad(
+        "test:///default",
+        "xen:///system",
+        "9: hosts[0].uri: 'xen:///system' is not a libvirt URI of driver qemu or test, such as qemu+tls://HOST/system",
+    ),
+    "a source that is none": bad(
+        "prometheus",
+        "graphite",
+        "1: source: Input tag 'graphite' found using 'kind' does not match any of the expected tags: "
+        "'prometheus', 'scrape'",
+    ),
+    "a source without a server": bad("http://127.0.0.1:9090/", "http://", "3: source.url: 'http://' is not a URL"),
+    "no targets to scrape": (
+        SCRAPE.replace('{proof: ["http://127.0.0.1:9820/metrics"]}', "{}"),
+        "3: source.targets: Dictionary should have at least 1 item after validation, not 0",
+    ),
+    "a job called as the kind": (
+        SCRAPE.replace("{proof: [", "{scrape: [").replace("http://127.0.0.1:9820", "ftp://127.0.0.1"),
+        "3: source.targets.scrape[0]: 'ftp://127.0.0.1/metrics' is not a URL",
+    ),
+    "no host": (MINIMAL.partition("  - name")[0], "7: hosts: Input should be a valid list"),
+    "an empty list of hosts": (
+        MINIMAL.partition("hosts:")[0] + "hosts: []\n",
+        "7: hosts: List should have at least 1 item after validation, not 0",
+    ),
+    "defaults that are no mapping": (MINIMAL + "host_defaults: 5\n", "21: host_defaults: is not a mapping"),
+    "workers that do not fit": bad(
+        "workers_max: 8",
+        "workers_max: 9",
+        # 572 + 9 * 792 + 572 = 8272
+        "8: hosts[0]: PROOF with 9 workers and the floor of the Worker Node need 8272 MiB, but memory_total - "
+        "memory_reserve is 7483 MiB: lower workers_max",
+    ),
+    "more workers at least than at most": (
+        with_line("      workers_max: 8", "      workers_min: 9"),
+        "8: hosts[0]: proof.workers_min is above proof.workers_max",
+    ),
+    "a floor above the maximum": bad("6911 MiB", "571 MiB", "8: hosts[0]: wn.memory_floor is above wn.memory_max"),
+    "one domain for both roles": bad(
+        "domain: wn", "domain: proof", "8: hosts[0]: proof.domain and wn.domain are both 'proof'"
+    ),
+    "two hosts of one name": (
+        MINIMAL + SECOND_HOST.replace("host-2", "host-1"),
+        "1: file: hosts: the name 'host-1' is used more than once",
+    ),
+    "one domain in two hosts": (
+        MINIMAL + SECOND_HOST.replace("other", "default"),
+        "1: file: hosts: the domain 'proof' at test:///default is used more than once",
+    ),
+    "a policy that is not installed": bad(
+        "static", "oracle", "5: policy.name: no policy is called 'oracle'; installed are "
+    ),
+    "a policy parameter it does not have": bad(
+        "workers: 4", "wokers: 4", "6: policy.wokers: unknown key; policy static has workers"
+    ),
+    "a parameter of a policy that has none": bad(
+        "static", "hold", "6: policy.workers: unknown key; policy hold has no parameters"
+    ),
+    "a policy parameter of another type": bad(
+        "workers: 4", "workers: 4.5", "6: policy.workers: Input should be a valid integer"
+    ),
+    "a policy parameter that is no number": bad(
+        "workers: 4", "workers: yes", "6: policy.workers: Input should be a valid integer"
+    ),
+    "a policy parameter out of range": bad(
+        "workers: 4", "workers: -4", "5: policy.name: policy static: workers must be 0 or more"
+    ),
+    "a policy duration without unit": bad(
+        "static\n  workers: 4", "threshold\n  idle: 300", "6: policy.idle: 300 has no unit: write a duration such as"
+    ),
+    "a policy level that is no number": bad(
+        "static\n  workers: 4",
+        "threshold\n  grow_running: .nan",
+        "5: policy.name: policy threshold: grow_queued, grow_running and shrink_load must be 0 or more",
+    ),
+    "a policy without a needed parameter": bad("  workers: 4\n", "", "5: policy.name: policy static: "),
+    "a key twice": (MINIMAL + "policy: {name: hold}\n", '21: not valid YAML: found duplicate key "policy"'),
+    "a key that is no text": (MINIMAL + "5: 1\n", "21: [5]: Keys should be strings"),
+    "no YAML": (MINIMAL + "x: [1\n", "22: not valid YAML: "),
+    "a tab": ("\tsource: 1\n", "1: not valid YAML: found character '\\t' that cannot start any token"),
+    "two documents": (MINIMAL + "---\na: 1\n", "21: not valid YAML: but found another document"),
+    "a value that contradicts its tag": (MINIMAL + "controller: !!bool maybe\n", "not valid YAML: "),
+    "a date there is not": (MINIMAL + "controller: {interval: 2026-99-99}\n", "not valid YAML: month must be in 1..12"),
+    "nesting without end": ("[" * 600, "not valid YAML: "),
+    "nothing": ("", "is empty or not a mapping of sections"),
+    "only comments": ("# later\n", "is empty or not a mapping of sections"),
+    "a list": ("- a\n", "is empty or not a mapping of sections"),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_named_by_line_key_and_reason(file: Path, text: str, problem: str) -> None:
+    (found,) = problems(file, text)
+    assert found.startswith(problem.removeprefix(": "))
+
+
+def test_all_mistakes_are_named_at_once(file: Path) -> None:
+    text = MINIMAL.replace("573 MiB", "573").replace("workers_max: 8", "workers_max: many") + "zzz: 1\n"
+    assert [problem.partition(" ")[0] for problem in problems(file, text)] == ["11:", "16:", "21:"]
+
+
+def test_a_mistake_in_host_defaults_is_named_where_the_host_stands(file: Path) -> None:
+    text = "host_defaults: {wn: {memory_margin: 5}}\n" + MINIMAL
+    assert problems(file, text) == [
+        "18: hosts[0].wn.memory_margin: 5 has no unit: write a size such as '573 MiB' or '2 GiB'"
+    ]
+
+
+def test_a_mistake_that_comes_through_a_merge_is_named_at_the_mapping_that_merges(file: Path) -> None:
+    text = with_line("    proof:", "      <<: {workers_min: none}")
+    assert problems(file, text) == ["12: hosts[0].proof.workers_min: Input should be a valid integer"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "none.yaml")
+    assert str(caught.value) == f"{tmp_path}/none.yaml: cannot be read: No such file or directory"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_refused(file: Path) -> None:
+    file.write_bytes("# für später\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="is not a UTF-8 text file"):
+        load(file)
+
+
+def test_the_error_has_no_cause_to_print(file: Path) -> None:
+    """An administrator reads sentences, not a traceback of validators."""
+    file.write_text(MINIMAL + "zzz: 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert caught.value.__suppress_context__
+
+
+unhurried = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+LINES = MINIMAL.splitlines()
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates()
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.integers(), inner, max_size=4),
+    max_leaves=8,
+)
+snippets = st.sampled_from(
+    [
+        "<<: *a",
+        "&a",
+        "*a",
+        "!!bool x",
+        "!!set {a, b}",
+        "!!omap [a: b]",
+        "? [a]",
+        "|",
+        "%TAG",
+        "- ",
+        "{",
+        "]",
+        '"\\ud800"',
+        "=",
+        "0x",
+        "1_0",
+        "~",
+    ]
+)
+
+
+@st.composite
+def damaged_files(draw: st.DrawFn) -> str:
+    """The minimal file with a line replaced, as an editor might leave it."""
+    lines = list(LINES)
+    number = draw(st.integers(0, len(lines) - 1))
+    indent = " " * (len(lines[number]) - len(lines[number].lstrip()))
+    lines[number] = (
+        draw(st.sampled_from([indent, ""]))
+        + draw(st.sampled_from(["", "proof: ", "wn: ", "a: "]))
+        + draw(snippets | st.text(max_size=12))
+    )
+    return "\n".join(lines)
+
+
+@unhurried
+@given(st.text() | damaged_files())
+@example("a: !!omap [b: c]\nsource: !!omap [b: c]")
+@example("host_defaults: &a\n  wn: *a\nhosts:\n- &b\n  wn: *b\n")
+def test_any_text_loads_or_is_refused_with_sentences(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with suppress(ConfigError):
+        assert isinstance(load(file), Loaded)
+
+
+SECTIONS = ["controller", "source", "policy", "guards", "hosts", "host_defaults"]
+KEYS = ["name", "uri", "kind", "url", "targets", "signals", "proof", "wn", "domain", "interval", "workers", "store"]
+
+
+@settings(unhurried, max_examples=50)
+@given(st.dictionaries(st.sampled_from(SECTIONS), st.dictionaries(st.sampled_from(KEYS), anything) | anything))
+def test_any_structure_loads_or_is_refused_with_sentences(file: Path, structure: dict[str, object]) -> None:
+    good = YAML(typ="safe", pure=True).load(MINIMAL)
+    YAML(typ="safe", pure=True).dump({**good, **structure}, file)
+    with suppress(ConfigError):
+        assert isinstance(load(file), Loaded)

@@ -1,0 +1,86 @@
+"""Sizes and durations as people write them."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.config.units import parse_duration, parse_mib
+
+unhurried = settings(deadline=None, max_examples=300)
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"),
+    [("573 MiB", 573), ("573MiB", 573), ("2 GiB", 2048), ("0.5 GiB", 512), ("1 TiB", 1024 * 1024), ("0 MiB", 0)],
+)
+def test_a_size_with_its_unit_becomes_mib(text: str, mib: int) -> None:
+    assert parse_mib(text) == mib
+
+
+@pytest.mark.parametrize("value", [573, 573.0, "573", " 573 ", "5.5", None, True])
+def test_a_size_without_a_unit_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="has no unit: write a size such as '573 MiB' or '2 GiB'"):
+        parse_mib(value)
+
+
+@pytest.mark.parametrize(
+    "text", ["573 apples", "-1 MiB", "MiB", "", ".", "1e3 MiB", "1 MiB 2", "0,5 GiB", "8,056 MiB", "nan MiB", "inf MiB"]
+)
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_mib(text)
+
+
+@pytest.mark.parametrize("text", ["1 B", "573 MB", "0.3 MiB"])
+def test_a_size_that_is_no_whole_number_of_mib_is_refused(text: str) -> None:
+    """573 MB are 546.5 MiB: whoever writes MB most likely means MiB."""
+    with pytest.raises(ValueError, match="is not a whole number of MiB"):
+        parse_mib(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30s", 30), ("5m", 300), ("1h30m", 5400), ("7d", 7 * 86_400), ("0s", 0), ("500ms", 0.5), ("1.5s", 1.5)],
+)
+def test_a_duration_with_its_unit_becomes_a_time_span(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("value", [5, 5.0, None, timedelta(seconds=5)])
+def test_a_duration_that_is_a_bare_number_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="has no unit: write a duration such as"):
+        parse_duration(value)
+
+
+@pytest.mark.parametrize("text", ["5", "five minutes", "", "5 m", "s", "1e3s", "999999999999d"])
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+def test_a_negative_duration_is_refused() -> None:
+    with pytest.raises(ValueError, match="'-5s' is negative"):
+        parse_duration("-5s")
+
+
+@unhurried
+@given(st.integers(0, 10**9))
+def test_every_size_in_mib_is_read_back(mib: int) -> None:
+    assert parse_mib(f"{mib} MiB") == mib
+
+
+@unhurried
+@given(st.text() | st.from_regex(r"[-+0-9.]{0,5} ?[a-zA-Z]{0,3}", fullmatch=True))
+def test_any_text_is_a_size_or_refused_with_a_reason(text: str) -> None:
+    with suppress(ValueError):
+        assert parse_mib(text) >= 0
+
+
+@unhurried
+@given(st.text() | st.from_regex(r"[-+0-9.hms]{0,9}", fullmatch=True))
+def test_any_text_is_a_duration_or_refused_with_a_reason(text: str) -> None:
+    with suppress(ValueError):
+        assert parse_duration(text) >= timedelta(0)

@@ -1,0 +1,283 @@
+"""One cycle's decision from end to end: what users do, what fails, and that it can be decided again."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.core.decide import Rules, decide
+from autoscaler.core.guards import GUARDS, HostView, Verdict
+from autoscaler.model import (
+    Decision,
+    Demand,
+    Facility,
+    GuardLimits,
+    Host,
+    HostObservation,
+    HostState,
+    HostTimers,
+    Situation,
+    StepKind,
+    Window,
+)
+from autoscaler.store.records import decision_from_json, decision_to_json
+from autoscaler.testing import NOW, a_host, observed, proof_window
+from policies.hold import Hold
+from policies.static import Static
+from policies.threshold import Threshold
+from tests.core.situations import hosts, observations, unhurried, windows
+
+FACILITY = Facility((a_host("host-1"), a_host("host-2")))
+IDLE: list[float | None] = [0.0] * 7
+THRESHOLD = Rules(Threshold(workers_per_session=2), GuardLimits())
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A policy that answers, or raises, what it was given."""
+
+    answer: Any
+    signals: tuple[str, ...] = ()
+    history: timedelta = field(default=timedelta(0))
+
+    def decide(self, _window: Window) -> Demand:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+def at(*workers: int) -> tuple[HostObservation, ...]:
+    """The hosts of the facility with so many workers each."""
+    return tuple(observed(host, workers=number) for host, number in zip(FACILITY.hosts, workers, strict=True))
+
+
+def granted(decision: Decision) -> dict[str, int | None]:
+    return {host.host: host.granted for host in decision.hosts}
+
+
+def transfers(decision: Decision) -> dict[str, tuple[int, int]]:
+    return {transfer.host: (transfer.workers_from, transfer.workers_to) for transfer in decision.transfers}
+
+
+def test_when_users_come_every_host_grows() -> None:
+    """Three sessions of two workers are 6, on two equal hosts 3 each."""
+    decision = decide(Situation(proof_window([*IDLE, 3], [*IDLE, 0]), at(0, 0)), FACILITY, THRESHOLD)
+    assert transfers(decision) == {"host-1": (0, 3), "host-2": (0, 3)}
+    assert decision.error is None
+
+
+def test_when_users_have_left_every_host_goes_dormant() -> None:
+    decision = decide(Situation(proof_window(IDLE, IDLE), at(3, 3)), FACILITY, THRESHOLD)
+    assert transfers(decision) == {"host-1": (3, 0), "host-2": (3, 0)}
+
+
+def test_when_users_just_left_nothing_changes() -> None:
+    decision = decide(Situation(proof_window(IDLE, [*IDLE[1:], 3, 0]), at(3, 3)), FACILITY, THRESHOLD)
+    assert transfers(decision) == {}
+    assert granted(decision) == {"host-1": 3, "host-2": 3}
+
+
+def test_a_dormant_facility_without_users_stays_as_it_is() -> None:
+    decision = decide(Situation(proof_window(IDLE, IDLE), at(0, 0)), FACILITY, THRESHOLD)
+    assert decision.transfers == ()
+    assert [host.reason for host in decision.hosts] == [
+        "hold: 0 queued and 0 running sessions, idle for 5 min",
+        "hold: 0 queued and 0 running sessions, idle for 5 min",
+    ]
+
+
+def test_a_decision_says_what_was_wanted_what_was_granted_and_who_cut_it() -> None:
+    """The Worker Node of host-1 uses 4000 MiB: room for 3 of the 5 workers there."""
+    seen = (observed(FACILITY.hosts[0], wn_used_mib=4000), observed(FACILITY.hosts[1], wn_used_mib=500))
+    first, second = decide(Situation(proof_window([5], [0]), seen), FACILITY, THRESHOLD).hosts
+    assert (first.current, first.wanted, first.granted) == (0, 5, 3)
+    assert [(cut.guard, cut.before, cut.after) for cut in first.cuts] == [("wn_floor", 5, 3)]
+    assert (
+        first.reason
+        == "grow: 5 queued and 0 running sessions, peak of the last 5 min is 5; wn_floor: wn keeps 4256 MiB"
+    )
+    assert (second.wanted, second.granted, second.cuts) == (5, 5, ())
+
+
+UNKNOWN = {
+    "no value": proof_window([None], [1]),
+    "a stale value": replace(proof_window([5], [1]), now=NOW + timedelta(seconds=91)),
+    "no signal at all": Window(NOW),
+}
+
+
+@pytest.mark.parametrize("window", UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.parametrize("workers", [0, 2, 5], ids=["would shrink", "would stay", "would grow"])
+def test_on_an_unknown_signal_nothing_is_resized(window: Window, workers: int) -> None:
+    """Not even what a repair would put right: host-1 has half a worker too much."""
+    rules = Rules(Scripted(Demand(workers * 2, "so"), signals=THRESHOLD.policy.signals), GuardLimits())
+    one, two = at(2, 2)
+    proof, wn = one.domains
+    half = replace(proof, allocation=replace(proof.allocation, memory_mib=proof.allocation.memory_mib + 396))
+    decision = decide(Situation(window, (replace(one, domains=(half, wn)), two)), FACILITY, rules)
+    assert decision.transfers == ()
+    assert granted(decision) == {"host-1": 2, "host-2": 2}
+
+
+def test_what_a_holding_policy_leaves_is_not_repaired_either() -> None:
+    one, two = at(2, 2)
+    proof, wn = one.domains
+    half = replace(proof, allocation=replace(proof.allocation, memory_mib=proof.allocation.memory_mib + 396))
+    situation = Situation(Window(NOW), (replace(one, domains=(half, wn)), two))
+    assert decide(situation, FACILITY, Rules(Hold(), GuardLimits())).transfers == ()
+
+
+def test_a_known_demand_repairs_part_of_a_worker() -> None:
+    one, two = at(2, 2)
+    proof, wn = one.domains
+    half = replace(proof, allocation=replace(proof.allocation, memory_mib=proof.allocation.memory_mib + 396))
+    situation = Situation(Window(NOW), (replace(one, domains=(half, wn)), two))
+    (transfer,) = decide(situation, FACILITY, Rules(Static(4), GuardLimits())).transfers
+    assert (transfer.host, transfer.workers_from, transfer.workers_to) == ("host-1", 2, 2)
+    assert [(step.kind, step.domain) for step in transfer.steps] == [(StepKind.SHRINK, "proof")]
+
+
+BROKEN_POLICIES = {
+    "raises": (Scripted(ZeroDivisionError("division by zero")), "ZeroDivisionError: division by zero"),
+    "wants a negative number": (Scripted(Demand(-1, "oops")), "ValueError: demand of -1 workers"),
+    "wants part of a worker": (Scripted(Demand(2.5, "oops")), "ValueError: demand of 2.5 workers"),
+    "wants NaN": (Scripted(Demand(float("nan"), "oops")), "ValueError: demand of nan workers"),
+    "forgets to answer": (Scripted(None), "AttributeError: 'NoneType' object has no attribute 'workers'"),
+}
+
+
+@pytest.mark.parametrize(("policy", "error"), BROKEN_POLICIES.values(), ids=BROKEN_POLICIES)
+def test_a_policy_that_fails_holds_every_host_and_is_recorded(policy: Scripted, error: str) -> None:
+    decision = decide(Situation(Window(NOW), at(2, 5)), FACILITY, Rules(policy, GuardLimits()))
+    assert decision.error == f"policy failed: {error}"
+    assert decision.demand.workers is None
+    assert decision.transfers == ()
+    assert granted(decision) == {"host-1": 2, "host-2": 5}
+
+
+def test_a_guard_that_fails_empties_the_plan_of_every_host_and_is_recorded() -> None:
+    def faulty(wanted: int, view: HostView) -> Verdict:
+        if view.host.name == "host-2":
+            raise RuntimeError("boom")
+        return Verdict(wanted, "")
+
+    rules = Rules(Static(6), GuardLimits(), (*GUARDS, faulty))
+    decision = decide(Situation(Window(NOW), at(0, 0)), FACILITY, rules)
+    assert decision.error == "guard failed on host-2: RuntimeError: boom"
+    assert decision.transfers == ()
+    assert granted(decision) == {"host-1": 3, "host-2": None}
+
+
+def test_the_first_of_several_errors_is_kept() -> None:
+    def faulty(_wanted: int, view: HostView) -> Verdict:
+        raise RuntimeError(view.host.name)
+
+    rules = Rules(Static(6), GuardLimits(), (faulty,))
+    assert (
+        decide(Situation(Window(NOW), at(0, 0)), FACILITY, rules).error
+        == "guard failed on host-1: RuntimeError: host-1"
+    )
+
+
+def test_an_unusable_host_does_not_stop_the_others() -> None:
+    lost = HostObservation("host-2", HostState.UNUSABLE, problem="host-2 does not answer in time")
+    decision = decide(Situation(Window(NOW), (at(0, 0)[0], lost)), FACILITY, Rules(Static(6), GuardLimits()))
+    assert transfers(decision) == {"host-1": (0, 6)}
+    assert decision.hosts[1].reason == "host-2 does not answer in time"
+    assert (decision.hosts[1].current, decision.hosts[1].wanted, decision.hosts[1].granted) == (None, None, None)
+
+
+def test_a_moving_host_is_left_alone() -> None:
+    """Its 4 workers to be count: 6 - 4 = 2 for the other."""
+    moving = HostObservation("host-2", HostState.MOVING, moving_to_workers=4)
+    decision = decide(Situation(Window(NOW), (at(0, 0)[0], moving)), FACILITY, Rules(Static(6), GuardLimits()))
+    assert transfers(decision) == {"host-1": (0, 2)}
+    assert decision.hosts[1].reason == "in transfer to 4 workers"
+
+
+def test_timers_of_one_host_do_not_hold_another() -> None:
+    timers = (HostTimers("host-1", grew_at=NOW - timedelta(seconds=10)),)
+    decision = decide(Situation(Window(NOW), at(2, 2), timers), FACILITY, Rules(Static(0), GuardLimits()))
+    assert transfers(decision) == {"host-2": (2, 0)}
+
+
+def test_workers_without_a_place_are_reported() -> None:
+    """Two hosts hold 8 each."""
+    decision = decide(Situation(Window(NOW), at(0, 0)), FACILITY, Rules(Static(20), GuardLimits()))
+    assert decision.unplaced_workers == 20 - 2 * 8
+
+
+def test_a_decision_names_its_policy_with_all_parameters() -> None:
+    decision = decide(Situation(Window(NOW), at(0, 0)), FACILITY, Rules(Static(20), GuardLimits()))
+    assert decision.policy == "Static(workers=20)"
+
+
+_states = st.sampled_from([HostState.READY, HostState.READY, HostState.MOVING, HostState.UNUSABLE])
+situations = st.builds(
+    lambda window, seen, states: Situation(
+        window,
+        tuple(
+            replace(one, host=name, state=state, moving_to_workers=3 if state is HostState.MOVING else None)
+            for name, one, state in zip(("host-1", "host-2"), seen, states, strict=True)
+        ),
+    ),
+    windows,
+    st.tuples(observations, observations),
+    st.tuples(_states, _states),
+)
+facilities = st.builds(
+    lambda one, two: Facility((replace(one, name="host-1"), replace(two, name="host-2"))), hosts, hosts
+)
+rules_of_any_policy = st.builds(
+    lambda policy, dead_band_workers: Rules(policy, GuardLimits(dead_band_workers=dead_band_workers)),
+    st.builds(
+        Scripted,
+        st.builds(Demand, st.none() | st.integers(0, 40), st.just("so")) | st.just(ValueError("no")),
+        st.sampled_from([(), ("one",), ("one", "two")]),
+    ),
+    st.integers(1, 4),
+)
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_the_same_situation_gives_the_same_decision(situation: Situation, facility: Facility, rules: Rules) -> None:
+    assert decide(situation, facility, rules) == decide(situation, facility, rules)
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_a_stored_decision_decided_again_is_equal(situation: Situation, facility: Facility, rules: Rules) -> None:
+    decision = decide(situation, facility, rules)
+    read_back = decision_from_json(decision_to_json(decision))
+    assert read_back == decision
+    assert decide(read_back.situation, facility, rules) == decision
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_only_ready_hosts_get_a_transfer_and_every_host_a_reason(
+    situation: Situation, facility: Facility, rules: Rules
+) -> None:
+    decision = decide(situation, facility, rules)
+    ready = {seen.host for seen in situation.hosts if seen.state is HostState.READY}
+    assert {transfer.host for transfer in decision.transfers} <= ready
+    assert [host.host for host in decision.hosts] == [seen.host for seen in situation.hosts]
+    assert all(host.reason for host in decision.hosts)
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_every_transfer_ends_within_its_hosts_memory(situation: Situation, facility: Facility, rules: Rules) -> None:
+    """Or commits no more than is committed already; a domain may stay 8 MiB above its target."""
+    for transfer in decide(situation, facility, rules).transfers:
+        host: Host = facility.host(transfer.host)
+        seen = situation.host(transfer.host)
+        after = {domain.name: domain.committed_mib for domain in seen.domains}
+        after |= {step.domain: step.after.memory_mib for step in transfer.steps if step.kind is not StepKind.CPU}
+        floor_mib = host.proof.dormant.memory_mib + host.wn.memory_floor_mib + seen.unmanaged_mib
+        most_mib = max(host.memory_for_guests_mib, seen.committed_mib, floor_mib)
+        assert seen.unmanaged_mib + sum(after.values()) <= most_mib + 8

@@ -1,0 +1,354 @@
+"""The laws of the guards over any host, and each guard's rule in numbers."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+
+from autoscaler.core.guards import (
+    GUARDS,
+    Guard,
+    HostView,
+    bounds,
+    cooldown,
+    dead_band,
+    fresh,
+    host_sum,
+    run_guards,
+    wn_floor,
+)
+from autoscaler.model import GuardLimits, Host, HostTimers, Window
+from autoscaler.testing import NOW, a_host, a_window, observed
+from tests.core.situations import unhurried, views, wanted_workers, without_dead_band
+
+HOLDING = [fresh, dead_band, cooldown, wn_floor]
+
+
+def a_view(
+    current: int = 2,
+    *,
+    host: Host | None = None,
+    wn_used_mib: int | None = 500,
+    unmanaged_mib: int = 0,
+    timers: HostTimers | None = None,
+    window: Window | None = None,
+    limits: GuardLimits | None = None,
+) -> HostView:
+    """The prototype's host at so many workers, everything fresh, no timer running."""
+    host = host or a_host()
+    return HostView(
+        host=host,
+        observed=observed(host, workers=current, wn_used_mib=wn_used_mib, unmanaged_mib=unmanaged_mib),
+        current=current,
+        timers=timers or HostTimers(host.name),
+        window=window or a_window({"load": [1.0]}),
+        signals=("load",),
+        limits=limits or GuardLimits(),
+    )
+
+
+def within_bounds(workers: int, view: HostView) -> bool:
+    """Between the configured numbers, and within the domain's own maximum; the maximum wins over the minimum."""
+    proof = view.host.proof
+    domain_mib = view.observed.domain(proof.name).memory_max_mib
+    fits = workers == 0 or proof.dormant.memory_mib + workers * proof.memory_per_worker_mib <= domain_mib
+    one_more_fits = proof.dormant.memory_mib + (workers + 1) * proof.memory_per_worker_mib <= domain_mib
+    enough = workers >= proof.workers_min or not one_more_fits
+    return 0 <= workers <= proof.workers_max and fits and enough
+
+
+def within_host_sum(workers: int, view: HostView) -> bool:
+    """PROOF, the Worker Node's floor and all others fit; a dormant PROOF domain is as small as it gets."""
+    host = view.host
+    proof_mib = host.proof.dormant.memory_mib + workers * host.proof.memory_per_worker_mib
+    total_mib = proof_mib + host.wn.memory_floor_mib + view.observed.unmanaged_mib
+    return workers == 0 or total_mib <= host.memory_total_mib - host.memory_reserve_mib
+
+
+def unknown(view: HostView) -> bool:
+    """Whether a signal the demand rests on has no value, no age, or an age that means nothing."""
+    for name in view.signals:
+        signal = view.window.signal(name)
+        if signal.latest is None or signal.fresh_at is None:
+            return True
+        age_s = (view.window.now - signal.fresh_at).total_seconds()
+        if age_s < -5 or age_s > view.limits.fresh_for.total_seconds():
+            return True
+    return False
+
+
+@pytest.mark.parametrize("guard", HOLDING)
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_a_guard_never_increases_the_change(guard: Guard, wanted: int, view: HostView) -> None:
+    workers = guard(wanted, view).workers
+    assert min(view.current, wanted) <= workers <= max(view.current, wanted)
+
+
+@pytest.mark.parametrize(("guard", "legal"), [(bounds, within_bounds), (host_sum, within_host_sum)])
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_a_limit_never_increases_the_change_of_what_is_legal_now(guard, legal, wanted: int, view: HostView) -> None:
+    workers = guard(wanted, view).workers
+    if legal(view.current, view):
+        assert min(view.current, wanted) <= workers <= max(view.current, wanted)
+
+
+@pytest.mark.parametrize(("guard", "legal"), [(bounds, within_bounds), (host_sum, within_host_sum)])
+@unhurried
+@given(wanted=wanted_workers.filter(lambda wanted: wanted >= 0), view=views)
+def test_a_limit_lets_through_the_nearest_legal_number(guard, legal, wanted: int, view: HostView) -> None:
+    workers = guard(wanted, view).workers
+    assert legal(workers, view)
+    nearer = range(min(workers, wanted), max(workers, wanted) + 1)
+    assert [other for other in nearer if other != workers and legal(other, view)] == []
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_a_guard_applied_twice_is_the_guard_applied_once(guard: Guard, wanted: int, view: HostView) -> None:
+    once = guard(wanted, view).workers
+    assert guard(once, view).workers == once
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views.map(without_dead_band))
+def test_what_all_guards_let_through_passes_all_guards(wanted: int, view: HostView) -> None:
+    granted, _ = run_guards(wanted, view, GUARDS)
+    assert run_guards(granted, view, GUARDS)[0] == granted
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_all_guards_end_within_the_bounds_and_the_host_sum(wanted: int, view: HostView) -> None:
+    """The host sum wins over the configured minimum."""
+    granted, _ = run_guards(wanted, view, GUARDS)
+    assert within_host_sum(granted, view)
+    assert within_bounds(granted, view) or not within_host_sum(granted + 1, view)
+    assert 0 <= granted <= view.host.proof.workers_max
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_all_guards_never_increase_the_change_of_what_is_legal_now(wanted: int, view: HostView) -> None:
+    granted, _ = run_guards(wanted, view, GUARDS)
+    if within_bounds(view.current, view) and within_host_sum(view.current, view):
+        assert min(view.current, wanted) <= granted <= max(view.current, wanted)
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_an_unknown_signal_holds_and_a_known_one_does_not(wanted: int, view: HostView) -> None:
+    verdict = fresh(wanted, view)
+    assert verdict.workers == (view.current if unknown(view) else wanted)
+    assert bool(verdict.reason) == unknown(view)
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_the_worker_node_keeps_what_it_uses_and_its_margin_when_proof_grows(wanted: int, view: HostView) -> None:
+    host, wn = view.host, view.host.wn
+    granted = wn_floor(wanted, view).workers
+    if granted > view.current:
+        used_mib = view.observed.domain("wn").used_mib
+        proof_mib = host.proof.dormant.memory_mib + granted * host.proof.memory_per_worker_mib
+        left_mib = host.memory_for_guests_mib - view.observed.unmanaged_mib - proof_mib
+        assert left_mib >= wn.memory_floor_mib
+        assert wn.may_swap or (used_mib is not None and left_mib >= used_mib + wn.memory_margin_mib)
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_every_cut_says_which_guard_took_how_much_and_why(wanted: int, view: HostView) -> None:
+    granted, cuts = run_guards(wanted, view, GUARDS)
+    workers = wanted
+    for cut in cuts:
+        assert cut.before == workers
+        assert cut.reason
+        workers = cut.after
+    assert workers == granted
+    assert [cut.guard for cut in cuts] == [
+        guard.__name__ for guard in GUARDS if guard.__name__ in {c.guard for c in cuts}
+    ]
+
+
+def test_an_old_signal_holds() -> None:
+    """91 s is older than 90 s."""
+    view = a_view(2, window=a_window({"load": [1.0]}, age=timedelta(seconds=91)))
+    assert fresh(5, view).workers == 2
+    assert fresh(5, view).reason == "load is 91 s old, fresh is 0 to 90 s"
+
+
+def test_a_signal_just_fresh_enough_lets_through() -> None:
+    assert fresh(5, a_view(2, window=a_window({"load": [1.0]}, age=timedelta(seconds=90)))).workers == 5
+
+
+def test_a_signal_slightly_from_the_future_lets_through() -> None:
+    """Two clocks differ by 5 s at most."""
+    assert fresh(5, a_view(2, window=a_window({"load": [1.0]}, age=timedelta(seconds=-5)))).workers == 5
+
+
+def test_a_signal_from_far_in_the_future_holds() -> None:
+    assert fresh(5, a_view(2, window=a_window({"load": [1.0]}, age=timedelta(seconds=-6)))).workers == 2
+
+
+def test_a_missing_value_holds_and_says_why() -> None:
+    view = a_view(2, window=a_window({"load": [1.0, None]}))
+    assert fresh(0, view).workers == 2
+    assert fresh(0, view).reason == "load is unknown: no value"
+
+
+def test_a_signal_that_is_not_configured_holds() -> None:
+    view = a_view(2, window=a_window({}))
+    assert fresh(5, view).reason == "load is unknown: signal load is not configured"
+
+
+def test_one_stale_signal_of_two_holds() -> None:
+    both = replace(a_view(2, window=a_window({"load": [1.0], "queue": [None]})), signals=("load", "queue"))
+    assert fresh(5, both).workers == 2
+
+
+def test_a_policy_that_reads_nothing_is_never_held_for_staleness() -> None:
+    assert fresh(5, replace(a_view(2, window=a_window({})), signals=())).workers == 5
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "granted"),
+    [(4, 6, 4), (4, 2, 4), (4, 7, 7), (4, 1, 1), (4, 4, 4), (0, 1, 1), (1, 0, 0)],
+    ids=["grow by 2", "shrink by 2", "grow by 3", "shrink by 3", "stay", "wake up", "go dormant"],
+)
+def test_changes_below_the_dead_band_are_left_out(current: int, wanted: int, granted: int) -> None:
+    assert dead_band(wanted, a_view(current, limits=GuardLimits(dead_band_workers=3))).workers == granted
+
+
+def shrank(ago: timedelta) -> HostTimers:
+    return HostTimers("host-1", shrank_at=NOW - ago)
+
+
+def grew(ago: timedelta) -> HostTimers:
+    return HostTimers("host-1", grew_at=NOW - ago)
+
+
+def test_a_host_does_not_shrink_soon_after_it_grew() -> None:
+    """300 s - 100 s = 200 s to go."""
+    verdict = cooldown(0, a_view(2, timers=grew(timedelta(seconds=100))))
+    assert verdict.workers == 2
+    assert verdict.reason == "may shrink again in 200 s"
+
+
+def test_a_host_shrinks_when_its_cooldown_is_over() -> None:
+    assert cooldown(0, a_view(2, timers=grew(timedelta(seconds=300)))).workers == 0
+
+
+def test_a_host_grows_at_once_when_growing_has_no_cooldown() -> None:
+    assert cooldown(5, a_view(2, timers=shrank(timedelta(0)))).workers == 5
+
+
+def test_each_direction_waits_its_own_time() -> None:
+    """100 s after the last change: growing waits 60 s, shrinking 300 s."""
+    limits = GuardLimits(grow_cooldown=timedelta(seconds=60), shrink_cooldown=timedelta(seconds=300))
+    view = a_view(2, timers=shrank(timedelta(seconds=100)), limits=limits)
+    assert cooldown(5, view).workers == 5
+    assert cooldown(0, view).workers == 2
+
+
+def test_the_later_of_the_two_timers_counts() -> None:
+    timers = HostTimers("host-1", grew_at=NOW - timedelta(seconds=10), shrank_at=NOW - timedelta(seconds=1000))
+    assert cooldown(0, a_view(2, timers=timers)).reason == "may shrink again in 290 s"
+
+
+def test_a_host_that_never_changed_may_change() -> None:
+    assert cooldown(0, a_view(2)).workers == 0
+
+
+def test_the_worker_node_keeps_its_memory_in_use() -> None:
+    """4000 used + 256 margin leave 7483 - 4256 = 3227 for PROOF; (3227 - 572) / 792 = 3.35."""
+    verdict = wn_floor(8, a_view(0, wn_used_mib=4000))
+    assert verdict.workers == 3
+    assert verdict.reason == "wn keeps 4256 MiB"
+
+
+def test_the_worker_node_never_goes_below_its_floor() -> None:
+    """10 used + 256 margin are less than the floor of 572: (7483 - 572 - 572) / 792 = 8.004."""
+    assert wn_floor(9, a_view(0, wn_used_mib=10)).workers == 8
+
+
+def test_memory_of_other_domains_is_not_given_away() -> None:
+    """(7483 - 1000 - 4256 - 572) / 792 = 2.09."""
+    assert wn_floor(8, a_view(0, wn_used_mib=4000, unmanaged_mib=1000)).workers == 2
+
+
+def test_where_the_worker_node_may_swap_only_its_floor_counts() -> None:
+    host = a_host()
+    swapping = replace(host, wn=replace(host.wn, may_swap=True))
+    assert wn_floor(8, a_view(0, host=swapping, wn_used_mib=6000)).workers == 8
+    assert wn_floor(8, a_view(0, host=swapping, wn_used_mib=None)).workers == 8
+
+
+def test_a_silent_worker_node_lets_nothing_grow() -> None:
+    verdict = wn_floor(3, a_view(2, wn_used_mib=None))
+    assert verdict.workers == 2
+    assert "does not say how much memory it uses" in verdict.reason
+
+
+def test_a_silent_worker_node_lets_proof_shrink() -> None:
+    assert wn_floor(1, a_view(2, wn_used_mib=None)).workers == 1
+
+
+def test_a_worker_node_that_uses_too_much_already_makes_no_host_shrink() -> None:
+    """With 6000 + 256 used there is room for 0 workers, but taking away is not this guard's business."""
+    assert wn_floor(5, a_view(2, wn_used_mib=6000)).workers == 2
+
+
+@pytest.mark.parametrize(("wanted", "granted"), [(-1, 2), (1, 2), (2, 2), (5, 5), (6, 6), (7, 6)])
+def test_workers_stay_between_minimum_and_maximum(wanted: int, granted: int) -> None:
+    host = a_host()
+    bounded = replace(host, proof=replace(host.proof, workers_min=2, workers_max=6))
+    assert bounds(wanted, a_view(3, host=bounded)).workers == granted
+
+
+def test_workers_stay_within_the_domains_own_maximum() -> None:
+    """(6911 - 572) / 792 = 8.004, whatever the configuration says."""
+    host = a_host()
+    generous = replace(host, proof=replace(host.proof, workers_max=20))
+    assert bounds(12, a_view(2, host=generous)).workers == 8
+
+
+def test_a_configured_minimum_above_the_domains_maximum_gives_way() -> None:
+    """(2000 - 572) / 792 = 1.8."""
+    host = a_host()
+    demanding = replace(host, proof=replace(host.proof, workers_min=4))
+    view = a_view(0, host=demanding)
+    proof, wn = view.observed.domains
+    small = replace(view, observed=replace(view.observed, domains=(replace(proof, memory_max_mib=2000), wn)))
+    assert bounds(6, small).workers == 1
+
+
+def test_the_host_sum_holds_for_proof_the_floor_and_all_others() -> None:
+    """7483 - 2000 - 572 = 4911 for PROOF; (4911 - 572) / 792 = 5.5."""
+    verdict = host_sum(8, a_view(0, unmanaged_mib=2000))
+    assert verdict.workers == 5
+    assert verdict.reason == "6908 MiB for PROOF and host-1 has 7483 MiB for guests"
+
+
+def test_a_host_overfull_with_other_domains_gets_no_workers() -> None:
+    assert host_sum(3, a_view(0, unmanaged_mib=7000)).workers == 0
+
+
+def test_bounds_win_over_a_hold() -> None:
+    """What is there is illegal, so that it cannot be held: 6 workers, at most 4."""
+    host = a_host()
+    smaller = replace(host, proof=replace(host.proof, workers_max=4))
+    view = a_view(6, host=smaller, timers=grew(timedelta(seconds=10)))
+    granted, cuts = run_guards(5, view, GUARDS)
+    assert granted == 4
+    assert [(cut.guard, cut.before, cut.after) for cut in cuts] == [("cooldown", 5, 6), ("bounds", 6, 4)]
+
+
+def test_the_host_sum_wins_over_the_configured_minimum() -> None:
+    """7483 - 6000 - 572 = 911 for PROOF; (911 - 572) / 792 is less than one worker, although two are the minimum."""
+    host = a_host()
+    demanding = replace(host, proof=replace(host.proof, workers_min=2))
+    assert run_guards(2, a_view(0, host=demanding, unmanaged_mib=6000), GUARDS)[0] == 0

@@ -1,0 +1,167 @@
+"""Where workers go: laws over any seats, and the rule in numbers."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscaler.core.placement import Seat, place, spread
+from autoscaler.model import Facility, Host, HostObservation, HostState
+from autoscaler.testing import a_host, observed
+from tests.core.situations import unhurried
+
+
+def _seat(number: int, current: int, workers: tuple[int, int], unused_mib: int) -> Seat:
+    return Seat(f"host-{number}", current, min(workers), max(workers), unused_mib)
+
+
+# Up to six hosts, also ones that have more or fewer workers now than they may.
+seats_of_a_facility = st.lists(
+    st.tuples(
+        st.integers(0, 12),
+        st.tuples(st.integers(0, 10), st.integers(0, 10)),
+        st.sampled_from([0, 0, 500, 4000]),
+    ),
+    max_size=6,
+).map(lambda drawn: [_seat(number, *seat) for number, seat in enumerate(drawn)])
+legal_seats = seats_of_a_facility.map(
+    lambda seats: [replace(seat, current=min(max(seat.current, seat.workers_min), seat.workers_max)) for seat in seats]
+)
+demands = st.integers(0, 80)
+
+
+@unhurried
+@given(demands, seats_of_a_facility)
+def test_all_demanded_workers_are_placed_as_far_as_there_is_room(demand: int, seats: list[Seat]) -> None:
+    capacity = sum(seat.workers_max for seat in seats)
+    least = sum(seat.workers_min for seat in seats)
+    placement = spread(demand, seats)
+    assert sum(placement.wanted.values()) == max(least, min(demand, capacity))
+    assert placement.unplaced == max(0, demand - capacity)
+
+
+@unhurried
+@given(demands, seats_of_a_facility)
+def test_no_host_gets_more_or_fewer_workers_than_it_may(demand: int, seats: list[Seat]) -> None:
+    wanted = spread(demand, seats).wanted
+    assert wanted.keys() == {seat.host for seat in seats}
+    assert all(seat.workers_min <= wanted[seat.host] <= seat.workers_max for seat in seats)
+
+
+@unhurried
+@given(legal_seats)
+def test_a_demand_for_what_there_is_changes_nothing(seats: list[Seat]) -> None:
+    placement = spread(sum(seat.current for seat in seats), seats)
+    assert placement.wanted == {seat.host: seat.current for seat in seats}
+
+
+@unhurried
+@given(demands, legal_seats)
+def test_no_worker_moves_only_to_look_even(demand: int, seats: list[Seat]) -> None:
+    """A growing facility takes from no host, a shrinking one gives to none."""
+    wanted = spread(demand, seats).wanted
+    changes = [wanted[seat.host] - seat.current for seat in seats]
+    assert min(changes, default=0) >= 0 or max(changes, default=0) <= 0
+
+
+@unhurried
+@given(demands, st.integers(1, 6), st.integers(1, 10))
+def test_equal_empty_hosts_differ_by_one_worker_at_most(demand: int, count: int, workers_max: int) -> None:
+    wanted = spread(demand, [_seat(n, 0, (0, workers_max), 1000) for n in range(count)]).wanted
+    assert max(wanted.values()) - min(wanted.values()) <= 1
+
+
+@unhurried
+@given(demands, seats_of_a_facility, st.randoms(use_true_random=False))
+def test_the_order_of_the_hosts_does_not_matter(demand: int, seats: list[Seat], random) -> None:
+    shuffled = random.sample(seats, len(seats))
+    assert spread(demand, shuffled) == spread(demand, seats)
+
+
+@unhurried
+@given(demands, legal_seats)
+def test_placing_what_was_placed_changes_nothing(demand: int, seats: list[Seat]) -> None:
+    wanted = spread(demand, seats).wanted
+    assert spread(demand, [replace(seat, current=wanted[seat.host]) for seat in seats]).wanted == wanted
+
+
+def test_the_emptiest_host_is_filled_first() -> None:
+    """From 4, 1 and 0 workers 3 more make 4, 2 and 2."""
+    seats = [_seat(1, 4, (0, 8), 0), _seat(2, 1, (0, 8), 0), _seat(3, 0, (0, 8), 0)]
+    assert spread(4 + 1 + 0 + 3, seats).wanted == {"host-1": 4, "host-2": 2, "host-3": 2}
+
+
+def test_the_fullest_host_is_emptied_first() -> None:
+    """From 4, 1 and 2 workers 3 fewer leave 2, 1 and 1."""
+    seats = [_seat(1, 4, (0, 8), 500), _seat(2, 1, (0, 8), 500), _seat(3, 2, (0, 8), 0)]
+    assert spread(4 + 1 + 2 - 3, seats).wanted == {"host-1": 2, "host-2": 1, "host-3": 1}
+
+
+def test_a_tie_goes_to_the_host_whose_worker_node_has_most_unused_memory() -> None:
+    seats = [_seat(1, 0, (0, 8), 100), _seat(2, 0, (0, 8), 4000), _seat(3, 0, (0, 8), 500)]
+    assert spread(1, seats).wanted == {"host-1": 0, "host-2": 1, "host-3": 0}
+
+
+def test_a_tie_is_first_taken_from_the_host_whose_worker_node_lacks_memory_most() -> None:
+    seats = [_seat(1, 2, (0, 8), 500), _seat(2, 2, (0, 8), 100), _seat(3, 2, (0, 8), 4000)]
+    assert spread(5, seats).wanted == {"host-1": 2, "host-2": 1, "host-3": 2}
+
+
+def test_a_tie_of_equal_hosts_goes_by_name() -> None:
+    seats = [_seat(2, 0, (0, 8), 0), _seat(1, 0, (0, 8), 0)]
+    assert spread(1, seats).wanted == {"host-1": 1, "host-2": 0}
+
+
+def test_a_demand_below_the_configured_minimum_leaves_the_minimum() -> None:
+    assert spread(0, [_seat(1, 3, (2, 8), 0)]).wanted == {"host-1": 2}
+
+
+FACILITY = Facility((a_host("host-1"), a_host("host-2"), a_host("host-3")))
+
+
+def at(host: Host, workers: int, wn_used_mib: int | None = 500) -> HostObservation:
+    return observed(host, workers=workers, wn_used_mib=wn_used_mib)
+
+
+def test_holding_wants_what_every_host_has() -> None:
+    one, two, three = FACILITY.hosts
+    placement = place(None, FACILITY, [at(one, 3), at(two, 0), at(three, 8)])
+    assert placement.wanted == {"host-1": 3, "host-2": 0, "host-3": 8}
+    assert placement.unplaced == 0
+
+
+def test_a_moving_host_counts_with_the_workers_it_moves_to() -> None:
+    """9 demanded - 5 on their way = 4 for the other two."""
+    one, two, _ = FACILITY.hosts
+    moving = HostObservation("host-3", HostState.MOVING, moving_to_workers=5)
+    assert place(9, FACILITY, [at(one, 0), at(two, 0), moving]).wanted == {"host-1": 2, "host-2": 2}
+
+
+def test_more_workers_on_their_way_than_demanded_leave_none_for_the_others() -> None:
+    one, two, _ = FACILITY.hosts
+    moving = HostObservation("host-3", HostState.MOVING, moving_to_workers=5)
+    assert place(3, FACILITY, [at(one, 1), at(two, 1), moving]).wanted == {"host-1": 0, "host-2": 0}
+
+
+def test_an_unusable_host_counts_with_nothing_and_gets_nothing() -> None:
+    one, two, _ = FACILITY.hosts
+    lost = HostObservation("host-3", HostState.UNUSABLE, problem="does not answer")
+    assert place(9, FACILITY, [at(one, 0), at(two, 0), lost]).wanted == {"host-1": 5, "host-2": 4}
+
+
+def test_workers_without_a_place_are_counted() -> None:
+    """Three hosts hold 8 each."""
+    placement = place(30, FACILITY, [at(host, 0) for host in FACILITY.hosts])
+    assert placement.wanted == {"host-1": 8, "host-2": 8, "host-3": 8}
+    assert placement.unplaced == 30 - 3 * 8
+
+
+def test_a_worker_node_that_does_not_say_its_use_counts_as_full() -> None:
+    one, two, _ = FACILITY.hosts
+    assert place(1, FACILITY, [at(one, 0, None), at(two, 0, 6000)]).wanted == {"host-1": 0, "host-2": 1}
+
+
+def test_no_host_at_all_leaves_everything_unplaced() -> None:
+    placement = place(4, FACILITY, [])
+    assert placement.wanted == {}
+    assert placement.unplaced == 4

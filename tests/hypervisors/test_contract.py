@@ -1,0 +1,168 @@
+"""The contract of a hypervisor over libvirt's test driver, the dry run's recorder and the fake of the tests."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from autoscaler.contracts import Hypervisor, HypervisorError
+from autoscaler.hypervisors import connect, supports
+from autoscaler.hypervisors.recorder import Recorder
+from autoscaler.testing import FakeHost, a_host, observed
+from tests.hypervisors.contract import HypervisorContract, StrangerContract, domain
+from tests.hypervisors.site import CORES, MAX_MIB, PROOF_MIB, WN_MIB, on_test_driver
+
+
+class TestLibvirtHost(HypervisorContract, StrangerContract):
+    @pytest.fixture
+    def hypervisor(self, tmp_path: Path) -> Iterator[Hypervisor]:
+        opened = connect(on_test_driver(tmp_path))
+        yield opened
+        opened.close()
+
+
+class TestRecorder(HypervisorContract, StrangerContract):
+    @pytest.fixture
+    def hypervisor(self, tmp_path: Path) -> Iterator[Hypervisor]:
+        opened = Recorder(connect(on_test_driver(tmp_path), read_only=True))
+        yield opened
+        opened.close()
+
+
+class TestFakeHost(HypervisorContract):
+    @pytest.fixture
+    def hypervisor(self) -> Hypervisor:
+        return FakeHost.of(observed(a_host()))
+
+    @pytest.fixture
+    def let_pass(self, hypervisor: FakeHost) -> Callable[[], None]:
+        return hypervisor.step
+
+
+class TestLibvirtHostAlone:
+    """What only a real connection can do or fail at."""
+
+    def test_memory_is_read_in_mib(self, tmp_path: Path) -> None:
+        hypervisor = connect(on_test_driver(tmp_path))
+        assert [seen.allocation.memory_mib for seen in hypervisor.read()[0]] == [PROOF_MIB, WN_MIB]
+        assert [seen.memory_max_mib for seen in hypervisor.read()[0]] == [MAX_MIB, MAX_MIB]
+        assert [seen.vcpus for seen in hypervisor.read()[0]] == [CORES, CORES]
+
+    def test_an_untouched_domain_has_the_default_weight_and_no_cap(self, tmp_path: Path) -> None:
+        seen = domain(connect(on_test_driver(tmp_path)), "wn").allocation
+        assert (seen.cpu_weight, seen.cpu_cap_cores) == (256, None)
+
+    def test_the_made_up_use_of_the_test_driver_counts_as_unknown(self, tmp_path: Path) -> None:
+        assert domain(connect(on_test_driver(tmp_path)), "wn").used_mib is None
+
+    def test_an_error_names_the_host(self, tmp_path: Path) -> None:
+        hypervisor = connect(on_test_driver(tmp_path))
+        with pytest.raises(HypervisorError, match=r"host-1.*wn.*higher than max memory"):
+            hypervisor.set_memory("wn", MAX_MIB + 1)
+
+    def test_running_domains_that_are_not_ours_are_summed(self, tmp_path: Path) -> None:
+        _, unmanaged = connect(on_test_driver(tmp_path, others={"monitor": 300, "squid": 512})).read()
+        assert unmanaged == 812
+
+    def test_domains_that_are_shut_off_take_no_memory(self, tmp_path: Path) -> None:
+        _, unmanaged = connect(on_test_driver(tmp_path, {"monitor": 300, "squid": 512}, off=("squid",))).read()
+        assert unmanaged == 300
+
+    def test_a_domain_that_is_shut_off_is_an_error_that_says_so(self, tmp_path: Path) -> None:
+        hypervisor = connect(on_test_driver(tmp_path, off=("proof",)))
+        with pytest.raises(HypervisorError, match="host-1: domain proof is not running"):
+            hypervisor.read()
+
+    def test_the_memory_of_a_domain_that_is_shut_off_cannot_be_set(self, tmp_path: Path) -> None:
+        hypervisor = connect(on_test_driver(tmp_path, off=("proof",)))
+        with pytest.raises(HypervisorError, match=r"proof.*not running"):
+            hypervisor.set_memory("proof", 1024)
+
+    def test_a_domain_that_does_not_exist_makes_the_host_unreadable_and_is_named(self, tmp_path: Path) -> None:
+        host = on_test_driver(tmp_path)
+        hypervisor = connect(replace(host, wn=replace(host.wn, name="vaf-wn-007")))
+        with pytest.raises(HypervisorError, match=r"host-1.*vaf-wn-007"):
+            hypervisor.read()
+
+    @pytest.mark.parametrize("write", ["memory", "cpu"])
+    def test_a_read_only_connection_refuses_to_write(self, tmp_path: Path, write: str) -> None:
+        hypervisor = connect(on_test_driver(tmp_path), read_only=True)
+        with pytest.raises(HypervisorError, match=r"host-1.*wn.*read only"):
+            hypervisor.set_memory("wn", 1024) if write == "memory" else hypervisor.set_cpu("wn", 32, None)
+
+    def test_a_read_only_connection_reads(self, tmp_path: Path) -> None:
+        domains, _ = connect(on_test_driver(tmp_path), read_only=True).read()
+        assert [seen.name for seen in domains] == ["proof", "wn"]
+
+    def test_a_description_that_is_missing_is_an_error_that_names_the_host(self, tmp_path: Path) -> None:
+        with pytest.raises(HypervisorError, match=r"host-1 \(test://.*missing.xml\)"):
+            connect(a_host(uri=f"test://{tmp_path}/missing.xml")).read()
+
+    def test_a_hypervisor_that_does_not_listen_is_an_error_that_names_the_host(self, tmp_path: Path) -> None:
+        uri = f"qemu+unix:///system?socket={tmp_path}/no-socket"
+        with pytest.raises(HypervisorError, match=r"host-1.*no-socket"):
+            connect(a_host(uri=uri)).read()
+
+    def test_a_description_that_appears_later_is_opened_then(self, tmp_path: Path) -> None:
+        host = on_test_driver(tmp_path)
+        (tmp_path / "host.xml").rename(tmp_path / "away.xml")
+        hypervisor = connect(host)
+        with pytest.raises(HypervisorError):
+            hypervisor.read()
+        (tmp_path / "away.xml").rename(tmp_path / "host.xml")
+        assert len(hypervisor.read()[0]) == 2
+
+    def test_a_closed_connection_is_opened_again_by_the_next_call(self, tmp_path: Path) -> None:
+        hypervisor = connect(on_test_driver(tmp_path))
+        hypervisor.close()
+        assert len(hypervisor.read()[0]) == 2
+
+    def test_closing_what_was_never_opened_is_fine(self, tmp_path: Path) -> None:
+        connect(a_host(uri=f"test://{tmp_path}/missing.xml")).close()
+
+    def test_libvirt_prints_nothing_of_its_own(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(HypervisorError):
+            connect(on_test_driver(tmp_path)).set_memory("nobody", 512)
+        assert capfd.readouterr().err == ""
+
+
+class TestConnect:
+    """From a URI to a driver."""
+
+    @pytest.mark.parametrize("uri", ["qemu:///system", "qemu+ssh://root@host/system", "test:///default"])
+    def test_known_drivers_are_supported_over_every_transport(self, uri: str) -> None:
+        assert supports(uri)
+
+    @pytest.mark.parametrize("uri", ["xen:///", "xen+ssh://host/", "lxc:///", "qemus:///system", "", "/etc/passwd"])
+    def test_unknown_drivers_are_not_supported(self, uri: str) -> None:
+        assert not supports(uri)
+
+    def test_an_unknown_driver_is_refused_naming_the_host_and_what_is_known(self) -> None:
+        with pytest.raises(HypervisorError, match=r"host-1 \(xen:///\): only qemu and test are known, not xen"):
+            connect(a_host(uri="xen:///"))
+
+
+class TestTheRecorderAlone:
+    """What a dry run is for."""
+
+    def test_calls_are_remembered_in_order_and_in_words(self, tmp_path: Path) -> None:
+        recorder = Recorder(connect(on_test_driver(tmp_path), read_only=True))
+        recorder.read()
+        recorder.set_memory("wn", 6000)
+        recorder.set_cpu("proof", 256, 2.0)
+        recorder.set_cpu("wn", 32, None)
+        assert recorder.calls == [
+            "wn: memory 6000 MiB",
+            "proof: CPU weight 256, cap 2 cores",
+            "wn: CPU weight 32, no cap",
+        ]
+
+    def test_the_real_host_is_not_changed(self, tmp_path: Path) -> None:
+        real = connect(on_test_driver(tmp_path))
+        recorder = Recorder(real)
+        recorder.read()
+        recorder.set_memory("wn", 6000)
+        recorder.set_cpu("wn", 32, 1.0)
+        seen = domain(real, "wn").allocation
+        assert (seen.memory_mib, seen.cpu_weight, seen.cpu_cap_cores) == (WN_MIB, 256, None)

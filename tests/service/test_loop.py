@@ -1,0 +1,90 @@
+"""The endless loop, and how it ends; real signals are in tests/cli/test_run.py."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from autoscaler.contracts import StoreError
+from autoscaler.service.loop import run_cycles
+
+SOON = timedelta(milliseconds=1)
+NEVER = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Put pytest's own signal handlers back."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("cycles", [1, 3, 10])
+def test_it_stops_after_so_many_cycles(cycles: int) -> None:
+    done = []
+    run_cycles(lambda: done.append(1), SOON, cycles)
+    assert len(done) == cycles
+
+
+def test_the_first_cycle_comes_at_once() -> None:
+    done = []
+    run_cycles(lambda: done.append(1), NEVER, 1)
+    assert done == [1]
+
+
+def test_no_failed_cycle_is_0() -> None:
+    assert run_cycles(lambda: None, SOON, 3) == 0
+
+
+@pytest.mark.parametrize("error", [StoreError("disk full"), ValueError("surprise"), TimeoutError()])
+def test_cycles_that_fail_are_counted_and_the_loop_goes_on(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    assert run_cycles(fail, SOON, 3) == 3
+
+
+def test_a_failed_cycle_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise StoreError("store x.sqlite: disk full")
+
+    run_cycles(fail, SOON, 1)
+    assert "this cycle failed, the next one comes: store x.sqlite: disk full" in caplog.messages
+
+
+def test_a_surprise_is_logged_with_where_it_came_from(caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    run_cycles(fail, SOON, 1)
+    assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True]
+
+
+def test_cycles_do_not_overlap() -> None:
+    busy, alone = threading.Lock(), []
+
+    def cycle() -> None:
+        alone.append(busy.acquire(blocking=False))
+        threading.Event().wait(0.01)  # longer than the interval
+        busy.release()
+
+    run_cycles(cycle, SOON, 5)
+    assert alone == [True] * 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_cycle_that_runs(number: signal.Signals) -> None:
+    finished = []
+
+    def cycle() -> None:
+        os.kill(os.getpid(), number)  # to the process, as systemd does: the main thread, which waits, gets it
+        finished.append(1)
+
+    run_cycles(cycle, NEVER, None)
+    assert finished == [1]
