@@ -148,11 +148,13 @@ class Window:
 class Demand:
     """How many workers a policy wants in the whole facility, and why.
 
-    ``workers=None`` means *hold*: the policy does not know, every host keeps what it has.
+    ``workers=None`` means *hold*: the policy does not know, every host keeps what it has. With ``may_shrink=False`` it
+    means *at least* so many: the policy knows enough to grow, but not enough to take something away.
     """
 
     workers: int | None
     reason: str
+    may_shrink: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,8 +352,9 @@ class Decision:
 class GuardLimits:
     """The numbers the guards work with.
 
-    A signal older than ``fresh_for`` counts as unknown; changes smaller than ``dead_band_workers`` are not made, except
-    to and from dormant; a host grows (shrinks) only ``grow_cooldown`` (``shrink_cooldown``) after its last change.
+    A signal older than ``fresh_for`` counts as unknown; a wish to change less than ``dead_band_workers`` is left out,
+    except to and from dormant; a host grows (shrinks) only ``grow_cooldown`` (``shrink_cooldown``) after its last
+    change.
     """
 
     fresh_for: timedelta = timedelta(seconds=90)

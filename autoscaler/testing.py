@@ -191,6 +191,7 @@ class FakeHost:
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """Set the target; above the maximum it fails as libvirt does."""
         self._call(f"set_memory {domain} {memory_mib}")
+        self._require(domain)
         if memory_mib > self.memory_max_mib:
             raise HypervisorError(f"fake: {domain}: cannot set memory higher than max memory")
         self.domains[domain].target_mib = memory_mib
@@ -198,11 +199,16 @@ class FakeHost:
     def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
         """Set weight and cap at once."""
         self._call(f"set_cpu {domain} {weight} {cap_cores}")
+        self._require(domain)
         self.domains[domain].cpu_weight = weight
         self.domains[domain].cpu_cap_cores = cap_cores
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _require(self, domain: str) -> None:
+        if domain not in self.domains:
+            raise HypervisorError(f"fake: there is no domain {domain}")
 
     def _call(self, call: str) -> None:
         self.before_call(call)

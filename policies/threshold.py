@@ -15,7 +15,7 @@ class Threshold:
     ``load = queued + running`` sessions; a session wants ``workers_per_session``.
 
     - queued above ``grow_queued`` or running above ``grow_running``: the workers of the highest load seen in the last
-      ``idle`` (at least the present load), so that a short dip takes nothing away;
+      ``idle``, so that a short dip takes nothing away; where that past is not fully known, at least as many;
     - load at or below ``shrink_load`` during all of the last ``idle``: the workers of that load;
     - anything between, or a gap in the last ``idle``: hold.
 
@@ -54,9 +54,11 @@ class Threshold:
         load = f"{queued:g} queued and {running:g} running sessions"
         loads = self._recent_loads(window)
         peak = max([queued + running, *(value for value in loads or () if value is not None)])
+        known = loads is not None and None not in loads
         if queued > self.grow_queued or running > self.grow_running:
-            return Demand(self._workers(peak), f"{load}, peak of the last {_minutes(self.idle)} is {peak:g}")
-        if loads is None or None in loads:
+            reason = f"{load}, peak of the last {_minutes(self.idle)} is {peak:g}"
+            return Demand(self._workers(peak), reason, may_shrink=known)
+        if not known:
             return Demand(None, f"{load}, but the last {_minutes(self.idle)} are not fully known")
         if peak <= self.shrink_load:
             return Demand(self._workers(peak), f"{load}, idle for {_minutes(self.idle)}")

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from autoscaler.config.load import load
+from autoscaler.model import PROOF_QUEUED_SESSIONS
+from autoscaler.sources.signals import BUILT_IN, promql
 from autoscaler.testing import proof_window
 
 TOP = Path(__file__).parents[1]
@@ -70,3 +73,8 @@ def test_the_example_commands_of_the_exporters_start() -> None:
             [Path(sys.executable).with_name(argv[0]), *argv[1:], "--help"], capture_output=True, check=False
         )
         assert done.returncode == 0, line
+
+
+def test_the_query_that_the_example_configuration_writes_out_is_the_default() -> None:
+    shown = load(TOP / "deploy" / "autoscaler.yaml").config.source.signals[PROOF_QUEUED_SESSIONS]
+    assert shown == promql(BUILT_IN[PROOF_QUEUED_SESSIONS])

@@ -28,7 +28,7 @@ Exit codes:
   0  done
   {EXIT_CONFIG}  the configuration cannot be used
   2  the command line cannot be understood
-  {EXIT_DEGRADED}  done, but a host or a signal the policy rests on is unknown, or a cycle failed
+  {EXIT_DEGRADED}  done, but dry-run or status found a host or a needed signal unknown, or a cycle of run failed
   {EXIT_STORE}  the store cannot be used, or has nothing to show"""
 
 

@@ -33,10 +33,19 @@ def wn_allocation(host: Host, workers: int, observed: HostObservation) -> Alloca
 
     It has no cap: a cap wastes an idle core, a weight does not. Its weight yields while PROOF has workers.
     """
-    rest = host.memory_for_guests_mib - observed.unmanaged_mib - proof_memory_mib(host, workers)
+    proof, goal_mib = observed.domain(host.proof.name), proof_memory_mib(host, workers)
+    # A balloon that rests a little off its goal is left there, and holds what it holds.
+    held_mib = proof.committed_mib if settled(proof, goal_mib) else goal_mib
+    rest = host.memory_for_guests_mib - observed.unmanaged_mib - held_mib
     maximum = min(host.wn.memory_max_mib, observed.domain(host.wn.name).memory_max_mib)
     weight = host.wn.cpu_weight_yielding if workers else host.wn.cpu_weight
     return Allocation(min(max(rest, host.wn.memory_floor_mib), maximum), weight, None)
+
+
+def settled(domain: DomainObservation, memory_mib: int) -> bool:
+    """Whether a domain is at this size, by what is observed and by what was asked for."""
+    sizes = (domain.allocation.memory_mib, domain.committed_mib)
+    return all(abs(memory_mib - size) <= BALLOON_TOLERANCE_MIB for size in sizes)
 
 
 def wn_floor_mib(host: Host, observed: HostObservation) -> int | None:

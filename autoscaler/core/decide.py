@@ -37,7 +37,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     the plan of the whole cycle (fail closed). Both are recorded in ``error``.
     """
     demand, error = _demand(rules.policy, situation)
-    placement = place(demand.workers, facility, situation.hosts)
+    placement = place(demand, facility, situation.hosts)
     hosts = []
     for observed in situation.hosts:
         wanted = placement.wanted.get(observed.host)

@@ -62,8 +62,10 @@ def cooldown(wanted: int, view: HostView) -> Verdict:
     direction, wait = (
         ("grow", view.limits.grow_cooldown) if wanted > view.current else ("shrink", view.limits.shrink_cooldown)
     )
-    changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None]
-    left = wait - (view.window.now - max(changes)) if changes else timedelta(0)
+    now = view.window.now
+    # A timer from the future was written by a clock that was set back since; it would block the host until then.
+    changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None and at <= now + CLOCK_SKEW]
+    left = wait - (now - max(changes)) if changes else timedelta(0)
     if left > timedelta(0):
         return Verdict(view.current, f"may {direction} again in {left.total_seconds():.0f} s")
     return Verdict(wanted, "")

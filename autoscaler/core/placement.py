@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autoscaler.core.allocation import workers_now
-from autoscaler.model import Facility, Host, HostObservation, HostState
+from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Seat:
     wn_unused_mib: int
 
 
-def place(demand: int | None, facility: Facility, observed: Iterable[HostObservation]) -> Placement:
-    """Spread ``demand`` workers over the ready hosts; ``None`` keeps what every host has.
+def place(demand: Demand, facility: Facility, observed: Iterable[HostObservation]) -> Placement:
+    """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
     A host in a transfer counts with the workers it moves to; an unusable host counts with none and gets none.
     """
@@ -39,9 +39,10 @@ def place(demand: int | None, facility: Facility, observed: Iterable[HostObserva
             moving += observation.moving_to_workers or 0
         elif observation.state is HostState.READY:
             seats.append(_seat(facility.host(observation.host), observation))
-    if demand is None:
+    if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
-    return spread(max(0, demand - moving), seats)
+    present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
+    return spread(max(present, demand.workers - moving), seats)
 
 
 def spread(demand: int, seats: Iterable[Seat]) -> Placement:

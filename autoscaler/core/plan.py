@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, proof_allocation, same_cpu, wn_allocation, wn_floor_mib
+from autoscaler.core.allocation import proof_allocation, same_cpu, settled, wn_allocation, wn_floor_mib
 from autoscaler.model import Allocation, DomainObservation, Host, HostObservation, Step, StepKind, Transfer
 
 
@@ -36,11 +36,10 @@ def _within(left_mib: int, domain: DomainObservation, target: Allocation) -> All
 
 
 def _memory_step(domain: DomainObservation, target: Allocation) -> Step | None:
-    observed, committed = domain.allocation.memory_mib, domain.committed_mib
-    if max(abs(target.memory_mib - observed), abs(target.memory_mib - committed)) <= BALLOON_TOLERANCE_MIB:
+    if settled(domain, target.memory_mib):
         return None
     # An unfinished growth beyond the target is taken back first, even where the domain is still below the target.
-    kind = StepKind.SHRINK if target.memory_mib < committed else StepKind.GROW
+    kind = StepKind.SHRINK if target.memory_mib < domain.committed_mib else StepKind.GROW
     return Step(kind, domain.name, domain.allocation, replace(domain.allocation, memory_mib=target.memory_mib))
 
 

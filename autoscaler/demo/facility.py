@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoscaler.hypervisors.test_driver import host_xml
+from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.model import Allocation, Facility, Host, ProofDomain, WnDomain
 
 # The prototype's settings: Domain-0 at 573 MiB; the domain that sleeps at 572 MiB with weight 32 and one core, the one

@@ -3,12 +3,12 @@
 from urllib.parse import urlsplit
 
 from autoscaler.contracts import Hypervisor, HypervisorError
+from autoscaler.hypervisors.in_memory import InMemoryDriver
 from autoscaler.hypervisors.kvm import KvmDriver
 from autoscaler.hypervisors.libvirt_host import DomainDriver, LibvirtHost
-from autoscaler.hypervisors.test_driver import TestDriver
 from autoscaler.model import Host
 
-_DRIVERS: dict[str, type[DomainDriver]] = {"qemu": KvmDriver, "test": TestDriver}
+_DRIVERS: dict[str, type[DomainDriver]] = {"qemu": KvmDriver, "test": InMemoryDriver}
 
 
 def supports(uri: str) -> bool:

@@ -7,14 +7,15 @@ its balloon. The ledger (what each domain was asked for) is written *before* a d
 was asked for less, so that a crash between the two leaves the larger number.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Hypervisor, HypervisorError, StoreError
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
+from autoscaler.model import Allocation, Outcome, Result, Step, StepKind, Transfer
 from autoscaler.model import DomainObservation as Domain
-from autoscaler.model import Outcome, Result, Step, StepKind, Transfer
 
 # A smaller portion is not worth a call of its own; a balloon moves more than this between two looks.
 PORTION_MIB = 64
@@ -145,7 +146,7 @@ class _Run:
     def _set_cpus(self, *, everything: bool) -> None:
         """Set weights and caps; when memory is still missing, only raise them: who still gives memory needs its CPU."""
         for step in self._steps(StepKind.CPU):
-            if everything or step.after.cpu_weight >= step.before.cpu_weight:
+            if everything or _raises(step.before, step.after):
                 self.hypervisor.set_cpu(step.domain, step.after.cpu_weight, step.after.cpu_cap_cores)
 
     def _free_mib(self) -> int:
@@ -177,3 +178,8 @@ class _Run:
 
     def _steps(self, kind: StepKind) -> list[Step]:
         return [step for step in self.transfer.steps if step.kind is kind]
+
+
+def _raises(before: Allocation, after: Allocation) -> bool:
+    caps = [math.inf if cap is None else cap for cap in (before.cpu_cap_cores, after.cpu_cap_cores)]
+    return after.cpu_weight >= before.cpu_weight and caps[1] >= caps[0]

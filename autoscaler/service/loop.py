@@ -1,8 +1,8 @@
 """The endless loop, by APScheduler: cycles never overlap, late ones are merged, one that fails is logged."""
 
 import logging
+import queue
 import signal
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -19,13 +19,20 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
 
     Must be called in the main thread, because of the signals.
     """
-    done = threading.Event()
+    # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
+    ends: queue.SimpleQueue[None] = queue.SimpleQueue()
+    ending = False
     failed = 0
     left = cycles
 
+    def end(*_: object) -> None:
+        nonlocal ending
+        ending = True
+        ends.put(None)
+
     def job() -> None:
         nonlocal failed, left
-        if done.is_set():
+        if ending:
             return
         try:
             cycle()
@@ -36,10 +43,10 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
         if left is not None:
             left -= 1
             if not left:
-                done.set()
+                end()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, end)
     scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
     scheduler.add_job(
         job,
@@ -51,6 +58,6 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
         next_run_time=datetime.now(UTC),
     )
     scheduler.start()
-    done.wait()
+    ends.get()
     scheduler.shutdown(wait=True)
     return failed

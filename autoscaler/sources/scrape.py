@@ -82,7 +82,7 @@ class ScrapeSource:
         urls = self._targets[signal.job]
         if not signal.rate:
             parts = [_select(scraped[url], signal) for url in urls]
-            return _total([value for part in parts for value in part.values()]) if any(parts) else None
+            return _total([value for part in parts for value in part.values()]) if all(parts) else None
         rates = [_rates(self._last.get(url), scraped[url], signal) for url in urls]
         return None if None in rates else _total([rate for part in rates for rate in part or []])
 

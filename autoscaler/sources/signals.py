@@ -39,12 +39,14 @@ def fresh_at_metric(job: str) -> str:
 
 
 def promql(signal: ScrapeSignal) -> PrometheusSignal:
-    """The PromQL that reads a signal from Prometheus, empty unless every target of its job is up."""
+    """The PromQL that reads a signal from Prometheus, empty unless every target of its job is up and has the metric."""
     labels = "".join(f',{name}=~"{"|".join(values)}"' for name, values in signal.labels.items())
     selector = f'{signal.metric}{{job="{signal.job}"{labels}}}'
     value = f"rate({selector}[{RATE_RANGE}])" if signal.rate else selector
-    all_up = f'count({up_metric(signal.job)}{{job="{signal.job}"}} == 1) == count(up{{job="{signal.job}"}})'
+    targets = f'count(up{{job="{signal.job}"}})'
+    all_up = f'count({up_metric(signal.job)}{{job="{signal.job}"}} == 1) == {targets}'
+    all_there = f"count(count by (instance) ({selector})) == {targets}"
     return PrometheusSignal(
-        query=f"sum({value}) and ({all_up})",
+        query=f"sum({value}) and ({all_up}) and ({all_there})",
         fresh_at=f'min({fresh_at_metric(signal.job)}{{job="{signal.job}"}})',
     )

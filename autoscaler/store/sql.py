@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     select,
 )
 from sqlalchemy.dialects.sqlite import insert
@@ -77,12 +78,22 @@ class SqlStore:
             what = "does not exist yet: has `autoscaler run` run?" if read_only else "cannot be made: no such folder"
             raise StoreError(f"store {path} {what}")
         self._engine = _engine(path, read_only=read_only)
-        with self._transaction() as connection:
-            if not read_only and not _version(connection):
-                _metadata.create_all(connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            if _version(connection) != SCHEMA_VERSION:
-                raise StoreError(f"store {path} is of version {_version(connection)}, this program of {SCHEMA_VERSION}")
+        try:
+            with self._transaction() as connection:
+                self._prepare(connection, read_only=read_only)
+        except StoreError:
+            self.close()
+            raise
+
+    def _prepare(self, connection: Connection, *, read_only: bool) -> None:
+        version = _version(connection)
+        if not version and not read_only:
+            if not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
+                raise StoreError(f"store {self._path} is the database of another program")
+            _metadata.create_all(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}")
 
     def record_decision(self, decision: Decision) -> int:
         """Write a decision, return its number."""
@@ -150,7 +161,7 @@ class SqlStore:
     def _records(self, query: Any) -> list[Record]:
         with self._transaction() as connection:
             rows = connection.execute(query).all()
-            numbers = [row.number for row in rows]
+            numbers = select(query.subquery().c.number)
             outcomes = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
         try:
             return [_record(row, outcomes) for row in rows]

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from autoscaler.cli.main import main
-from autoscaler.hypervisors.test_driver import host_xml
+from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.store.sql import SqlStore
 
 COMMAND = Path(sys.executable).with_name("autoscaler")

@@ -259,6 +259,10 @@ def test_the_later_of_the_two_timers_counts() -> None:
     assert cooldown(0, a_view(2, timers=timers)).reason == "may shrink again in 290 s"
 
 
+def test_a_timer_from_the_future_is_of_a_clock_that_was_set_back() -> None:
+    assert cooldown(0, a_view(2, timers=grew(-timedelta(days=30)))).workers == 0
+
+
 def test_a_host_that_never_changed_may_change() -> None:
     assert cooldown(0, a_view(2)).workers == 0
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.placement import Seat, place, spread
-from autoscaler.model import Facility, Host, HostObservation, HostState
+from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 from autoscaler.testing import a_host, observed
 from tests.core.situations import unhurried
 
@@ -125,7 +125,7 @@ def at(host: Host, workers: int, wn_used_mib: int | None = 500) -> HostObservati
 
 def test_holding_wants_what_every_host_has() -> None:
     one, two, three = FACILITY.hosts
-    placement = place(None, FACILITY, [at(one, 3), at(two, 0), at(three, 8)])
+    placement = place(Demand(None, "asked"), FACILITY, [at(one, 3), at(two, 0), at(three, 8)])
     assert placement.wanted == {"host-1": 3, "host-2": 0, "host-3": 8}
     assert placement.unplaced == 0
 
@@ -134,34 +134,51 @@ def test_a_moving_host_counts_with_the_workers_it_moves_to() -> None:
     """9 demanded - 5 on their way = 4 for the other two."""
     one, two, _ = FACILITY.hosts
     moving = HostObservation("host-3", HostState.MOVING, moving_to_workers=5)
-    assert place(9, FACILITY, [at(one, 0), at(two, 0), moving]).wanted == {"host-1": 2, "host-2": 2}
+    assert place(Demand(9, "asked"), FACILITY, [at(one, 0), at(two, 0), moving]).wanted == {"host-1": 2, "host-2": 2}
 
 
 def test_more_workers_on_their_way_than_demanded_leave_none_for_the_others() -> None:
     one, two, _ = FACILITY.hosts
     moving = HostObservation("host-3", HostState.MOVING, moving_to_workers=5)
-    assert place(3, FACILITY, [at(one, 1), at(two, 1), moving]).wanted == {"host-1": 0, "host-2": 0}
+    assert place(Demand(3, "asked"), FACILITY, [at(one, 1), at(two, 1), moving]).wanted == {"host-1": 0, "host-2": 0}
 
 
 def test_an_unusable_host_counts_with_nothing_and_gets_nothing() -> None:
     one, two, _ = FACILITY.hosts
     lost = HostObservation("host-3", HostState.UNUSABLE, problem="does not answer")
-    assert place(9, FACILITY, [at(one, 0), at(two, 0), lost]).wanted == {"host-1": 5, "host-2": 4}
+    assert place(Demand(9, "asked"), FACILITY, [at(one, 0), at(two, 0), lost]).wanted == {"host-1": 5, "host-2": 4}
 
 
 def test_workers_without_a_place_are_counted() -> None:
     """Three hosts hold 8 each."""
-    placement = place(30, FACILITY, [at(host, 0) for host in FACILITY.hosts])
+    placement = place(Demand(30, "asked"), FACILITY, [at(host, 0) for host in FACILITY.hosts])
     assert placement.wanted == {"host-1": 8, "host-2": 8, "host-3": 8}
     assert placement.unplaced == 30 - 3 * 8
 
 
 def test_a_worker_node_that_does_not_say_its_use_counts_as_full() -> None:
     one, two, _ = FACILITY.hosts
-    assert place(1, FACILITY, [at(one, 0, None), at(two, 0, 6000)]).wanted == {"host-1": 0, "host-2": 1}
+    placement = place(Demand(1, "asked"), FACILITY, [at(one, 0, None), at(two, 0, 6000)])
+    assert placement.wanted == {"host-1": 0, "host-2": 1}
 
 
 def test_no_host_at_all_leaves_everything_unplaced() -> None:
-    placement = place(4, FACILITY, [])
+    placement = place(Demand(4, "asked"), FACILITY, [])
     assert placement.wanted == {}
     assert placement.unplaced == 4
+
+
+def test_a_demand_for_at_least_so_many_takes_nothing_away() -> None:
+    one, two, three = FACILITY.hosts
+    present = [at(one, 3), at(two, 0), at(three, 8)]
+    assert place(Demand(4, "a dip?", may_shrink=False), FACILITY, present).wanted == {
+        "host-1": 3,
+        "host-2": 0,
+        "host-3": 8,
+    }
+
+
+def test_a_demand_for_at_least_so_many_still_grows() -> None:
+    one, two, _ = FACILITY.hosts
+    placement = place(Demand(6, "more", may_shrink=False), FACILITY, [at(one, 2), at(two, 1)])
+    assert placement.wanted == {"host-1": 3, "host-2": 3}

@@ -95,7 +95,6 @@ def test_the_exposition_is_the_golden_one(make: Callable[[Path], Source], tmp_pa
     assert text == golden.read_text()
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
 @pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
 def test_promtool_finds_nothing_to_say(make: Callable[[Path], Source], tmp_path: Path) -> None:
     done = subprocess.run(

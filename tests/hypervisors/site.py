@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autoscaler.hypervisors.test_driver import host_xml
+from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.model import Host
 from autoscaler.testing import a_host
 

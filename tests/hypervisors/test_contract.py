@@ -30,7 +30,7 @@ class TestRecorder(HypervisorContract, StrangerContract):
         opened.close()
 
 
-class TestFakeHost(HypervisorContract):
+class TestFakeHost(HypervisorContract, StrangerContract):
     @pytest.fixture
     def hypervisor(self) -> Hypervisor:
         return FakeHost.of(observed(a_host()))

@@ -33,6 +33,13 @@ def test_growing_needs_no_history() -> None:
     assert Threshold(workers_per_session=8).decide(proof_window([1], [0])).workers == 8
 
 
+def test_growing_without_the_whole_history_takes_nothing_away() -> None:
+    """What ran before the restart is not known, so the present load is only the least that is needed."""
+    assert not Threshold().decide(proof_window([1], [0])).may_shrink
+    assert not Threshold().decide(proof_window([*QUIET, None, 1], [*QUIET, 0, 0])).may_shrink
+    assert Threshold().decide(proof_window([*QUIET, 1], [*QUIET, 0])).may_shrink
+
+
 def test_part_of_a_session_gets_whole_workers() -> None:
     """1.2 * 8 = 9.6."""
     assert Threshold(workers_per_session=8).decide(proof_window([1.2], [0])).workers == 10

@@ -214,6 +214,13 @@ def test_one_of_two_targets_down_is_unknown_and_not_half_the_load(server: Server
     assert set(seen) <= {1 + 2, None}
 
 
+def test_one_of_two_targets_without_the_metric_is_unknown_and_not_half_the_load(
+    server: Server, loaded: list[Target]
+) -> None:
+    loaded[1].text = exposition(queued=None)
+    assert_unknown(wait_for_unknown(server))
+
+
 def test_all_targets_down_is_unknown(server: Server, loaded: list[Target]) -> None:
     for target in loaded:
         target.down()

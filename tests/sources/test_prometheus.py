@@ -241,7 +241,9 @@ def test_the_built_in_signals_are_read_and_a_site_may_replace_and_add(httpserver
     assert built.url == url.rstrip("/")
     assert built.signals["wn_running_jobs"] == built.signals["mine"] == own
     assert built.signals["proof_queued_sessions"].query == (
-        'sum(proof_queue_depth{job="proof"}) and (count(proof_up{job="proof"} == 1) == count(up{job="proof"}))'
+        'sum(proof_queue_depth{job="proof"})'
+        ' and (count(proof_up{job="proof"} == 1) == count(up{job="proof"}))'
+        ' and (count(count by (instance) (proof_queue_depth{job="proof"})) == count(up{job="proof"}))'
     )
 
 

@@ -322,6 +322,15 @@ def test_a_file_of_another_version_is_refused(file: Path, read_only: bool) -> No
         SqlStore(file, read_only=read_only)
 
 
+def test_the_database_of_another_program_is_refused_and_left_alone(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    with pytest.raises(StoreError, match="is the database of another program"):
+        SqlStore(file)
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("bookmarks",)]
+
+
 def test_a_file_that_was_only_begun_is_finished(file: Path) -> None:
     """A crash between making the file and writing its version leaves version 0."""
     SqlStore(file).close()
@@ -412,7 +421,7 @@ def test_a_record_as_json_values_has_its_number_and_its_outcomes(store: SqlStore
     store.record_outcome(number, an_outcome())
     values = store.record(number).json_values()
     assert values["number"] == number
-    assert values["demand"] == {"workers": 3, "reason": "so"}
+    assert values["demand"] == {"workers": 3, "reason": "so", "may_shrink": True}
     assert [outcome["result"] for outcome in values["outcomes"]] == ["done"]
 
 

@@ -16,7 +16,7 @@ METADATA_KEY = "vaf"
 DEFAULT_WEIGHT = 256
 
 
-class TestDriver:
+class InMemoryDriver:
     """Weight and cap in the domain's metadata."""
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:  # noqa: ARG002 - as every CPU driver
