@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from exporters.serving import Address, Source, SourceUnavailable, serve, serving_options
+from exporters.serving import Address, Seconds, Source, SourceUnavailable, serve, serving_options
 
 STATES = ("idle", "running", "queued", "starting", "terminating", "unknown")
 STATES_IN_DEMAND = ("running", "queued", "starting", "unknown")
@@ -26,6 +26,9 @@ STATE_OF_STATUS = {0: "idle", 1: "running", 2: "terminating", 3: "queued", 4: "t
 # The daemon asks its sessions for their status this often (xpd.proofservmgr checkfq, default 30 s). Until the first
 # time, the file says "idle" for a session that may well run; a user who has just come must not wait for it.
 STATUS_LAG_S = 30.0
+
+# The daemon gives a session up whose status is older than 3 x checkfq; a much older one means that it hangs itself.
+STATUS_MAX_AGE_S = 300.0
 
 # A status file belongs to the user's process; nobody shall fill the exporter's memory through it.
 MAX_FILE_BYTES = 65536
@@ -54,14 +57,14 @@ MASTER_ROLES = (Role.MASTER, Role.STARTING, Role.UNKNOWN)
 class Session:
     """One live session as its two files show it; times in seconds since the epoch.
 
-    ``status`` is the last code that could be read, None = none so far. ``status_at`` is None without a status file.
+    ``status`` is the last code that could be read, None = none so far. ``status_at_s`` is None without a status file.
     """
 
     name: str
     role: Role
-    begun_at: float
+    begun_at_s: float
     status: int | None = None
-    status_at: float | None = None
+    status_at_s: float | None = None
 
     def state(self, now: float) -> str:
         """Return one of :data:`STATES`."""
@@ -70,7 +73,7 @@ class Session:
         if self.role is Role.UNKNOWN or self.status is None:
             return "unknown"
         state = STATE_OF_STATUS.get(self.status, "unknown")
-        return "starting" if state == "idle" and abs(now - self.begun_at) < STATUS_LAG_S else state
+        return "starting" if state == "idle" and abs(now - self.begun_at_s) < STATUS_LAG_S else state
 
 
 def parse_session_pid(name: str) -> int | None:
@@ -120,11 +123,13 @@ class AdminArea:
     """The admin area of one xproofd, ``<adminpath>[/<instance>]/.xproofd.<port>``.
 
     It remembers the sessions of the last read: a status file found empty is being written, and keeps its last value.
+    A user's session whose status is older than ``status_max_age_s`` makes the whole area unknown.
     """
 
     path: Path
     alive: Callable[[int], bool] = is_alive
     clock: Callable[[], float] = time.time
+    status_max_age_s: float = STATUS_MAX_AGE_S
     _last: dict[str, Session] = field(default_factory=dict)
 
     def read(self) -> list[Metric]:
@@ -137,7 +142,9 @@ class AdminArea:
                 f"cannot read {error.filename}: {error.strerror}; --admin-path and --instance must lead to the admin "
                 "area of xproofd (all.adminpath, -n), and this user must be allowed to read it"
             ) from error
-        return [_xproofd_up(up=True), *session_metrics(self._last.values(), self.clock())]
+        now = self.clock()
+        self._require_fresh(now)
+        return [_xproofd_up(up=True), *session_metrics(self._last.values(), now)]
 
     def _require_daemon(self) -> None:
         self.path.stat()
@@ -154,6 +161,15 @@ class AdminArea:
                 f"xproofd is not running: pid {pid} of {file} is not alive", [_xproofd_up(up=False)]
             )
 
+    def _require_fresh(self, now: float) -> None:
+        statuses = (session.status_at_s for session in self._last.values() if session.role is Role.MASTER)
+        if any(at_s is not None and now - at_s > self.status_max_age_s for at_s in statuses):
+            raise SourceUnavailable(
+                f"the status files have not been refreshed for more than {self.status_max_age_s:g} s: xproofd is alive "
+                "but does not ask its sessions",
+                [_xproofd_up(up=True), *_status_age(self._last.values(), now)],
+            )
+
     def _live_sessions(self) -> Iterator[Session]:
         for file in sorted((self.path / "activesessions").iterdir()):
             pid = parse_session_pid(file.name)
@@ -165,18 +181,18 @@ class AdminArea:
         found = _content(file)
         if found is None:
             return None
-        session = Session(name=file.name, role=parse_role(found[0]), begun_at=found[1])
+        session = Session(name=file.name, role=parse_role(found[0]), begun_at_s=found[1])
         found = _content(file.with_name(f"{file.name}.status"))
         if found is None:
             # ROOT before 5.26 has no status files; else the daemon is just removing this session.
             return session if file.exists() else None
         return self._with_status(session, *found)
 
-    def _with_status(self, session: Session, content: bytes, changed_at: float) -> Session:
+    def _with_status(self, session: Session, content: bytes, changed_at_s: float) -> Session:
         last = self._last.get(session.name)
         remembered = last.status if last else None
         status = parse_integer(content) if content else remembered
-        return Session(session.name, session.role, session.begun_at, status, changed_at)
+        return Session(session.name, session.role, session.begun_at_s, status, changed_at_s)
 
 
 def _xproofd_up(*, up: bool) -> Metric:
@@ -193,7 +209,11 @@ def session_metrics(sessions: Iterable[Session], now: float) -> Iterator[Metric]
     demand = sum(masters[state] for state in STATES_IN_DEMAND)
     yield GaugeMetricFamily("proof_demand_sessions", "PROOF sessions which need workers or may need them.", demand)
     yield _by_state("proof_workers", "PROOF worker processes on this machine by state.", workers)
-    status_times = [session.status_at for session in live if session.status_at is not None]
+    yield from _status_age(live, now)
+
+
+def _status_age(sessions: Iterable[Session], now: float) -> Iterator[Metric]:
+    status_times = [session.status_at_s for session in sessions if session.status_at_s is not None]
     if status_times:
         help_text = "Age of the oldest status of a live session, in seconds."
         yield GaugeMetricFamily("proof_status_age_seconds", help_text, now - min(status_times))
@@ -215,8 +235,19 @@ def _by_state(name: str, help_text: str, counts: Counter[str]) -> Metric:
 )
 @click.option("--instance", default="", help="The name given to xproofd with -n.")
 @click.option("--port", type=click.IntRange(1, 65535), default=1093, show_default=True, help="The port of xproofd.")
+@click.option(
+    "--status-max-age",
+    "status_max_age_s",
+    type=Seconds(),
+    default=STATUS_MAX_AGE_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="A session's older status means that xproofd hangs: all is unknown. Keep it well above 3 x its checkfq.",
+)
 @serving_options(default_port=9611)
-def command(admin_path: Path, instance: str, port: int, listen: Address, *, once: bool) -> None:
+def command(
+    admin_path: Path, instance: str, port: int, status_max_age_s: float, listen: Address, *, once: bool
+) -> None:
     """Export the PROOF sessions and workers of one xproofd."""
-    area = AdminArea(admin_path / instance / f".xproofd.{port}")
+    area = AdminArea(admin_path / instance / f".xproofd.{port}", status_max_age_s=status_max_age_s)
     serve(Source("proof", area.read), listen=listen, once=once)

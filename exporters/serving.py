@@ -5,6 +5,7 @@ neither 0 nor the old ones, so that whoever reads them knows that nothing is kno
 """
 
 import logging
+import math
 import re
 import signal
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import click
 from prometheus_client import CollectorRegistry, generate_latest, start_http_server
@@ -71,8 +73,8 @@ class SourceCollector:
     def collect(self) -> list[Metric]:
         """Read the source once; never raises."""
         with self._lock:
-            begun_at, begun = self._clock(), self._timer()
-            values = self._read(begun_at)
+            begun_at_s, begun = self._clock(), self._timer()
+            values = self._read(begun_at_s)
             return [*self._health(self._timer() - begun), *values]
 
     def _read(self, now: float) -> list[Metric]:
@@ -112,6 +114,20 @@ class SourceCollector:
         yield CounterMetricFamily(
             f"{name}_read_failures", "Reads that failed since the exporter started.", self._failures
         )
+
+
+class Seconds(click.FloatRange):
+    """The type of an option that is a time span in seconds: more than 0, at most 366 days."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=366 * 86400, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it, or fail with a sentence; NaN is in no range, but no comparison refuses it."""
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
 
 
 @dataclass(frozen=True, slots=True)

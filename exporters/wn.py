@@ -19,7 +19,7 @@ from typing import Any
 import click
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from exporters.serving import Address, Source, SourceUnavailable, serve, serving_options
+from exporters.serving import Address, Seconds, Source, SourceUnavailable, serve, serving_options
 
 KINDS = ("running", "pending", "held", "other")
 
@@ -186,7 +186,7 @@ def job_metrics(jobs: Jobs) -> Iterable[Metric]:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=8.0,
     show_default=True,
     metavar="SECONDS",

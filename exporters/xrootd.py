@@ -20,7 +20,16 @@ import click
 from defusedxml.ElementTree import fromstring
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from exporters.serving import Address, Source, SourceUnavailable, cannot_listen, parse_address, serve, serving_options
+from exporters.serving import (
+    Address,
+    Seconds,
+    Source,
+    SourceUnavailable,
+    cannot_listen,
+    parse_address,
+    serve,
+    serving_options,
+)
 
 LABELS = ("server", "name", "program")
 
@@ -47,20 +56,20 @@ class Report:
 
     sender: Sender
     pid: int
-    started_at: int
-    made_at: int
+    started_at_s: int
+    made_at_s: int
     received_bytes: int
     sent_bytes: int
     connections: int
 
     @property
     def process(self) -> tuple[int, int]:
-        """Which process sent it: ``started_at`` is in whole seconds, and in a container the pid may always be 1."""
-        return self.pid, self.started_at
+        """Which process sent it: ``started_at_s`` is in whole seconds, and in a container the pid may always be 1."""
+        return self.pid, self.started_at_s
 
     def is_older_than(self, other: "Report") -> bool:
         """Say whether this report was overtaken by the other one on its way."""
-        return self.pid == other.pid and (self.started_at, self.made_at) < (other.started_at, other.made_at)
+        return self.pid == other.pid and (self.started_at_s, self.made_at_s) < (other.started_at_s, other.made_at_s)
 
 
 def parse_report(packet: bytes) -> Report:
@@ -84,8 +93,8 @@ def _report(document: Element, link: Element) -> Report:
     return Report(
         sender=(_name(document, "src"), _name(document, "ins"), _name(document, "pgm")),
         pid=_integer(document.get("pid")),
-        started_at=_integer(document.get("tos")),
-        made_at=_integer(document.get("tod")),
+        started_at_s=_integer(document.get("tos")),
+        made_at_s=_integer(document.get("tod")),
         received_bytes=_integer(link.findtext("in")),
         sent_bytes=_integer(link.findtext("out")),
         connections=_integer(link.findtext("num")),
@@ -113,12 +122,12 @@ class Tally:
     """
 
     report: Report
-    came_at: float
+    came_at_s: float
     read_bytes: int = 0
     written_bytes: int = 0
     previous_process: tuple[int, int] | None = None
 
-    def after(self, report: Report, came_at: float) -> "Tally":
+    def after(self, report: Report, came_at_s: float) -> "Tally":
         """Return the tally with one more report; unchanged if that one was overtaken on its way."""
         if report.is_older_than(self.report) or report.process == self.previous_process:
             return self
@@ -127,7 +136,7 @@ class Tally:
         base_sent, base_received = (0, 0) if restarted else (self.report.sent_bytes, self.report.received_bytes)
         return Tally(
             report,
-            came_at,
+            came_at_s,
             self.read_bytes + max(0, report.sent_bytes - base_sent),
             self.written_bytes + max(0, report.received_bytes - base_received),
             self.report.process if restarted else self.previous_process,
@@ -177,14 +186,14 @@ class Receiver(socketserver.UDPServer):
     def newest(self) -> float | None:
         """Return when the newest report came, in seconds since the epoch; None if none has come."""
         with self._lock:
-            return max((tally.came_at for tally in self._tallies.values()), default=None)
+            return max((tally.came_at_s for tally in self._tallies.values()), default=None)
 
     def read(self) -> list[Metric]:
         """Return the metrics; raises :class:`SourceUnavailable` if no server has reported within the time to live."""
         with self._lock:
             now, tallies = self._clock(), list(self._tallies.values())
             bad = CounterMetricFamily("xrootd_bad_reports", "Packets that are not summary reports.", self._bad_reports)
-        fresh = [tally for tally in tallies if now - tally.came_at <= self._ttl_s]
+        fresh = [tally for tally in tallies if now - tally.came_at_s <= self._ttl_s]
         if not fresh:
             since = f"within {self._ttl_s:g} s" if tallies else "so far"
             reason = f"no report {since} on UDP {self._address}; the servers need 'xrd.report ADDR:PORT every 10s all'"
@@ -202,7 +211,7 @@ def tally_metrics(tallies: Iterable[Tally], now: float) -> Iterator[Metric]:
         read.add_metric(tally.report.sender, tally.read_bytes)
         written.add_metric(tally.report.sender, tally.written_bytes)
         connections.add_metric(tally.report.sender, tally.report.connections)
-        age.add_metric(tally.report.sender, now - tally.came_at)
+        age.add_metric(tally.report.sender, now - tally.came_at_s)
     yield from (read, written, connections, age)
 
 
@@ -234,7 +243,7 @@ def receiving(address: Address, ttl_s: float) -> Iterator[Receiver]:
 @click.option(
     "--report-ttl",
     "ttl_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=90.0,
     show_default=True,
     metavar="SECONDS",

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 from autoscaler.config.load import load
+from autoscaler.config.signals import BUILT_IN
 from autoscaler.model import PROOF_QUEUED_SESSIONS
-from autoscaler.sources.signals import BUILT_IN, promql
+from autoscaler.sources.signals import promql
 from autoscaler.testing import proof_window
 
 TOP = Path(__file__).parents[1]

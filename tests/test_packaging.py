@@ -104,3 +104,10 @@ def test_a_policy_can_be_tried_where_there_is_no_libvirt(node: Path) -> None:
         "print(Threshold().decide(proof_window([1], [0])).workers)"
     )
     assert run(node / "python", "-c", program, cwd=node) == "8\n"
+
+
+def test_the_controllers_command_says_on_an_exporter_node_what_to_install(node: Path) -> None:
+    done = subprocess.run([node / "autoscaler", "--help"], cwd=node, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the autoscaler command needs more packages (no module named ")
+    assert done.stderr.endswith("): pip install 'vaf-autoscaler[controller]'\n")

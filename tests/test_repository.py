@@ -15,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from autoscaler.cli.main import main
+from autoscaler.cli.commands import autoscaler
 from autoscaler.config.load import load
 from autoscaler.config.schema import Config, PolicySection
 from policies.threshold import Threshold
@@ -63,7 +63,7 @@ def test_a_plugin_has_a_row_in_the_readme(group: str, name: str) -> None:
     assert any(re.search(rf"\b{name}\b", cell) for cell in cells), f"{group}: {name}"
 
 
-@pytest.mark.parametrize("command", sorted(main.commands))
+@pytest.mark.parametrize("command", sorted(autoscaler.commands))
 def test_a_command_is_in_the_readme(command: str) -> None:
     assert f"`autoscaler {command}" in README
 

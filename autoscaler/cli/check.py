@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from autoscaler.cli.common import EXIT_CODES, load_config
+from autoscaler.config.policies import policy_text
 
 
 @click.command(epilog=EXIT_CODES)
@@ -18,4 +19,5 @@ def check(file: Path) -> None:
     """
     loaded = load_config(file)
     hosts = len(loaded.config.hosts)
-    click.echo(f"{file}: good: {hosts} host{'s' if hosts > 1 else ''}, policy {loaded.policy!r}")
+    policy = policy_text(loaded.config.policy.name, loaded.policy)
+    click.echo(f"{file}: good: {hosts} host{'s' if hosts > 1 else ''}, policy {policy}")

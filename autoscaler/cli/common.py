@@ -12,6 +12,8 @@ import click
 
 from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.contracts import StoreError
+from autoscaler.core.guards import unknown_reason
+from autoscaler.model import Decision, HostState
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 
@@ -28,7 +30,8 @@ Exit codes:
   0  done
   {EXIT_CONFIG}  the configuration cannot be used
   2  the command line cannot be understood
-  {EXIT_DEGRADED}  done, but dry-run or status found a host or a needed signal unknown, or a cycle of run failed
+  {EXIT_DEGRADED}  done, but a host or a needed signal is unknown (dry-run, status, run --cycles),
+     no cycle came in time (status), or a cycle failed (run)
   {EXIT_STORE}  the store cannot be used, or has nothing to show"""
 
 
@@ -85,6 +88,15 @@ def load_config(path: Path) -> Loaded:
         raise ConfigFailure(str(error)) from None
 
 
+def store_exists(loaded: Loaded) -> bool:
+    """Whether there is a store; a folder that may not be looked into ends the command with exit code 4."""
+    store = loaded.config.controller.store
+    try:
+        return store.exists()
+    except OSError as error:
+        raise StoreFailure(f"store {store} cannot be reached: {error.strerror}") from None
+
+
 @contextmanager
 def open_store(loaded: Loaded) -> Iterator[SqlStore]:
     """The store, read-only; a problem with it ends the command with exit code 4."""
@@ -96,6 +108,14 @@ def open_store(loaded: Loaded) -> Iterator[SqlStore]:
             store.close()
     except StoreError as error:
         raise StoreFailure(str(error)) from None
+
+
+def trouble(decision: Decision, loaded: Loaded) -> str | None:
+    """What a decision could not know or do, in words; ``None`` when nothing."""
+    unusable = [host.host for host in decision.situation.hosts if host.state is HostState.UNUSABLE]
+    unknown = unknown_reason(decision.situation.window, loaded.policy.signals, loaded.config.guards.limits())
+    hosts = f"unusable: {', '.join(unusable)}" if unusable else None
+    return "; ".join(filter(None, (decision.error, unknown, hosts))) or None
 
 
 def echo_json(values: Any) -> None:

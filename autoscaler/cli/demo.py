@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 from rich.live import Live
@@ -35,11 +36,12 @@ def demo(cycles: int, output: str) -> None:
     logging.getLogger("autoscaler").setLevel(logging.WARNING)
     summary = Summary()
     moments = play(cycles, summary)
-    if output == "json":
-        for moment in moments:
-            echo_json(moment.record.json_values())
-    else:
-        _show(moments)
+    with suppress(KeyboardInterrupt):
+        if output == "json":
+            for moment in moments:
+                echo_json(moment.record.json_values())
+        else:
+            _show(moments)
     for line in summary.lines():
         click.echo(line, err=output == "json")
 

@@ -15,11 +15,12 @@ from autoscaler.cli.common import (
     format_option,
     load_config,
     open_store,
+    store_exists,
+    trouble,
 )
 from autoscaler.cli.tables import console, decision_table
 from autoscaler.config.load import Loaded
 from autoscaler.core.decide import Rules
-from autoscaler.model import Decision, HostState
 from autoscaler.service.preview import Preview, preview
 from autoscaler.sources import make_source
 from autoscaler.store.records import decision_to_json
@@ -45,14 +46,14 @@ def dry_run(context: click.Context, config_file: Path, output: str) -> None:
         echo_json(_values(found))
     else:
         _show(found, loaded.policy.signals)
-    if _degraded(found.decision, loaded.policy.signals):
+    if trouble(found.decision, loaded):
         context.exit(EXIT_DEGRADED)
 
 
 def _preview(loaded: Loaded) -> Preview:
     settings = loaded.config.controller
     asked, timers = {}, []
-    if settings.store.exists():
+    if store_exists(loaded):
         with open_store(loaded) as store:
             asked, timers = dict(store.asked()), list(store.timers())
     return preview(
@@ -88,9 +89,3 @@ def _show(found: Preview, signals: tuple[str, ...]) -> None:
         out.print(f"  {series.signal}: {value}" + ("" if series.signal in signals else " (not used by the policy)"))
     out.print(decision_table(decision, found.calls))
     out.print("nothing was changed")
-
-
-def _degraded(decision: Decision, signals: tuple[str, ...]) -> bool:
-    unknown = any(decision.situation.window.latest(signal) is None for signal in signals)
-    unusable = any(host.state is HostState.UNUSABLE for host in decision.situation.hosts)
-    return unknown or unusable or decision.error is not None

@@ -21,22 +21,31 @@ from autoscaler.store.records import Record
 
 
 class Time(click.ParamType[datetime]):
-    """An ISO 8601 time; without an offset it is local."""
+    """An ISO 8601 time; without an offset it is local.
+
+    Without a fraction it is the end of its second, so that a time copied from a table finds its decision.
+    """
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Parse it, or fail with an example."""
         try:
-            return datetime.fromisoformat(value).astimezone()
+            at = datetime.fromisoformat(value).astimezone()
         except (ValueError, OverflowError):
             self.fail(f"{value!r} is not a time such as 2026-11-23T14:30 or 2026-11-23T13:30:00+00:00", param, ctx)
+        return at if at.microsecond else at.replace(microsecond=999_999)
 
 
 @click.command(epilog=EXIT_CODES)
 @click.argument("host")
 @config_option
-@click.option("--at", type=Time(), metavar="TIME", help="The decision in force then.  [default: the newest]")
+@click.option(
+    "--at",
+    type=Time(),
+    metavar="TIME",
+    help="The decision in force then; local time.  [default: the newest]",
+)
 def explain(host: str, config_file: Path, at: datetime | None) -> None:
     """Tell why HOST got what it got: the inputs with their age, the demand, each guard's cut, the steps, the outcome.
 

@@ -1,38 +1,21 @@
-"""The ``autoscaler`` command."""
+"""Starts the ``autoscaler`` command, or says what has to be installed first."""
 
-import logging
 import sys
 
-import click
-
-from autoscaler.cli.check import check
-from autoscaler.cli.common import EXIT_CODES
-from autoscaler.cli.demo import demo
-from autoscaler.cli.dry_run import dry_run
-from autoscaler.cli.explain import explain
-from autoscaler.cli.history import history
-from autoscaler.cli.run import run
-from autoscaler.cli.status import status
+# What the extra ``controller`` installs, by the names under which it is imported.
+EXTRA = frozenset({"apscheduler", "libvirt", "rich", "sqlalchemy"})
 
 
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=EXIT_CODES,
-)
-@click.version_option(package_name="vaf-autoscaler")
 def main() -> None:
-    """Move memory and CPU between the PROOF and Worker Node domains of a Virtual Analysis Facility.
-
-    \b
-    Examples:
-      autoscaler demo
-      autoscaler check autoscaler.yaml
-      autoscaler dry-run --config autoscaler.yaml
-      autoscaler run --config autoscaler.yaml
-    """
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("autoscaler").setLevel(logging.INFO)
-
-
-for command in (run, dry_run, status, history, explain, check, demo):
-    main.add_command(command)
+    """Run the command line; where the extra ``controller`` is not installed, end with one sentence and exit code 1."""
+    try:
+        from autoscaler.cli.commands import autoscaler  # noqa: PLC0415 - what may be missing is imported there
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
+            raise
+        sys.exit(
+            f"error: the autoscaler command needs more packages (no module named {missing}): "
+            "pip install 'vaf-autoscaler[controller]'"
+        )
+    autoscaler(prog_name="autoscaler")

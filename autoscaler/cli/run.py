@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from autoscaler.cli.common import EXIT_CODES, DegradedFailure, StoreFailure, config_option, load_config
+from autoscaler.cli.common import EXIT_CODES, DegradedFailure, StoreFailure, config_option, load_config, trouble
 from autoscaler.config.load import Loaded
 from autoscaler.contracts import StoreError
 from autoscaler.core.decide import Rules
 from autoscaler.hypervisors import connect
-from autoscaler.service.controller import Controller, Pace
+from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import run_cycles
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
@@ -33,13 +33,21 @@ def run(config_file: Path, cycles: int | None) -> None:
     except StoreError as error:
         raise StoreFailure(str(error)) from None
     controller = _controller(loaded, store)
+    newest: list[Cycle] = []
+
+    def cycle() -> None:
+        newest[:] = [controller.cycle()]
+
     try:
-        failed = run_cycles(controller.cycle, loaded.config.controller.interval, cycles)
+        failed = run_cycles(cycle, loaded.config.controller.interval, cycles)
     finally:
         controller.stop()
         store.close()
     if failed:
         raise DegradedFailure(f"{failed} cycles failed: see the log above")
+    problem = trouble(newest[0].decision, loaded) if cycles and newest else None
+    if problem:
+        raise DegradedFailure(f"the last cycle left something out: {problem}")
 
 
 def _controller(loaded: Loaded, store: SqlStore) -> Controller:

@@ -1,6 +1,7 @@
 """``autoscaler status``: how the facility stands, by the controller's last cycle."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,45 @@ from autoscaler.cli.common import (
 )
 from autoscaler.cli.tables import WAITING, cap_text, console
 from autoscaler.config.load import Loaded
+from autoscaler.config.units import duration_text
+from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
 from autoscaler.model import HostState
 from autoscaler.store.records import Record
 
 # A cycle may be late by a slow source; after so many intervals without one, nobody is at the wheel.
 LATE_INTERVALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is wrong beyond the hosts: why the controller seems not to run, and what its last cycle did not know."""
+
+    late: str | None
+    unknown: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, record: Record, now: datetime, loaded: Loaded) -> "Health":
+        """Judge the newest record."""
+        decision = record.decision
+        return cls(
+            _late(now - decision.at, loaded.config.controller.interval),
+            unknown_reason(decision.situation.window, loaded.policy.signals, loaded.config.guards.limits()),
+            decision.error,
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether there is nothing to say."""
+        return not (self.late or self.unknown or self.error)
+
+
+def _late(old: timedelta, interval: timedelta) -> str | None:
+    if old < -CLOCK_SKEW:
+        return "the last cycle lies in the future: was a clock set back?"
+    if old > LATE_INTERVALS * interval:
+        return f"the controller is late: a cycle is due every {duration_text(interval)}; is it running?"
+    return None
 
 
 @click.command(epilog=EXIT_CODES)
@@ -47,16 +82,16 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
     if record is None:
         raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
     now = datetime.now(UTC)
-    late = now - record.decision.at > LATE_INTERVALS * loaded.config.controller.interval
+    health = Health.of(record, now, loaded)
     if output == "json":
-        echo_json(_values(record, now, late=late))
+        echo_json(_values(record, now, health))
     else:
-        _show(record, now, loaded, late=late)
-    if late or any(seen.state is HostState.UNUSABLE for seen in record.decision.situation.hosts):
+        _show(record, now, health)
+    if not health.good or any(seen.state is HostState.UNUSABLE for seen in record.decision.situation.hosts):
         context.exit(EXIT_DEGRADED)
 
 
-def _values(record: Record, now: datetime, *, late: bool) -> dict[str, Any]:
+def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
     hosts = [
         {
             "host": seen.host,
@@ -69,20 +104,31 @@ def _values(record: Record, now: datetime, *, late: bool) -> dict[str, Any]:
             "change": change_of(record, seen.host),
             "memory_mib": {domain.name: domain.allocation.memory_mib for domain in seen.domains},
         }
-        for seen, decided in zip(record.decision.situation.hosts, record.decision.hosts, strict=True)
+        for seen, decided in zip(record.hosts_after(), record.decision.hosts, strict=True)
     ]
-    age_s = (now - record.decision.at).total_seconds()
-    return {"number": record.number, "at": record.decision.at.isoformat(), "age_s": age_s, "late": late, "hosts": hosts}
+    return {
+        "number": record.number,
+        "at": record.decision.at.isoformat(),
+        "age_s": (now - record.decision.at).total_seconds(),
+        "late": health.late is not None,
+        "unknown": health.unknown,
+        "error": health.error,
+        "hosts": hosts,
+    }
 
 
-def _show(record: Record, now: datetime, loaded: Loaded, *, late: bool) -> None:
+def _show(record: Record, now: datetime, health: Health) -> None:
     decision = record.decision
     out = console()
     out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
-    if late:
-        out.print(f"the controller is late: a cycle is due every {loaded.config.controller.interval}; is it running?")
-    table = Table("Host", "State", "Domain", "Memory", "Cap", "Weight", "Workers", "Granted", "Why", "Change")
-    for seen, decided in zip(decision.situation.hosts, decision.hosts, strict=True):
+    if health.late:
+        out.print(health.late)
+    if health.unknown:
+        out.print(f"unknown: {health.unknown}")
+    if health.error:
+        out.print(f"error: {health.error}")
+    table = Table("Host", "State", "Domain", "Memory", "Cap", "Weight", "Had", "Granted", "Why", "Change")
+    for seen, decided in zip(record.hosts_after(), decision.hosts, strict=True):
         workers = WAITING if decided.current is None else str(decided.current)
         granted = WAITING if decided.granted is None else str(decided.granted)
         names = "\n".join(domain.name for domain in seen.domains)

@@ -14,6 +14,8 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import Config
+from autoscaler.config.signals import missing_signals
+from autoscaler.config.words import in_words
 from autoscaler.contracts import Policy
 
 
@@ -46,6 +48,9 @@ def load(path: Path) -> Loaded:
     except PolicyError as error:
         place = _place(path, document, ("policy", error.key))
         raise ConfigError([f"{place}: policy.{error.key}: {error}"]) from None
+    missing = list(missing_signals(config.source, config.policy.name, policy.signals))
+    if missing:
+        raise ConfigError([f"{_place(path, document, key)}: {'.'.join(key)}: {reason}" for key, reason in missing])
     store = path.parent.absolute() / config.controller.store
     controller = config.controller.model_copy(update={"store": store})
     return Loaded(config.model_copy(update={"controller": controller}), policy)
@@ -93,12 +98,11 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
     # A tagged union puts its tag ("prometheus") into the location; the file has no such level.
     location = [part for level, part in enumerate(detail["loc"]) if (level, detail["loc"][0]) != (1, "source")]
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        location = [*location, "kind"]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
-    reason = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
-        reason = f"unknown key{_suggestion(str(location[-1]))}"
-    elif detail["type"] == "missing":
-        reason = "is missing"
+    unknown = detail["type"] == "extra_forbidden"
+    reason = f"unknown key{_suggestion(str(location[-1]))}" if unknown else in_words(detail)
     return f"{_place(path, document, location)}: {key or 'file'}: {reason}"
 
 

@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from autoscaler.config.units import parse_duration
+from autoscaler.config.units import duration_text, parse_duration
+from autoscaler.config.words import in_words
 from autoscaler.contracts import Policy
 
 GROUP = "vaf_autoscaler.policies"
@@ -44,6 +45,21 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     return policy
 
 
+def policy_text(name: str, policy: Policy) -> str:
+    """A policy with all its parameters, as a configuration would write them."""
+    fields = [field.name for field in dataclasses.fields(policy) if field.init]  # type: ignore[arg-type]
+    parameters = ", ".join(f"{field}: {_text(getattr(policy, field))}" for field in fields)
+    return f"{name} ({parameters})" if parameters else name
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _load(name: str) -> type[Any]:
     found = entry_points(group=GROUP, name=name)
     if not found:
@@ -61,6 +77,6 @@ def _convert(key: str, value: Any, hint: Any) -> Any:
     try:
         return parse_duration(value) if hint is timedelta else TypeAdapter(hint).validate_python(value, strict=True)
     except ValidationError as error:
-        raise PolicyError(key, error.errors()[0]["msg"]) from None
+        raise PolicyError(key, in_words(error.errors()[0])) from None
     except ValueError as error:
         raise PolicyError(key, str(error)) from None

@@ -25,11 +25,17 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _positive(span: timedelta) -> timedelta:
+    if span == timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return span
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 
 # Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -208,9 +214,9 @@ class Config(Section):
     @model_validator(mode="after")
     def _unique(self) -> Self:
         names = Counter(host.name for host in self.hosts)
-        domains = Counter((host.uri, domain) for host in self.hosts for domain in (host.proof.domain, host.wn.domain))
+        uris = Counter(host.uri for host in self.hosts)
         for name in (name for name, count in names.items() if count > 1):
             raise ValueError(f"hosts: the name {name!r} is used more than once")
-        for uri, domain in (key for key, count in domains.items() if count > 1):
-            raise ValueError(f"hosts: the domain {domain!r} at {uri} is used more than once")
+        for uri in (uri for uri, count in uris.items() if count > 1):
+            raise ValueError(f"hosts: {uri} is used more than once, but a hypervisor's memory can be planned only once")
         return self

@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, ByteSize, TypeAdapter
 _MIB = 1024 * 1024
 # pydantic stops reading where it understands no more: "0,5 GiB" would be 0.
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?\s*[A-Za-z]+")
+# No host has so much memory, and nothing here waits so long: more is a slip of the pen.
+_MOST_MIB = 1024**3
+_LONGEST = timedelta(days=366)
 _byte_size: TypeAdapter[ByteSize] = TypeAdapter(ByteSize)
 
 
@@ -25,6 +28,8 @@ def parse_mib(value: Any) -> int:
         raise ValueError(f"{value!r} is not a size: write a size such as '573 MiB' or '2 GiB'")
     if size % _MIB:
         raise ValueError(f"{value!r} is not a whole number of MiB")
+    if size // _MIB > _MOST_MIB:
+        raise ValueError(f"{value!r} is more than 1 PiB")
     return size // _MIB
 
 
@@ -38,7 +43,16 @@ def parse_duration(value: Any) -> timedelta:
         raise ValueError(f"{value!r} is not a duration: write one such as '30s', '5m', '1h30m' or '7d'") from None
     if span < timedelta(0):
         raise ValueError(f"{value!r} is negative")
+    if span > _LONGEST:
+        raise ValueError(f"{value!r} is longer than 366 days")
     return span
+
+
+def duration_text(span: timedelta) -> str:
+    """A time span as a configuration writes it: ``"5m"``, ``"1h30m"``, ``"7d"``."""
+    if not span % timedelta(days=1):
+        return f"{span.days}d" if span else "0s"
+    return str(durationpy.to_str(span))
 
 
 Mebibytes = Annotated[int, BeforeValidator(parse_mib)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
-from autoscaler.core.guards import GUARDS, Guard, HostView, run_guards, unknown_signal
+from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, unknown_reason
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan
 from autoscaler.model import (
@@ -18,6 +18,7 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     Situation,
+    Transfer,
 )
 
 
@@ -79,17 +80,27 @@ def _decide_host(host: Host, wanted: int, demand: Demand, situation: Situation, 
         limits=rules.limits,
     )
     granted, cuts = run_guards(wanted, view, rules.guards)
-    # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew, because
-    # the guard that holds cuts nothing where no change is wanted.
-    known = demand.workers is not None and unknown_signal(view) is None
-    transfer = plan(host, observed, current, granted) if known else None
-    return HostDecision(host.name, current, wanted, granted, _why(current, granted, cuts, demand), cuts, transfer)
+    if demand.workers is None or unknown_reason(view.window, view.signals, view.limits):
+        # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew,
+        # because the guard that holds cuts nothing where no change is wanted.
+        granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
+    else:
+        transfer = plan(host, observed, current, granted)
+    verb = _verb(current, granted, transfer)
+    return HostDecision(host.name, current, wanted, granted, _why(verb, demand, cuts, host, observed), cuts, transfer)
 
 
-def _why(current: int, granted: int, cuts: tuple[Cut, ...], demand: Demand) -> str:
-    verb = "hold" if granted == current else "grow" if granted > current else "shrink"
+def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
+    if granted != current:
+        return "grow" if granted > current else "shrink"
+    return "hold" if transfer is None else "put right"
+
+
+def _why(verb: str, demand: Demand, cuts: tuple[Cut, ...], host: Host, observed: HostObservation) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
-    return f"{verb}: {demand.reason}{limits}"
+    taken, guests = observed.committed_mib, host.memory_for_guests_mib
+    over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
+    return f"{verb}: {demand.reason}{limits}{over}"
 
 
 def _left_alone(observed: HostObservation) -> HostDecision:

@@ -43,7 +43,7 @@ Guard = Callable[[int, HostView], Verdict]
 
 def fresh(wanted: int, view: HostView) -> Verdict:
     """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
-    reason = unknown_signal(view)
+    reason = unknown_reason(view.window, view.signals, view.limits)
     return Verdict(wanted, "") if reason is None else Verdict(view.current, reason)
 
 
@@ -109,15 +109,15 @@ def host_sum(wanted: int, view: HostView) -> Verdict:
 GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, wn_floor, bounds, host_sum)
 
 
-def unknown_signal(view: HostView) -> str | None:
-    """Why a signal the demand rests on is missing or stale, ``None`` while all of them are fresh."""
-    for name in view.signals:
-        series = view.window.signal(name)
-        age = series.age(view.window.now)
+def unknown_reason(window: Window, signals: tuple[str, ...], limits: GuardLimits) -> str | None:
+    """Why a signal that a demand rests on is missing or stale, ``None`` when all are known."""
+    for name in signals:
+        series = window.signal(name)
+        age = series.age(window.now)
         if age is None:
             return f"{name} is unknown: {series.problem or 'no value'}"
-        if not -CLOCK_SKEW <= age <= view.limits.fresh_for:
-            most = view.limits.fresh_for.total_seconds()
+        if not -CLOCK_SKEW <= age <= limits.fresh_for:
+            most = limits.fresh_for.total_seconds()
             return f"{name} is {age.total_seconds():.0f} s old, fresh is 0 to {most:.0f} s"
     return None
 

@@ -3,13 +3,14 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from autoscaler.config.signals import BUILT_IN
 from autoscaler.core.decide import Rules
 from autoscaler.demo.cpu import Claim, share_cores
 from autoscaler.demo.day import MIDNIGHT, DayExporter, load_at
@@ -19,7 +20,6 @@ from autoscaler.hypervisors import connect
 from autoscaler.model import Facility, GuardLimits, Host, HostObservation
 from autoscaler.service.controller import Controller, Pace
 from autoscaler.sources.scrape import ScrapeSource
-from autoscaler.sources.signals import BUILT_IN
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 from policies.threshold import Threshold
@@ -64,7 +64,7 @@ def play(cycles: int, summary: Summary) -> Iterator[Moment]:
         for number in range(cycles):
             exporter.now = MIDNIGHT + number * STEP
             record = _cycle(controller, store, summary)
-            hosts = tuple(_after(record, seen) for seen in record.decision.situation.hosts)
+            hosts = record.hosts_after()
             summary.add(record, facility, hosts)
             for seen in hosts:
                 _account_cpu(facility.host(seen.host), seen, exporter.now, cpu_time_s)
@@ -91,11 +91,6 @@ def _cycle(controller: Controller, store: SqlStore, summary: Summary) -> Record:
     if cycle.decision.transfers:
         summary.act_s.append(perf_counter() - began)
     return store.record(cycle.number)
-
-
-def _after(record: Record, seen: HostObservation) -> HostObservation:
-    outcome = record.outcome(seen.host)
-    return seen if outcome is None else replace(seen, domains=outcome.observed)
 
 
 def _account_cpu(host: Host, seen: HostObservation, now: datetime, cpu_time_s: dict[str, float]) -> None:

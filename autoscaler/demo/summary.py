@@ -38,9 +38,15 @@ class Summary:
         results = ", ".join(f"{count} {result}" for result, count in sorted(self.results.items())) or "none"
         return [
             f"{self.cycles} cycles, {self.changed_hosts} transfers ({results}), {self.moved_mib / 1024:.1f} GiB moved",
-            f"the host sum held: at the closest, {self.closest_mib} MiB of a host's memory for guests were left",
+            self._sum_in_words(),
             "time of one cycle: " + ", ".join(f"{name} {value:.1f} ms" for name, value in self.mean_ms().items()),
         ]
+
+    def _sum_in_words(self) -> str:
+        left = self.closest_mib or 0
+        if left < 0:
+            return f"THE HOST SUM WAS EXCEEDED by {-left} MiB"
+        return f"the host sum held: at the closest, {left} MiB of a host's memory for guests were left"
 
     def mean_ms(self) -> dict[str, float]:
         """Mean time of reading, deciding, and acting (over the cycles that changed something), in milliseconds."""

@@ -1,5 +1,7 @@
 """KVM and plain QEMU: weight as CPU shares, cap as a quota per vCPU, use from the balloon's statistics."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import libvirt
@@ -21,8 +23,15 @@ NO_QUOTA = -1
 _KIB_PER_MIB = 1024
 
 
+# A guest silent for so long is stuck or has lost its balloon driver; what it used then says nothing of now.
+STATISTICS_MAX_AGE_S = 120
+
+
 class KvmDriver:
-    """libvirt's QEMU driver (https://libvirt.org/formatdomain.html#cpu-tuning)."""
+    """libvirt's QEMU driver (https://libvirt.org/formatdomain.html#cpu-tuning); ``clock`` is in Unix seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:
         """Weight from ``cpu_shares``; cap from ``vcpu_quota``, which holds for each vCPU."""
@@ -42,15 +51,17 @@ class KvmDriver:
         domain.setSchedulerParametersFlags(parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def memory(self, domain: Any) -> tuple[int, int | None]:
-        """The size QEMU itself states (``info()`` lags a second behind), and that less what the guest calls usable.
+        """The size QEMU itself states (``info()`` lags a second behind), and the guest's use.
 
-        Usable is the guest's MemAvailable; nothing is known of its use before its first statistics.
+        Usable is the guest's MemAvailable at its last report, when its balloon may have been larger: so it is taken
+        from the larger of the size now and the total it reported then, which never understates the use.
         """
         statistics = domain.memoryStats()
         if "actual" not in statistics:
             raise HypervisorError(f"domain {domain.name()} has no memory balloon: add <memballoon model='virtio'/>")
         actual: int = statistics["actual"]
         free = statistics.get("usable", statistics.get("unused"))
-        if free is None or not statistics.get("last_update"):
+        silent_s = abs(self._clock() - statistics.get("last_update", 0))
+        if free is None or silent_s > STATISTICS_MAX_AGE_S:
             return actual, None
-        return actual, max(0, (actual - free) // _KIB_PER_MIB)
+        return actual, max(0, (max(actual, statistics.get("available", 0)) - free) // _KIB_PER_MIB)

@@ -20,6 +20,9 @@ from autoscaler.model import DomainObservation as Domain
 # A smaller portion is not worth a call of its own; a balloon moves more than this between two looks.
 PORTION_MIB = 64
 
+# However slowly it moves on, a transfer ends after so many stall times: a host in a transfer takes no new orders.
+DEADLINE_STALLS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Edges:
@@ -78,7 +81,7 @@ class _Run:
             return Result.DONE, "reached and read back"
         if stopped:
             return Result.INTERRUPTED, f"the controller was stopped: {missing}"
-        return Result.PARTIAL, f"nothing moved for {self.edges.stall.total_seconds():.0f} s: {missing}"
+        return Result.PARTIAL, f"stalled for {self.edges.stall.total_seconds():.0f} s, or far too slow: {missing}"
 
     def _settle_unfinished(self) -> None:
         """Repeat what the ledger says was asked for, a crash may have come before the call.
@@ -96,17 +99,19 @@ class _Run:
 
     def _pump(self) -> bool:
         """Hand over what is verified free until all is reached or nothing moves; return whether we were stopped."""
-        still_s, before = 0.0, self._sizes()
-        while still_s <= self.edges.stall.total_seconds():
+        stall_s = self.edges.stall.total_seconds()
+        waited_s, still_s, closest = 0.0, 0.0, self._distance_mib()
+        while still_s <= stall_s and waited_s <= DEADLINE_STALLS * stall_s:
             self._read()
             if self._give_free():
                 self._read()
             if not self._missing():
                 return False
-            still_s = still_s + self.edges.poll_s if self._sizes() == before else 0.0
-            before = self._sizes()
             if self.edges.wait(self.edges.poll_s):
                 return True
+            waited_s, still_s = waited_s + self.edges.poll_s, still_s + self.edges.poll_s
+            if closest - self._distance_mib() > BALLOON_TOLERANCE_MIB:
+                still_s, closest = 0.0, self._distance_mib()
         return False
 
     def _give_free(self) -> bool:
@@ -173,8 +178,10 @@ class _Run:
     def _domain(self, name: str) -> Domain:
         return next(domain for domain in self.domains if domain.name == name)
 
-    def _sizes(self) -> tuple[int, ...]:
-        return tuple(domain.allocation.memory_mib for domain in self.domains)
+    def _distance_mib(self) -> int:
+        """How far all balloons together are from their goals."""
+        steps = (step for step in self.transfer.steps if step.kind is not StepKind.CPU)
+        return sum(abs(step.after.memory_mib - self._domain(step.domain).allocation.memory_mib) for step in steps)
 
     def _steps(self, kind: StepKind) -> list[Step]:
         return [step for step in self.transfer.steps if step.kind is kind]

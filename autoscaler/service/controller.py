@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.guards import unknown_reason
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import Decision, Facility, HostState, Outcome, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
@@ -103,13 +104,20 @@ class Controller:
         )
         try:
             asked = {domain: mib for (host, domain), mib in self._store.asked().items() if host == transfer.host}
-            outcome = carry_out(transfer, self._hosts.lane(transfer.host).hypervisor, asked, edges)
+            outcome = self._transfer(transfer, asked, edges)
             self._store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
         except StoreError as error:
             _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
-        except Exception:  # noqa: BLE001 - nothing that happens to one host may end its lane
+
+    def _transfer(self, transfer: Transfer, asked: Mapping[str, int], edges: Edges) -> Outcome:
+        began_at = self._clock()
+        try:
+            return carry_out(transfer, self._hosts.lane(transfer.host).hypervisor, asked, edges)
+        except Exception as error:  # noqa: BLE001 - nothing that happens to one host may end its lane
             _log.exception("%s: the transfer failed unexpectedly; the next cycle plans anew", transfer.host)
+            reason = f"unexpected {type(error).__name__}: {error}"
+            return Outcome(transfer.host, Result.FAILED, reason, began_at, self._clock())
 
     def _tell(self, decision: Decision) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""
@@ -121,7 +129,9 @@ class Controller:
             for observed in decision.situation.hosts
             if observed.state is HostState.UNUSABLE
         }
-        problems |= {series.signal: series.problem for series in decision.situation.window.series if series.problem}
+        unknown = unknown_reason(decision.situation.window, self._rules.policy.signals, self._rules.limits)
+        if unknown:
+            problems["signals"] = unknown
         if decision.error:
             problems["decision"] = decision.error
         for subject in self._told.keys() - problems.keys():

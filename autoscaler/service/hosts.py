@@ -1,7 +1,9 @@
 """All hosts of the facility, each read and resized in a lane of its own."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,12 +16,55 @@ Connect = Callable[[Host], Hypervisor]
 Reading = tuple[tuple[DomainObservation, ...], int]
 
 
-class HostLane:
-    """One host: at most one read or transfer under way."""
+class Watched:
+    """A hypervisor that tells for how long its present call has not returned."""
 
-    def __init__(self, host: Host, hypervisor: Hypervisor) -> None:
+    def __init__(self, hypervisor: Hypervisor) -> None:
+        self._hypervisor = hypervisor
+        self._began: float | None = None
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds since the call under way began, 0 when there is none."""
+        began = self._began
+        return 0.0 if began is None else time.monotonic() - began
+
+    def read(self) -> Reading:
+        """As the hypervisor's."""
+        with self._call():
+            return self._hypervisor.read()
+
+    def set_memory(self, domain: str, memory_mib: int) -> None:
+        """As the hypervisor's."""
+        with self._call():
+            self._hypervisor.set_memory(domain, memory_mib)
+
+    def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
+        """As the hypervisor's."""
+        with self._call():
+            self._hypervisor.set_cpu(domain, weight, cap_cores)
+
+    def close(self) -> None:
+        """As the hypervisor's."""
+        with self._call():
+            self._hypervisor.close()
+
+    @contextmanager
+    def _call(self) -> Iterator[None]:
+        self._began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._began = None
+
+
+class HostLane:
+    """One host: at most one read or transfer under way; a call that takes longer than ``timeout_s`` hangs."""
+
+    def __init__(self, host: Host, hypervisor: Hypervisor, timeout_s: float) -> None:
         self.host = host
-        self.hypervisor = hypervisor
+        self.hypervisor = Watched(hypervisor)
+        self._timeout_s = timeout_s
         self._lane = Lane(host.name)
         self._reading: Future[Reading] | None = None
         self._transfer: Transfer | None = None
@@ -51,12 +96,12 @@ class HostLane:
     def observation(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         """What is known of the host now; never raises."""
         name = self.host.name
-        if self._transferring is not None and self._transfer is not None:
+        hangs = self.hypervisor.waiting_s > self._timeout_s
+        if self._transferring is not None and self._transfer is not None and not hangs:
             return HostObservation(name, HostState.MOVING, moving_to_workers=self._transfer.workers_to)
-        if self._reading is None or not self._reading.done():
-            return HostObservation(
-                name, HostState.UNUSABLE, problem=f"{name} ({self.host.uri}) does not answer in time"
-            )
+        if hangs or self._reading is None or not self._reading.done():
+            problem = f"{name} ({self.host.uri}) does not answer in time"
+            return HostObservation(name, HostState.UNUSABLE, problem=problem)
         try:
             domains, unmanaged_mib = self._reading.result()
         except HypervisorError as error:
@@ -76,7 +121,7 @@ class Hosts:
     """Reads all hosts at once; a host that hangs costs the others nothing but the time-out, once."""
 
     def __init__(self, facility: Facility, connect: Connect, timeout: timedelta) -> None:
-        self._lanes = {host.name: HostLane(host, connect(host)) for host in facility.hosts}
+        self._lanes = {host.name: HostLane(host, connect(host), timeout.total_seconds()) for host in facility.hosts}
         self._timeout_s = timeout.total_seconds()
 
     def lane(self, host: str) -> HostLane:

@@ -3,6 +3,7 @@
 import logging
 import queue
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -13,43 +14,24 @@ from autoscaler.contracts import StoreError
 
 _log = logging.getLogger("autoscaler")
 
+# How often the waiting thread looks whether cycles still come.
+LOOK_S = 1.0
+
+# A cycle may be late for a slow source; after so many intervals without one, the clock is at fault.
+LATE_INTERVALS = 3
+
 
 def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | None) -> int:
     """Call ``cycle`` every ``interval`` until ``cycles`` are done or SIGTERM or SIGINT comes; return how many failed.
 
     Must be called in the main thread, because of the signals.
     """
-    # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
-    ends: queue.SimpleQueue[None] = queue.SimpleQueue()
-    ending = False
-    failed = 0
-    left = cycles
-
-    def end(*_: object) -> None:
-        nonlocal ending
-        ending = True
-        ends.put(None)
-
-    def job() -> None:
-        nonlocal failed, left
-        if ending:
-            return
-        try:
-            cycle()
-        except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
-            failed += 1
-            known = isinstance(error, StoreError)
-            _log.error("this cycle failed, the next one comes: %s", error, exc_info=not known)
-        if left is not None:
-            left -= 1
-            if not left:
-                end()
-
+    runs = _Runs(cycle, cycles)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+        signal.signal(number, runs.end)
     scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
-    scheduler.add_job(
-        job,
+    job = scheduler.add_job(
+        runs.run,
         "interval",
         seconds=interval.total_seconds(),
         max_instances=1,
@@ -58,6 +40,60 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
         next_run_time=datetime.now(UTC),
     )
     scheduler.start()
-    ends.get()
+    while not runs.ended(LOOK_S):
+        if runs.overdue(LATE_INTERVALS * interval.total_seconds()):
+            # APScheduler waits for a wall-clock time; after the clock was set back, that is far away.
+            _log.warning("no cycle for %d intervals, was the clock set back? the next one comes now", LATE_INTERVALS)
+            job.modify(next_run_time=datetime.now(UTC))
     scheduler.shutdown(wait=True)
-    return failed
+    return runs.failed
+
+
+class _Runs:
+    """Counts the cycles, and knows by a clock that nobody sets when the last one began."""
+
+    def __init__(self, cycle: Callable[[], object], cycles: int | None) -> None:
+        self.failed = 0
+        self._cycle = cycle
+        self._left = cycles
+        self._ending = False
+        # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
+        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._running = False
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        """One cycle; never raises."""
+        if self._ending:
+            return
+        self._began, self._running = time.monotonic(), True
+        try:
+            self._cycle()
+        except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
+            self.failed += 1
+            _log.error("this cycle failed, the next one comes: %s", error, exc_info=not isinstance(error, StoreError))
+        self._running = False
+        if self._left is not None:
+            self._left -= 1
+            if not self._left:
+                self.end()
+
+    def end(self, *_: object) -> None:
+        """Let no further cycle begin; may be a signal handler."""
+        self._ending = True
+        self._ends.put(None)
+
+    def ended(self, timeout_s: float) -> bool:
+        """Wait for the end, at most so long."""
+        try:
+            self._ends.get(timeout=timeout_s)
+        except queue.Empty:
+            return self._ending
+        return True
+
+    def overdue(self, after_s: float) -> bool:
+        """Whether no cycle runs and none began for so long; asked again, it waits as long again."""
+        if self._running or time.monotonic() - self._began <= after_s:
+            return False
+        self._began = time.monotonic()
+        return True

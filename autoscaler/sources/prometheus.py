@@ -8,9 +8,10 @@ from typing import Any
 import requests
 
 from autoscaler.config.schema import PrometheusSection, PrometheusSignal
+from autoscaler.config.signals import BUILT_IN
 from autoscaler.model import Sample, Series, Window
-from autoscaler.sources.signals import BUILT_IN, promql
-from autoscaler.sources.values import known, known_time
+from autoscaler.sources.signals import promql
+from autoscaler.sources.values import in_words, known, known_time
 
 
 class _QueryError(Exception):
@@ -46,22 +47,24 @@ class PrometheusSource:
             except _UnreachableError as error:
                 # Asking for the other signals too would wait out one time-out after the other.
                 unknown = (Sample(now, None),)
-                return Window(now, tuple(Series(name, unknown, problem=str(error)) for name in self.signals))
+                return Window(now, tuple(Series(name, unknown, problem=in_words(str(error))) for name in self.signals))
 
     def _series(self, session: requests.Session, name: str, now: datetime) -> Series:
         signal = self.signals[name]
         try:
             samples = self._range(session, signal.query, now)
             if samples[-1].value is None:
-                return Series(name, samples, problem=f"no value at {self.url} for {signal.query}")
-            return Series(name, samples, self._fresh_at(session, signal, now))
+                problem = f"no value (none at all, NaN or negative) at {self.url} for {signal.query}"
+                return Series(name, samples, problem=problem)
+            fresh_at = self._fresh_at(session, signal, now)
+            return Series(name, samples, fresh_at, None if fresh_at else f"no age at {self.url} for {signal.fresh_at}")
         except _UnreachableError:
             raise
         except _QueryError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever an answer holds, its signal is unknown and the loop goes on
             problem = f"{self.url} answers in an unknown form: {type(error).__name__} {error}"
-        return Series(name, (Sample(now, None),), problem=problem)
+        return Series(name, (Sample(now, None),), problem=in_words(problem))
 
     def _range(self, session: requests.Session, query: str, now: datetime) -> tuple[Sample, ...]:
         steps = self.history // self.step

@@ -5,7 +5,7 @@ that look at the past hold.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,15 +14,13 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.config.schema import ScrapeSection, ScrapeSignal
+from autoscaler.config.signals import BUILT_IN
 from autoscaler.model import Sample, Series, Window
-from autoscaler.sources.signals import BUILT_IN, fresh_at_metric, up_metric
-from autoscaler.sources.values import known, known_time
+from autoscaler.sources.signals import fresh_at_metric, up_metric
+from autoscaler.sources.values import in_words, known, known_time
 
 # An exposition is some kilobytes; more is not an exporter of ours, and must not fill the memory.
 MAX_EXPOSITION_BYTES = 16 * 1024 * 1024
-
-# The parser quotes the line it cannot read; that of a wrong page may be all of it, and each decision would store it.
-MAX_REASON_CHARACTERS = 200
 
 Labels = frozenset[tuple[str, str]]
 
@@ -76,7 +74,9 @@ class ScrapeSource:
         samples = self._remember(name, Sample(now, value))
         if value is None:
             return Series(name, samples, problem=problem or f"no value yet for {signal.metric}")
-        return Series(name, samples, _fresh_at(expositions, signal.job))
+        fresh_at = _fresh_at(expositions, signal.job)
+        problem = None if fresh_at else f"a target of job {signal.job} does not tell {fresh_at_metric(signal.job)}"
+        return Series(name, samples, fresh_at, problem)
 
     def _value(self, signal: ScrapeSignal, scraped: Mapping[str, Exposition]) -> float | None:
         urls = self._targets[signal.job]
@@ -111,8 +111,7 @@ class ScrapeSource:
         except requests.RequestException:
             return Exposition(now, {}, f"{url} cannot be reached: connection refused or lost")
         except Exception as error:  # noqa: BLE001 - the parser raises whatever a hostile text makes it raise
-            reason = str(error)[:MAX_REASON_CHARACTERS]
-            return Exposition(now, {}, f"{url} does not answer in Prometheus's text format: {reason}")
+            return Exposition(now, {}, in_words(f"{url} does not answer in Prometheus's text format: {error}"))
 
 
 def _parse(text: str) -> dict[str, dict[Labels, float]]:
@@ -158,12 +157,9 @@ def _total(values: Sequence[float]) -> float | None:
 
 
 def _fresh_at(expositions: Sequence[Exposition], job: str) -> datetime | None:
-    times = list(_fresh_times(expositions, job))
-    return known_time(min(times)) if times else None
-
-
-def _fresh_times(expositions: Sequence[Exposition], job: str) -> Iterator[float]:
-    for exposition in expositions:
-        for seconds in exposition.values.get(fresh_at_metric(job), {}).values():
-            if known(seconds) is not None:
-                yield seconds
+    """The oldest of the targets' times; unknown as soon as one of them has none."""
+    times = [list(exposition.values.get(fresh_at_metric(job), {}).values()) for exposition in expositions]
+    flat = [seconds for of_target in times for seconds in of_target]
+    if not all(times) or any(known(seconds) is None for seconds in flat):
+        return None
+    return known_time(min(flat))

@@ -1,31 +1,16 @@
-"""The built-in signals: which exporter job and metric each one is, and the PromQL that follows from it.
+"""From a signal's job and metric to PromQL, and to the metrics that say whether and when it was read.
 
 Every exporter job has ``<job>_up`` and ``<job>_last_success_timestamp_seconds`` (exporters/serving.py); a sum counts
 only while every target of its job is up, because a sum of which a part is missing looks like less load.
 """
 
-from collections.abc import Mapping
-
 from autoscaler.config.schema import PrometheusSignal, ScrapeSignal
-from autoscaler.model import (
-    PROOF_QUEUED_SESSIONS,
-    PROOF_RUNNING_SESSIONS,
-    WN_RUNNING_JOBS,
-    XROOTD_READ_BYTES_PER_SECOND,
-)
-
-# A session that is starting, or of which an old ROOT does not tell the state, needs its workers as a running one does.
-BUSY_STATES = ["running", "starting", "unknown"]
 
 # The shortest range that holds two scrapes at Prometheus's default interval of 15 s even when one is lost.
 RATE_RANGE = "1m"
 
-BUILT_IN: Mapping[str, ScrapeSignal] = {
-    PROOF_QUEUED_SESSIONS: ScrapeSignal(job="proof", metric="proof_queue_depth"),
-    PROOF_RUNNING_SESSIONS: ScrapeSignal(job="proof", metric="proof_sessions", labels={"state": BUSY_STATES}),
-    WN_RUNNING_JOBS: ScrapeSignal(job="wn", metric="wn_jobs", labels={"state": ["running"]}),
-    XROOTD_READ_BYTES_PER_SECOND: ScrapeSignal(job="xrootd", metric="xrootd_read_bytes_total", rate=True),
-}
+# Two scrapes at an interval of one minute; a longer stretch without a sample was not watched.
+LOOKBACK_S = 120
 
 
 def up_metric(job: str) -> str:
@@ -46,7 +31,10 @@ def promql(signal: ScrapeSignal) -> PrometheusSignal:
     targets = f'count(up{{job="{signal.job}"}})'
     all_up = f'count({up_metric(signal.job)}{{job="{signal.job}"}} == 1) == {targets}'
     all_there = f"count(count by (instance) ({selector})) == {targets}"
+    # Prometheus goes on showing a sample for five minutes, and for a time in which it was itself down.
+    watched = f'time() - min(timestamp({up_metric(signal.job)}{{job="{signal.job}"}})) < {LOOKBACK_S}'
+    fresh_at = f'{fresh_at_metric(signal.job)}{{job="{signal.job}"}}'
     return PrometheusSignal(
-        query=f"sum({value}) and ({all_up}) and ({all_there})",
-        fresh_at=f'min({fresh_at_metric(signal.job)}{{job="{signal.job}"}})',
+        query=f"sum({value}) and ({all_up}) and ({all_there}) and ({watched})",
+        fresh_at=f"min({fresh_at}) and (count({fresh_at}) == {targets})",
     )

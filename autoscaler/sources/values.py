@@ -1,7 +1,15 @@
-"""What a number from outside means: NaN, infinities and negative values are unknown, never 0."""
+"""What numbers and words from outside mean: NaN, infinities and negative values are unknown, never 0."""
 
 import math
 from datetime import UTC, datetime
+
+# A server's own words may be a whole page; each decision stores them.
+MAX_PROBLEM_CHARACTERS = 300
+
+
+def in_words(problem: str) -> str:
+    """A problem as it can be stored and shown: short, and without characters that are none."""
+    return problem[:MAX_PROBLEM_CHARACTERS].encode(errors="replace").decode()
 
 
 def known(value: float) -> float | None:

@@ -1,12 +1,12 @@
 """Decisions and outcomes to JSON and back; a stored decision can be decided again."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from autoscaler.model import Decision, HostDecision, Outcome
+from autoscaler.model import Decision, HostDecision, HostObservation, Outcome
 
 _decision: TypeAdapter[Decision] = TypeAdapter(Decision)
 _outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
@@ -27,6 +27,16 @@ class Record:
     def outcome(self, host: str) -> Outcome | None:
         """What became of a host's transfer, ``None`` while it runs or when there was none."""
         return next((outcome for outcome in self.outcomes if outcome.host == host), None)
+
+    def hosts_after(self) -> tuple[HostObservation, ...]:
+        """The hosts as last read: after the cycle's transfer where one has ended, before the cycle elsewhere."""
+        seen = self.decision.situation.hosts
+        return tuple(
+            host
+            if (outcome := self.outcome(host.host)) is None or not outcome.observed
+            else replace(host, domains=outcome.observed)
+            for host in seen
+        )
 
     def json_values(self) -> dict[str, Any]:
         """The record as JSON values: the decision's fields, ``number`` and ``outcomes``."""

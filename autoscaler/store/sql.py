@@ -1,5 +1,6 @@
 """The store on SQLite, through SQLAlchemy: every method is one durable transaction."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,6 +35,9 @@ from autoscaler.store.records import Record, decision_from_json, decision_to_jso
 
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
 SCHEMA_VERSION = 1
+
+# What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
+_NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
 
 _metadata = MetaData()
 _decisions = Table(
@@ -74,15 +78,18 @@ class SqlStore:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open ``path``, creating it unless ``read_only``; raises ``StoreError``."""
         self._path = path
-        if not path.exists() and (read_only or not path.parent.is_dir()):
-            what = "does not exist yet: has `autoscaler run` run?" if read_only else "cannot be made: no such folder"
-            raise StoreError(f"store {path} {what}")
+        _check_path(path, read_only=read_only)
         self._engine = _engine(path, read_only=read_only)
         try:
             with self._transaction() as connection:
                 self._prepare(connection, read_only=read_only)
-        except StoreError:
+        except StoreError as error:
             self.close()
+            if read_only and str(error).endswith(_NO_SHARED_MEMORY):
+                raise StoreError(
+                    f"store {path} cannot be read by this user while no controller runs: run this as the controller's "
+                    "user, or while the controller runs"
+                ) from None
             raise
 
     def _prepare(self, connection: Connection, *, read_only: bool) -> None:
@@ -163,10 +170,15 @@ class SqlStore:
             rows = connection.execute(query).all()
             numbers = select(query.subquery().c.number)
             outcomes = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
+        return [self._record(row, outcomes) for row in rows]
+
+    def _record(self, row: Row[Any], outcomes: Sequence[Row[Any]]) -> Record:
         try:
-            return [_record(row, outcomes) for row in rows]
-        except ValueError as error:
-            raise StoreError(f"store {self._path} holds a decision that cannot be read: {error}") from None
+            mine = tuple(outcome_from_json(outcome.body) for outcome in outcomes if outcome.decision == row.number)
+            return Record(row.number, decision_from_json(row.body), mine)
+        except ValueError:
+            reason = "it is damaged, or another version of this program wrote it"
+            raise StoreError(f"store {self._path}: decision {row.number} cannot be read: {reason}") from None
 
     def _upsert(self, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         statement = insert(table).values({**key, **values})
@@ -183,9 +195,19 @@ class SqlStore:
             raise StoreError(f"store {self._path}: {cause}") from None
 
 
-def _record(row: Row[Any], outcomes: Sequence[Row[Any]]) -> Record:
-    mine = tuple(outcome_from_json(outcome.body) for outcome in outcomes if outcome.decision == row.number)
-    return Record(row.number, decision_from_json(row.body), mine)
+def _check_path(path: Path, *, read_only: bool) -> None:
+    """Refuse what SQLite would refuse in words that do not help; raises ``StoreError``."""
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise StoreError(f"store {path} cannot be reached: {error.strerror}") from None
+    if path.is_dir():
+        raise StoreError(f"store {path} is a folder, not a file")
+    if not exists and (read_only or not path.parent.is_dir()):
+        what = "does not exist yet: has `autoscaler run` run?" if read_only else "cannot be made: no such folder"
+        raise StoreError(f"store {path} {what}")
+    if exists and not os.access(path, os.R_OK if read_only else os.R_OK | os.W_OK, effective_ids=True):
+        raise StoreError(f"store {path} may not be {'read' if read_only else 'written'} by this user")
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:

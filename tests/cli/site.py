@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from autoscaler.cli.main import main
+from autoscaler.cli.commands import autoscaler
 from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.store.sql import SqlStore
 
@@ -140,7 +140,7 @@ def invoke(*arguments: object, env: Mapping[str, str] | None = None) -> Result:
     """Run a command in this process; what it does not handle is raised here."""
     words = [str(word) for word in arguments]
     environment: dict[str, Any] = {"AUTOSCALER_CONFIG": None, **(env or {})}
-    result = CliRunner(env=environment).invoke(main, words, prog_name="autoscaler", terminal_width=WIDTH)
+    result = CliRunner(env=environment).invoke(autoscaler, words, prog_name="autoscaler", terminal_width=WIDTH)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -10,7 +10,7 @@ from tests.cli.site import Site, invoke, run_process
 def test_a_good_file_is_exit_code_0_and_says_what_it_holds(site: Site) -> None:
     result = invoke("check", site.config)
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{site.config}: good: 1 host, policy Threshold(workers_per_session=4, ")
+    assert result.stdout.startswith(f"{site.config}: good: 1 host, policy threshold (workers_per_session: 4, ")
 
 
 def test_hosts_are_counted(two_hosts: Site) -> None:

@@ -90,6 +90,11 @@ def test_an_unknown_signal_is_exit_code_3_and_told(site: Site) -> None:
     assert "demand: hold: PROOF load is unknown" in result.stdout
 
 
+def test_a_stale_signal_is_exit_code_3(site: Site) -> None:
+    site.exporter.queued, site.exporter.age_s = 1, 3600
+    assert site.invoke("dry-run").exit_code == 3
+
+
 def test_an_unknown_signal_that_the_policy_does_not_use_is_no_fault(site: Site) -> None:
     site.exporter.up = 0
     site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")

@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 import pytest
 
-from autoscaler.cli.main import main
+from autoscaler.cli.commands import autoscaler
 from tests.cli.site import WIDTH, invoke
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
-COMMANDS = sorted(main.commands)
+COMMANDS = sorted(autoscaler.commands)
 
 
 def check_golden(name: str, text: str) -> None:
@@ -48,8 +48,8 @@ def test_the_examples_are_understood(command: str) -> None:
     examples = [line.partition(" | ")[0].split()[1:] for line in lines if line.startswith(f"autoscaler {command}")]
     assert examples
     for name, *arguments in examples:
-        found = main.commands[name]
-        found.make_context(name, arguments, parent=click.Context(main, info_name="autoscaler"))
+        found = autoscaler.commands[name]
+        found.make_context(name, arguments, parent=click.Context(autoscaler, info_name="autoscaler"))
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -59,7 +59,9 @@ def test_workers_are_spread_over_two_hosts(two_hosts: Site) -> None:
 
 def test_a_dead_exporter_changes_nothing(site: Site) -> None:
     site.exporter.up = 0
-    assert site.run(cycles=2).exit_code == 0
+    done = site.run(cycles=2)
+    assert done.exit_code == 3
+    assert "the last cycle left something out: proof_queued_sessions is unknown" in done.stderr
     assert [record.decision.demand.workers for record in records(site)] == [None, None]
     assert not any(record.decision.transfers for record in records(site))
 

@@ -4,10 +4,14 @@ import json
 import re
 import sqlite3
 import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from autoscaler.model import Decision
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, invoke
 
@@ -55,7 +59,10 @@ def test_a_decision_that_cannot_be_read_is_exit_code_4(site: Site, command: tupl
     connection.close()
     result = site.invoke(*command)
     assert result.exit_code == 4
-    assert "holds a decision that cannot be read" in result.stderr
+    assert result.stderr == (
+        f"Error: store {site.store}: decision 1 cannot be read: "
+        "it is damaged, or another version of this program wrote it\n"
+    )
 
 
 @pytest.mark.parametrize("command", READERS)
@@ -92,7 +99,7 @@ class TestStatus:
         grown.replace("interval: 1h", "interval: 1us")
         result = grown.invoke("status")
         assert result.exit_code == 3
-        assert "the controller is late: a cycle is due every " in result.stdout
+        assert "the controller is late: a cycle is due every 1us; is it running?" in result.stdout
 
     def test_json_of_a_late_controller_says_so(self, grown: Site) -> None:
         grown.replace("interval: 1h", "interval: 1us")
@@ -109,6 +116,56 @@ class TestStatus:
         one, two = json.loads(result.stdout)["hosts"]
         assert (one["state"], two["state"]) == ("unusable", "ready")
         assert "host-1.xml" in one["problem"]
+
+    def test_an_unknown_signal_of_the_policy_is_exit_code_3_and_told(self, site: Site) -> None:
+        site.exporter.up = 0
+        site.run(cycles=1)
+        site.replace("interval: 100ms", "interval: 1h")
+        result = site.invoke("status")
+        assert result.exit_code == 3
+        assert "unknown: proof_queued_sessions is unknown: an exporter of job proof cannot read" in result.stdout
+
+    def test_a_stale_signal_of_the_policy_is_exit_code_3_and_in_json(self, site: Site) -> None:
+        site.exporter.age_s = 3600
+        site.run(cycles=1)
+        site.replace("interval: 100ms", "interval: 1h")
+        result = site.invoke("status", "--format", "json")
+        assert result.exit_code == 3
+        assert re.match(r"proof_queued_sessions is 36\d\d s old", json.loads(result.stdout)["unknown"])
+
+    def test_an_unknown_signal_that_the_policy_does_not_use_is_no_fault(self, site: Site) -> None:
+        site.exporter.up = 0
+        site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
+        site.run(cycles=1)
+        site.replace("interval: 100ms", "interval: 1h")
+        assert site.invoke("status").exit_code == 0
+
+    def test_an_error_of_the_cycle_is_exit_code_3_and_told(self, grown: Site) -> None:
+        self.change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
+        result = grown.invoke("status")
+        assert result.exit_code == 3
+        assert "error: policy failed: ValueError: oops" in result.stdout
+
+    def test_an_error_of_the_cycle_is_in_json(self, grown: Site) -> None:
+        self.change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
+        assert json.loads(grown.invoke("status", "--format", "json").stdout)["error"].endswith("oops")
+
+    def test_a_decision_of_the_future_is_late(self, grown: Site) -> None:
+        self.change_newest(grown, lambda decision: replace(decision, at=decision.at + timedelta(hours=2)))
+        result = grown.invoke("status")
+        assert result.exit_code == 3
+        assert "the last cycle lies in the future: was a clock set back?" in result.stdout
+
+    def test_a_decision_of_a_clock_a_little_ahead_is_not_late(self, grown: Site) -> None:
+        self.change_newest(grown, lambda decision: replace(decision, at=datetime.now(UTC) + timedelta(seconds=4)))
+        assert grown.invoke("status").exit_code == 0
+
+    def change_newest(self, site: Site, change: Callable[[Decision], Decision]) -> None:
+        """Add a decision, which is the newest one with a change."""
+        with closing(SqlStore(site.store)) as store:
+            newest = store.latest()
+            assert newest is not None
+            store.record_decision(change(newest.decision))
 
 
 class TestHistory:
@@ -153,6 +210,14 @@ class TestHistory:
         assert done.stderr == ""
 
 
+def test_the_status_after_a_change_is_what_was_read_back(site: Site) -> None:
+    """3740 = 572 + 4 x 792 MiB."""
+    site.exporter.queued = 1
+    site.run(cycles=1)
+    (host,) = json.loads(site.invoke("status", "--format", "json").stdout)["hosts"]
+    assert host["memory_mib"] == {"proof": 3740, "wn": 3743}
+
+
 class TestExplain:
     """Why a host got what it got."""
 
@@ -177,6 +242,11 @@ class TestExplain:
 
     def test_of_a_time_is_of_the_decision_in_force_then(self, grown: Site) -> None:
         assert grown.invoke("explain", "host-1", "--at", self.at(grown, 1)).stdout.startswith("decision 1 at ")
+
+    def test_of_a_time_copied_from_a_table_is_of_that_tables_decision(self, grown: Site) -> None:
+        """Tables show whole seconds, decisions are made in between."""
+        whole = self.at(grown, 2).partition(".")[0] + "+00:00"
+        assert grown.invoke("explain", "host-1", "--at", whole).stdout.startswith("decision 2 at ")
 
     def test_of_a_time_before_the_first_decision_is_exit_code_4(self, grown: Site) -> None:
         result = grown.invoke("explain", "host-1", "--at", "1969-07-20T20:17")

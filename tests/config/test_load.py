@@ -1,5 +1,6 @@
 """A configuration file loads, or every mistake in it is named by file, line, key and reason."""
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -205,18 +206,48 @@ MISTAKES = {
     ),
     "an interval of nothing": (
         MINIMAL + "controller: {interval: 0s}\n",
-        "21: controller.interval: Input should be greater than datetime.timedelta(0)",
+        "21: controller.interval: must be longer than 0s",
+    ),
+    "an interval of ages": (
+        MINIMAL + "controller: {interval: 1000000d}\n",
+        "21: controller.interval: '1000000d' is longer than 366 days",
+    ),
+    "a host of all the memory in the world": bad(
+        "8056 MiB",
+        "99999999999999999999999999 GiB",
+        "10: hosts[0].memory_total: '99999999999999999999999999 GiB' is more than 1 PiB",
+    ),
+    "a section that is no mapping": (MINIMAL + "controller: 5\n", "21: controller: 5 is not a mapping"),
+    "a policy that is no mapping": bad("  name: static\n  workers: 4", "  [static]", "4: policy: is not a mapping"),
+    "a source without a kind": bad("  kind: prometheus\n", "", "1: source.kind: is missing"),
+    "a switch that is a number": (
+        with_line("      domain: wn", "      may_swap: 1"),
+        "19: hosts[0].wn.may_swap: 1 is neither true nor false",
+    ),
+    "a name that is a number": bad("name: host-1", "name: 1", "8: hosts[0].name: 1 is not a text"),
+    "a name of nothing": bad("name: host-1", 'name: ""', "8: hosts[0].name: must have 1 or more characters"),
+    "a count below its least": (
+        with_line("      workers_max: 8", "      workers_min: -1"),
+        "17: hosts[0].proof.workers_min: must be 0 or more",
+    ),
+    "a cap of nothing": (
+        with_line("      domain: proof", "      dormant_cpu_cap_cores: 0"),
+        "14: hosts[0].proof.dormant_cpu_cap_cores: must be more than 0",
+    ),
+    "a configured signal of a job without targets": (
+        SCRAPE.replace("{job: proof,", "{job: prof,"),
+        "4: source.signals.load.job: source.targets has no target of job 'prof'",
     ),
     "a quoted number": bad(
-        "workers_max: 8", 'workers_max: "8"', "16: hosts[0].proof.workers_max: Input should be a valid integer"
+        "workers_max: 8", 'workers_max: "8"', "16: hosts[0].proof.workers_max: '8' is not a whole number"
     ),
     "an endless cap": (
         with_line("      domain: proof", "      dormant_cpu_cap_cores: .inf"),
-        "14: hosts[0].proof.dormant_cpu_cap_cores: Input should be a finite number",
+        "14: hosts[0].proof.dormant_cpu_cap_cores: inf is not a finite number",
     ),
     "a weight outside of both schedulers": (
         with_line("      domain: wn", "      cpu_weight: 9999"),
-        "19: hosts[0].wn.cpu_weight: Input should be less than or equal to 2500",
+        "19: hosts[0].wn.cpu_weight: must be 2500 or less",
     ),
     "a hypervisor that is not supported": bad(
         "test:///default",
@@ -226,22 +257,21 @@ MISTAKES = {
     "a source that is none": bad(
         "prometheus",
         "graphite",
-        "1: source: Input tag 'graphite' found using 'kind' does not match any of the expected tags: "
-        "'prometheus', 'scrape'",
+        "2: source.kind: 'graphite' is not one of prometheus, scrape",
     ),
     "a source without a server": bad("http://127.0.0.1:9090/", "http://", "3: source.url: 'http://' is not a URL"),
     "no targets to scrape": (
         SCRAPE.replace('{proof: ["http://127.0.0.1:9820/metrics"]}', "{}"),
-        "3: source.targets: Dictionary should have at least 1 item after validation, not 0",
+        "3: source.targets: must have 1 or more entries",
     ),
     "a job called as the kind": (
         SCRAPE.replace("{proof: [", "{scrape: [").replace("http://127.0.0.1:9820", "ftp://127.0.0.1"),
         "3: source.targets.scrape[0]: 'ftp://127.0.0.1/metrics' is not a URL",
     ),
-    "no host": (MINIMAL.partition("  - name")[0], "7: hosts: Input should be a valid list"),
+    "no host": (MINIMAL.partition("  - name")[0], "7: hosts: is not a list"),
     "an empty list of hosts": (
         MINIMAL.partition("hosts:")[0] + "hosts: []\n",
-        "7: hosts: List should have at least 1 item after validation, not 0",
+        "7: hosts: must have 1 or more entries",
     ),
     "defaults that are no mapping": (MINIMAL + "host_defaults: 5\n", "21: host_defaults: is not a mapping"),
     "workers that do not fit": bad(
@@ -263,9 +293,9 @@ MISTAKES = {
         MINIMAL + SECOND_HOST.replace("host-2", "host-1"),
         "1: file: hosts: the name 'host-1' is used more than once",
     ),
-    "one domain in two hosts": (
+    "one hypervisor in two hosts": (
         MINIMAL + SECOND_HOST.replace("other", "default"),
-        "1: file: hosts: the domain 'proof' at test:///default is used more than once",
+        "1: file: hosts: test:///default is used more than once, but a hypervisor's memory can be planned only once",
     ),
     "a policy that is not installed": bad(
         "static", "oracle", "5: policy.name: no policy is called 'oracle'; installed are "
@@ -277,10 +307,10 @@ MISTAKES = {
         "static", "hold", "6: policy.workers: unknown key; policy hold has no parameters"
     ),
     "a policy parameter of another type": bad(
-        "workers: 4", "workers: 4.5", "6: policy.workers: Input should be a valid integer"
+        "workers: 4", "workers: 4.5", "6: policy.workers: 4.5 is not a whole number"
     ),
     "a policy parameter that is no number": bad(
-        "workers: 4", "workers: yes", "6: policy.workers: Input should be a valid integer"
+        "workers: 4", "workers: yes", "6: policy.workers: 'yes' is not a whole number"
     ),
     "a policy parameter out of range": bad(
         "workers: 4", "workers: -4", "5: policy.name: policy static: workers must be 0 or more"
@@ -295,7 +325,7 @@ MISTAKES = {
     ),
     "a policy without a needed parameter": bad("  workers: 4\n", "", "5: policy.name: policy static: "),
     "a key twice": (MINIMAL + "policy: {name: hold}\n", '21: not valid YAML: found duplicate key "policy"'),
-    "a key that is no text": (MINIMAL + "5: 1\n", "21: [5]: Keys should be strings"),
+    "a key that is no text": (MINIMAL + "5: 1\n", "21: [5]: 5 is a key that is not a text"),
     "no YAML": (MINIMAL + "x: [1\n", "22: not valid YAML: "),
     "a tab": ("\tsource: 1\n", "1: not valid YAML: found character '\\t' that cannot start any token"),
     "two documents": (MINIMAL + "---\na: 1\n", "21: not valid YAML: but found another document"),
@@ -314,6 +344,67 @@ def test_a_mistake_is_named_by_line_key_and_reason(file: Path, text: str, proble
     assert found.startswith(problem.removeprefix(": "))
 
 
+def with_threshold(text: str) -> str:
+    """The file with the policy that needs both PROOF signals."""
+    return text.replace("  name: static\n  workers: 4\n", "  name: threshold\n")
+
+
+def test_a_job_without_targets_that_the_policy_needs_is_named_for_each_of_its_signals(file: Path) -> None:
+    assert problems(
+        file, with_threshold(SCRAPE.replace("{proof: [", "{prof: [").replace("{job: proof,", "{job: prof,"))
+    ) == [
+        f"3: source.targets: no target of job 'proof', which signal {name} of policy threshold needs"
+        for name in ("proof_queued_sessions", "proof_running_sessions")
+    ]
+
+
+def test_a_built_in_signal_that_the_policy_does_not_need_needs_no_target(file: Path) -> None:
+    assert loaded(file, SCRAPE.replace("{proof: [", "{prof: [").replace("{job: proof,", "{job: prof,"))
+
+
+def test_a_configured_signal_may_stand_for_a_built_in_one_of_another_job(file: Path) -> None:
+    own = "{proof_queued_sessions: {job: own, metric: q}, proof_running_sessions: {job: own, metric: r}}"
+    text = re.sub(r"signals: .*", f"signals: {own}", SCRAPE.replace("{proof: [", "{own: ["))
+    assert loaded(file, with_threshold(text))
+
+
+SITE_POLICY = """\
+from dataclasses import dataclass
+from datetime import timedelta
+
+@dataclass(frozen=True)
+class Seats:
+    signals = ("seats_taken",)
+    history = timedelta(0)
+"""
+
+
+@pytest.fixture
+def _site_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed policy that needs a signal of its own."""
+    (tmp_path / "site_seats.py").write_text(SITE_POLICY)
+    information = tmp_path / "site_seats-1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: site-seats\nVersion: 1\n")
+    (information / "entry_points.txt").write_text("[vaf_autoscaler.policies]\nseats = site_seats:Seats\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("_site_policy")
+@pytest.mark.parametrize("text", [MINIMAL, SCRAPE], ids=["prometheus", "scrape"])
+def test_a_signal_that_nobody_defines_is_named_with_the_policy_that_needs_it(file: Path, text: str) -> None:
+    (found,) = problems(file, text.replace("  name: static\n  workers: 4\n", "  name: seats\n"))
+    assert found.endswith(": source.signals: no signal seats_taken, which policy seats needs")
+
+
+@pytest.mark.usefixtures("_site_policy")
+def test_a_signal_that_is_configured_is_enough_for_the_policy_that_needs_it(file: Path) -> None:
+    text = MINIMAL.replace("  name: static\n  workers: 4\n", "  name: seats\n").replace(
+        "policy:", "  signals: {seats_taken: {query: sum(seats), fresh_at: time()}}\npolicy:"
+    )
+    assert loaded(file, text)
+
+
 def test_all_mistakes_are_named_at_once(file: Path) -> None:
     text = MINIMAL.replace("573 MiB", "573").replace("workers_max: 8", "workers_max: many") + "zzz: 1\n"
     assert [problem.partition(" ")[0] for problem in problems(file, text)] == ["11:", "16:", "21:"]
@@ -328,7 +419,7 @@ def test_a_mistake_in_host_defaults_is_named_where_the_host_stands(file: Path) -
 
 def test_a_mistake_that_comes_through_a_merge_is_named_at_the_mapping_that_merges(file: Path) -> None:
     text = with_line("    proof:", "      <<: {workers_min: none}")
-    assert problems(file, text) == ["12: hosts[0].proof.workers_min: Input should be a valid integer"]
+    assert problems(file, text) == ["12: hosts[0].proof.workers_min: 'none' is not a whole number"]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.config.policies import PolicyError, make_policy, policy_names
+from autoscaler.config.policies import PolicyError, make_policy, policy_names, policy_text
+from policies.hold import Hold
 from policies.threshold import Threshold
 
 MODULE = '''
@@ -79,8 +80,8 @@ def test_parameters_have_the_types_of_the_policys_fields() -> None:
     ("parameters", "key", "reason"),
     [
         ({"idle": "soon"}, "idle", "'soon' is not a duration"),
-        ({"workers_per_session": "8"}, "workers_per_session", "should be a valid integer"),
-        ({"grow_running": True}, "grow_running", "should be a valid number"),
+        ({"workers_per_session": "8"}, "workers_per_session", "'8' is not a whole number"),
+        ({"grow_running": True}, "grow_running", "is not a number"),
         ({"signals": []}, "signals", "unknown key; policy threshold has workers_per_session, grow_queued"),
         ({"idle": "0s"}, "name", "idle must be longer than 0s"),
     ],
@@ -89,3 +90,13 @@ def test_a_wrong_parameter_is_refused_by_its_key(parameters: dict[str, object], 
     with pytest.raises(PolicyError, match=reason) as caught:
         make_policy("threshold", parameters)
     assert caught.value.key == key
+
+
+def test_a_policy_is_shown_in_the_words_of_the_configuration() -> None:
+    assert policy_text("threshold", Threshold(grow_running=1.5, idle=timedelta(minutes=90))) == (
+        "threshold (workers_per_session: 8, grow_queued: 0, grow_running: 1.5, shrink_load: 0, idle: 1h30m)"
+    )
+
+
+def test_a_policy_without_parameters_is_shown_by_its_name() -> None:
+    assert policy_text("hold", Hold()) == "hold"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.config.units import parse_duration, parse_mib
+from autoscaler.config.units import duration_text, parse_duration, parse_mib
 
 unhurried = settings(deadline=None, max_examples=300)
 
@@ -61,13 +61,41 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["367d", "366d1s", "1000000d"])
+def test_a_duration_of_more_than_366_days_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is longer than 366 days"):
+        parse_duration(text)
+
+
+def test_a_leap_year_is_a_duration() -> None:
+    assert parse_duration("366d") == timedelta(days=366)
+
+
+@pytest.mark.parametrize("text", ["1073741825 MiB", "2 PiB", "99999999999999999999999999 GiB"])
+def test_a_size_of_more_than_a_pebibyte_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is more than 1 PiB"):
+        parse_mib(text)
+
+
+@unhurried
+@given(st.integers(0, 366 * 86_400))
+def test_every_duration_of_whole_seconds_is_shown_as_it_can_be_read_back(seconds: int) -> None:
+    span = timedelta(seconds=seconds)
+    assert parse_duration(duration_text(span)) == span
+
+
+@pytest.mark.parametrize("text", ["0s", "15s", "5m0s", "1h30m", "7d"])
+def test_a_duration_is_shown_as_people_write_it(text: str) -> None:
+    assert duration_text(parse_duration(text)) == text.replace("5m0s", "5m")
+
+
 def test_a_negative_duration_is_refused() -> None:
     with pytest.raises(ValueError, match="'-5s' is negative"):
         parse_duration("-5s")
 
 
 @unhurried
-@given(st.integers(0, 10**9))
+@given(st.integers(0, 2**30))
 def test_every_size_in_mib_is_read_back(mib: int) -> None:
     assert parse_mib(f"{mib} MiB") == mib
 

@@ -281,3 +281,36 @@ def test_every_transfer_ends_within_its_hosts_memory(situation: Situation, facil
         floor_mib = host.proof.dormant.memory_mib + host.wn.memory_floor_mib + seen.unmanaged_mib
         most_mib = max(host.memory_for_guests_mib, seen.committed_mib, floor_mib)
         assert seen.unmanaged_mib + sum(after.values()) <= most_mib + 8
+
+
+def test_a_repair_is_called_one() -> None:
+    host = a_host(wn=replace(a_host().wn, may_swap=True))
+    seen = observed(host, workers=0)
+    proof, wn = seen.domains
+    strange = replace(seen, domains=(replace(proof, allocation=replace(proof.allocation, cpu_weight=999)), wn))
+    decision = decide(
+        Situation(proof_window([0.0], [0.0]), (strange,)), Facility((host,)), Rules(Static(0), GuardLimits())
+    )
+    assert decision.hosts[0].reason == "put right: always 0 workers"
+    assert [step.kind for step in decision.transfers[0].steps] == [StepKind.CPU]
+
+
+def test_a_host_that_is_overcommitted_says_so() -> None:
+    """3000 + 6911 = 9911 MiB of 8056 - 573 = 7483 MiB."""
+    host = a_host()
+    seen = observed(host, workers=0)
+    proof, wn = seen.domains
+    over = replace(seen, domains=(replace(proof, allocation=replace(proof.allocation, memory_mib=3000)), wn))
+    decision = decide(Situation(proof_window([None], [None]), (over,)), Facility((host,)), Rules(Hold(), GuardLimits()))
+    assert decision.hosts[0].reason.endswith("; overcommitted: 9911 MiB are taken of 7483 MiB for guests")
+
+
+def test_a_host_out_of_bounds_is_left_alone_on_unknown_data() -> None:
+    host = a_host(proof=replace(a_host().proof, workers_max=4))
+    decision = decide(
+        Situation(proof_window([None], [None]), (observed(host, workers=8),)),
+        Facility((host,)),
+        Rules(Threshold(), GuardLimits()),
+    )
+    assert (decision.hosts[0].granted, decision.transfers) == (8, ())
+    assert decision.hosts[0].reason.startswith("hold: ")

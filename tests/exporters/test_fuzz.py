@@ -93,5 +93,5 @@ def test_any_file_name_is_a_session_or_not(name: str) -> None:
 @unhurried
 @given(st.binary(), st.binary() | st.from_regex(rb"[0-9]{0,12}", fullmatch=True), st.floats(0, 2e9))
 def test_any_session_has_a_state(body: bytes, status: bytes, now: float) -> None:
-    session = Session("u.g.1", parse_role(body), begun_at=1e9, status=parse_integer(status), status_at=1e9)
+    session = Session("u.g.1", parse_role(body), begun_at_s=1e9, status=parse_integer(status), status_at_s=1e9)
     assert session.state(now) in {"idle", "running", "queued", "starting", "terminating", "unknown"}

@@ -24,19 +24,19 @@ class Area:
         self.reader = AdminArea(path, alive=lambda pid: pid not in self.dead, clock=lambda: NOW)
 
     def session(
-        self, name: str = "ganis.alice.4711", srvtype: int = 2, status: str | None = "0", begun_at: float = LONG_AGO
+        self, name: str = "ganis.alice.4711", srvtype: int = 2, status: str | None = "0", begun_at_s: float = LONG_AGO
     ) -> Path:
         pid = name.rsplit(".", 1)[1]
         body = f"ganis alice\n/sock\n{pid} 1 {srvtype}\n0 tag-{pid} \n/log\n36 5.34/30\n"
-        file = self.write(name, body, begun_at)
+        file = self.write(name, body, begun_at_s)
         if status is not None:
             self.write(f"{name}.status", status, NOW - 10)
         return file
 
-    def write(self, name: str, content: str, changed_at: float = LONG_AGO) -> Path:
+    def write(self, name: str, content: str, changed_at_s: float = LONG_AGO) -> Path:
         file = self.path / "activesessions" / name
         file.write_text(content)
-        os.utime(file, (changed_at, changed_at))
+        os.utime(file, (changed_at_s, changed_at_s))
         return file
 
     def scrape(self) -> dict[str, float]:
@@ -96,21 +96,21 @@ def test_an_empty_session_file_of_a_dead_process_is_a_failed_start(area: Area) -
 
 
 def test_a_new_session_counts_as_starting_until_the_daemon_has_asked_it(area: Area) -> None:
-    file = area.session(status="0", begun_at=NOW - 29)
+    file = area.session(status="0", begun_at_s=NOW - 29)
     assert area.states() == {"starting": 1}
     os.utime(file, (NOW - 31, NOW - 31))
     assert area.states() == {"idle": 1}
 
 
 def test_a_session_from_the_future_is_not_starting_for_ever(area: Area) -> None:
-    area.session(status="0", begun_at=NOW + 3600)
+    area.session(status="0", begun_at_s=NOW + 3600)
     assert area.states() == {"idle": 1}
 
 
 def test_an_empty_status_file_keeps_the_last_value(area: Area) -> None:
     area.session(status="1")
     area.scrape()
-    area.write("ganis.alice.4711.status", "")
+    area.write("ganis.alice.4711.status", "", NOW - 1)
     area.scrape()
     assert area.states() == {"running": 1}
 
@@ -169,6 +169,49 @@ def test_the_status_age_is_that_of_the_oldest_status(area: Area) -> None:
     area.session("u.g.2")
     area.write("u.g.2.status", "0", NOW - 75)
     assert area.scrape()["proof_status_age_seconds"] == 75
+
+
+def test_a_status_that_nobody_refreshes_makes_the_source_unavailable(area: Area) -> None:
+    area.session("u.g.1")
+    area.session("u.g.2")
+    area.write("u.g.2.status", "0", NOW - 301)
+    with pytest.raises(SourceUnavailable, match="the status files have not been refreshed for more than 300 s") as down:
+        area.reader.read()
+    assert {m.name: m.samples[0].value for m in down.value.known} == {
+        "proof_xproofd_up": 1,
+        "proof_status_age_seconds": 301,
+    }
+
+
+def test_a_status_of_exactly_the_greatest_age_is_known(area: Area) -> None:
+    area.session(status="1")
+    area.write("ganis.alice.4711.status", "1", NOW - 300)
+    assert area.states() == {"running": 1}
+
+
+def test_the_greatest_age_of_a_status_can_be_set(area: Area) -> None:
+    area.session(status="1")
+    area.reader.status_max_age_s = 9
+    with pytest.raises(SourceUnavailable, match="have not been refreshed for more than 9 s"):
+        area.reader.read()
+
+
+def test_an_old_status_of_a_worker_is_no_sign_of_a_hanging_daemon(area: Area) -> None:
+    area.session("u.g.1", srvtype=0, status="1")
+    area.write("u.g.1.status", "1", NOW - 3600)
+    assert area.states("proof_workers") == {"running": 1}
+
+
+def test_an_old_status_of_a_dead_session_is_no_sign_of_a_hanging_daemon(area: Area) -> None:
+    area.session()
+    area.write("ganis.alice.4711.status", "1", NOW - 3600)
+    area.dead = {4711}
+    assert area.states() == {}
+
+
+def test_an_old_session_without_a_status_file_is_not_stale(area: Area) -> None:
+    area.session(status=None, begun_at_s=NOW - 86400)
+    assert area.states() == {"unknown": 1}
 
 
 def test_a_dead_daemon_makes_the_source_unavailable_and_says_so(area: Area) -> None:

@@ -51,8 +51,8 @@ def test_a_real_report_is_read() -> None:
     assert parse_report((SAMPLES / "06-during-read-a.xml").read_bytes()) == Report(
         sender=("vm:21094", "feas", "xrootd"),
         pid=19996,
-        started_at=1795345857,
-        made_at=1795346023,
+        started_at_s=1795345857,
+        made_at_s=1795346023,
         received_bytes=300294912,
         sent_bytes=100766566,
         connections=1,

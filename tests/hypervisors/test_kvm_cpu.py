@@ -45,8 +45,11 @@ def written(weight: int, cap_cores: float | None, vcpus: int = 8) -> dict[str, A
     return domain.parameters
 
 
+NOW_S = 1_700_000_000
+
+
 def used_mib(statistics: dict[str, int]) -> int | None:
-    return KvmDriver().memory(Domain(statistics=statistics))[1]
+    return KvmDriver(clock=lambda: NOW_S).memory(Domain(statistics=statistics))[1]
 
 
 def test_xens_default_weight_is_the_kernels_default_shares() -> None:
@@ -139,3 +142,15 @@ def test_use_is_unknown_before_the_first_statistics(update: dict[str, int]) -> N
 
 def test_use_is_not_negative_while_a_balloon_moves() -> None:
     assert used_mib({"actual": 512 * 1024, "usable": 600 * 1024, "last_update": 1_700_000_000}) == 0
+
+
+def test_use_is_not_understated_by_statistics_from_before_a_shrink() -> None:
+    """6911 - 3900 = 3011 MiB were used; the balloon has since gone to 4535, the guest has not reported again."""
+    before = {"available": 6911 * 1024, "usable": 3900 * 1024, "last_update": NOW_S - 5}
+    assert used_mib({"actual": 4535 * 1024, **before}) == 3011
+
+
+def test_use_is_unknown_when_the_guest_has_been_silent_for_long() -> None:
+    statistics = {"actual": 2048 * 1024, "usable": 1536 * 1024}
+    assert used_mib({**statistics, "last_update": NOW_S - 120}) == 512
+    assert used_mib({**statistics, "last_update": NOW_S - 121}) is None

@@ -16,6 +16,7 @@ from autoscaler.testing import NOW, FakeHost, a_host, observed
 HOST = a_host(wn=replace(a_host().wn, may_swap=True))
 GUESTS_MIB = 7483
 DORMANT_MIB, AWAKE_MIB = 572, 6908  # 572 MiB, and with 8 workers of 792 MiB
+PATIENCE = timedelta(minutes=10)
 WN_WHOLE_MIB, WN_REST_MIB = 6911, 575  # the rest of 7483 MiB with 0 and with 8 workers, at most 6911 MiB
 
 
@@ -95,7 +96,7 @@ def fails_at(word: str) -> Callable[[str], None]:
 @pytest.mark.parametrize("speed_mib", [1, 100, 10_000])
 def test_a_growth_is_done_when_it_is_read_back(speed_mib: int) -> None:
     world, transfer = growing(speed_mib=speed_mib)
-    outcome = world.run(transfer)
+    outcome = world.run(transfer, stall=PATIENCE)
     assert (outcome.result, outcome.reason) == (Result.DONE, "reached and read back")
     assert world.memory("proof") == pytest.approx(AWAKE_MIB, abs=BALLOON_TOLERANCE_MIB)
     assert world.memory("wn") == pytest.approx(WN_REST_MIB, abs=BALLOON_TOLERANCE_MIB)
@@ -104,7 +105,7 @@ def test_a_growth_is_done_when_it_is_read_back(speed_mib: int) -> None:
 @pytest.mark.parametrize("speed_mib", [1, 100, 10_000])
 def test_a_return_is_done_when_it_is_read_back(speed_mib: int) -> None:
     world, transfer = shrinking(speed_mib=speed_mib)
-    assert world.run(transfer).result is Result.DONE
+    assert world.run(transfer, stall=PATIENCE).result is Result.DONE
     assert world.memory("proof") == pytest.approx(DORMANT_MIB, abs=BALLOON_TOLERANCE_MIB)
     assert world.memory("wn") == pytest.approx(WN_WHOLE_MIB, abs=BALLOON_TOLERANCE_MIB)
 
@@ -206,7 +207,7 @@ class TestAStuckDonor:
         outcome = world.run(transfer)
         assert outcome.result is Result.PARTIAL
         assert outcome.reason == (
-            "nothing moved for 5 s: wn has 6911 MiB, not 575 MiB; proof has 572 MiB, not 6908 MiB"
+            "stalled for 5 s, or far too slow: wn has 6911 MiB, not 575 MiB; proof has 572 MiB, not 6908 MiB"
         )
 
     def test_gives_the_acceptor_nothing(self) -> None:
@@ -241,8 +242,26 @@ class TestAStuckDonor:
         assert world.waits == 11  # 5 s in looks of 0.5 s, and the first look that finds nothing moved
 
     def test_a_slow_one_is_not_given_up(self) -> None:
+        """6336 MiB at 100 MiB each half second take 32 s, and 16 s without any movement would be too long."""
+        world, transfer = growing(speed_mib=100)
+        assert world.run(transfer, stall=timedelta(seconds=16)).result is Result.DONE
+
+    def test_one_that_only_trembles_is_a_stuck_one(self) -> None:
+        world, transfer = growing(stuck=frozenset({"wn"}))
+        wn = world.fake.domains["wn"]
+
+        def tremble(call: str) -> None:
+            if call == "read":
+                wn.memory_mib += 1 if wn.memory_mib % 2 else -1
+
+        world.fake.before_call = tremble
+        assert world.run(transfer, stall=timedelta(seconds=5)).result is Result.PARTIAL
+
+    def test_one_that_gives_next_to_nothing_ends_by_the_deadline(self) -> None:
+        """10 MiB in each 5 s is movement, but 10 x 5 s are the most."""
         world, transfer = growing(speed_mib=1)
-        assert world.run(transfer, stall=timedelta(seconds=1)).result is Result.DONE
+        assert world.run(transfer, stall=timedelta(seconds=5)).result is Result.PARTIAL
+        assert world.waits == pytest.approx(100, abs=2)
 
 
 def test_an_acceptor_that_does_not_move_ends_as_partial_and_the_donor_keeps_its_cpu() -> None:
@@ -261,7 +280,7 @@ def test_a_donor_that_settles_a_few_pages_above_its_target_is_good_enough(speed_
         wn.memory_mib = max(wn.memory_mib, WN_REST_MIB + short_mib)
 
     world.fake.before_call = settle
-    assert world.run(transfer).result is Result.DONE
+    assert world.run(transfer, stall=PATIENCE).result is Result.DONE
     assert world.fake.sum_mib <= GUESTS_MIB
 
 

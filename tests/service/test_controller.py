@@ -144,7 +144,7 @@ class TestAHostInTrouble:
         site.cycles(3)
         site.source.running = 0
         site.cycles(3)
-        assert caplog.messages == ["set to unknown", "proof_running_sessions: well again"]
+        assert caplog.messages == ["proof_running_sessions is unknown: set to unknown", "signals: well again"]
 
 
 class TestTheStore:

@@ -170,6 +170,18 @@ class TestATransfer:
         assert (seen.state, seen.moving_to_workers) == (HostState.MOVING, 5)
         hosts.end()
 
+    def test_whose_call_hangs_makes_its_host_unusable_and_not_moving_for_ever(self, gate: Gate) -> None:
+        fake = fakes()
+        fake["host-2"].before_call = hanging(gate)
+        hosts = Hosts(FACILITY, lambda host: fake[host.name], TIMEOUT)
+        lane = hosts.lane("host-2")
+        lane.begin_transfer(Transfer("host-2", 0, 5, 7483, ()), lambda: lane.hypervisor.set_memory("wn", 1000))
+        wait_until(lambda: states(hosts)["host-2"] is HostState.UNUSABLE, "the hung transfer to be noticed")
+        assert "does not answer in time" in (hosts.observe({})[1].problem or "")
+        gate.open()
+        wait_until(lambda: states(hosts)["host-2"] is HostState.READY, "the host to come back")
+        hosts.end()
+
     def test_leaves_the_other_hosts_readable(self, gate: Gate) -> None:
         fake = fakes()
         hosts = Hosts(FACILITY, lambda host: fake[host.name], PATIENT)

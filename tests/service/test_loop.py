@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.contracts import StoreError
-from autoscaler.service.loop import run_cycles
+from autoscaler.service.loop import _Runs, run_cycles
 
 SOON = timedelta(milliseconds=1)
 NEVER = timedelta(hours=1)
@@ -88,3 +88,27 @@ def test_a_signal_ends_it_after_the_cycle_that_runs(number: signal.Signals) -> N
 
     run_cycles(cycle, NEVER, None)
     assert finished == [1]
+
+
+def test_cycles_that_stopped_coming_are_overdue() -> None:
+    """As after the wall clock was set back: the scheduler waits, the clock that nobody sets goes on."""
+    runs = _Runs(lambda: None, None)
+    runs.run()
+    assert not runs.overdue(60)
+    assert runs.overdue(-1)
+
+
+def test_a_cycle_that_runs_is_not_overdue() -> None:
+    seen: list[bool] = []
+    runs = _Runs(lambda: seen.append(runs.overdue(-1)), None)
+    runs.run()
+    assert seen == [False]
+
+
+def test_a_cycle_that_is_overdue_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interval of an hour stands for a wall clock set back by an hour."""
+    monkeypatch.setattr("autoscaler.service.loop.LOOK_S", 0.01)
+    monkeypatch.setattr("autoscaler.service.loop.LATE_INTERVALS", 0)
+    done = []
+    run_cycles(lambda: done.append(1), NEVER, 2)
+    assert done == [1, 1]

@@ -82,13 +82,13 @@ def test_the_history_arrives_step_by_step_with_its_gaps(httpserver: HTTPServer) 
 def test_a_value_that_ended_before_now_is_unknown(httpserver: HTTPServer) -> None:
     """As when the last target went down: earlier steps have values, the newest has none."""
     series = read(httpserver, matrix([at(60, "1"), at(15, "4")]))
-    assert_unknown(series, "no value at")
+    assert_unknown(series, "no value (none at all, NaN or negative) at")
     assert series.samples[-2] == Sample(NOW - STEP, 4)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1", "1e999"])
 def test_a_value_that_means_nothing_is_unknown(httpserver: HTTPServer, value: str) -> None:
-    assert_unknown(read(httpserver, matrix([at(0, value)])), "no value at")
+    assert_unknown(read(httpserver, matrix([at(0, value)])), "no value (none at all, NaN or negative) at")
 
 
 def test_a_gap_in_the_past_by_nan_is_unknown_there(httpserver: HTTPServer) -> None:
@@ -97,11 +97,11 @@ def test_a_gap_in_the_past_by_nan_is_unknown_there(httpserver: HTTPServer) -> No
 
 
 def test_no_series_is_unknown(httpserver: HTTPServer) -> None:
-    assert_unknown(read(httpserver, success("matrix", [])), "no value at")
+    assert_unknown(read(httpserver, success("matrix", [])), "no value (none at all, NaN or negative) at")
 
 
 def test_a_captured_empty_vector_is_unknown(httpserver: HTTPServer) -> None:
-    assert_unknown(read(httpserver, sample("empty")), "no value at")
+    assert_unknown(read(httpserver, sample("empty")), "no value (none at all, NaN or negative) at")
 
 
 def test_several_series_are_refused_because_a_signal_is_one(httpserver: HTTPServer) -> None:
@@ -244,6 +244,7 @@ def test_the_built_in_signals_are_read_and_a_site_may_replace_and_add(httpserver
         'sum(proof_queue_depth{job="proof"})'
         ' and (count(proof_up{job="proof"} == 1) == count(up{job="proof"}))'
         ' and (count(count by (instance) (proof_queue_depth{job="proof"})) == count(up{job="proof"}))'
+        ' and (time() - min(timestamp(proof_up{job="proof"})) < 120)'
     )
 
 

@@ -147,6 +147,17 @@ def test_a_missing_metric_is_unknown(target: Target) -> None:
     assert_unknown(read(target), "no value yet for proof_queue_depth")
 
 
+@pytest.mark.parametrize("fresh_at", [None, "NaN", "-5"])
+def test_one_of_two_targets_without_an_age_leaves_the_sum_without_age(
+    two_targets: list[Target], fresh_at: str | None
+) -> None:
+    two_targets[0].text = exposition(queued=3, fresh_at=NOW.timestamp())
+    two_targets[1].text = exposition(queued=2, fresh_at=fresh_at)
+    series = read(*two_targets)
+    assert series.age(NOW) is None
+    assert "does not tell proof_last_success_timestamp_seconds" in (series.problem or "")
+
+
 @pytest.mark.parametrize("fresh_at", [None, "NaN", "-5", "1e300", "1.7953e12"])
 def test_an_age_that_means_nothing_leaves_the_value_without_age(target: Target, fresh_at: str | None) -> None:
     """The last one is in milliseconds: the year 58862."""

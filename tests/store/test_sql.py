@@ -1,14 +1,17 @@
 """The store on a real file: everything comes back, also after a crash, also to several threads."""
 
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -301,8 +304,76 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="unable to open database file"):
+    with pytest.raises(StoreError, match=f"^store {tmp_path} is a folder, not a file$"):
         SqlStore(tmp_path)
+
+
+def test_a_reader_refuses_a_folder_too(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a folder, not a file"):
+        SqlStore(tmp_path, read_only=True)
+
+
+NOBODY = 65534
+HOW_TO_READ = "cannot be read by this user while no controller runs: run this as the controller's user, or while"
+as_root = pytest.mark.testbed  # deploy/test.sh runs these as root, and only root can become another user
+
+
+@pytest.fixture
+def guarded() -> Iterator[Path]:
+    """A store that is closed, in a folder which everybody may read and nobody else may write."""
+    with TemporaryDirectory(prefix="store-of-another-user-") as name:
+        file = Path(name, "decisions.sqlite")
+        with closing(SqlStore(file)) as store:
+            store.record_decision(a_decision())
+        file.chmod(0o644)
+        file.parent.chmod(0o755)
+        yield file
+
+
+@contextmanager
+def another_user() -> Iterator[None]:
+    """What is done within is done by the user nobody."""
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@as_root
+def test_a_reader_who_may_not_write_there_is_told_what_to_do(guarded: Path) -> None:
+    with another_user(), pytest.raises(StoreError, match=HOW_TO_READ):
+        SqlStore(guarded, read_only=True)
+
+
+@as_root
+def test_a_reader_who_may_not_write_there_reads_what_a_crash_left(guarded: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", CRASH, guarded], timeout=60, check=False)
+    assert died.returncode == -signal.SIGKILL
+    with another_user(), closing(SqlStore(guarded, read_only=True)) as reader:
+        assert reader.asked() == {("host-1", "wn"): 4535}
+
+
+@as_root
+def test_a_reader_who_may_not_write_there_reads_while_the_controller_runs(guarded: Path) -> None:
+    with closing(SqlStore(guarded)) as controller:
+        controller.record_decision(a_decision())
+        with another_user(), closing(SqlStore(guarded, read_only=True)) as reader:
+            assert len(reader.history(10, changes_only=False)) == 2
+
+
+@as_root
+def test_a_reader_of_a_file_that_is_secret_is_told_so(guarded: Path) -> None:
+    guarded.chmod(0o600)
+    with another_user(), pytest.raises(StoreError, match="may not be read by this user"):
+        SqlStore(guarded, read_only=True)
+
+
+@as_root
+def test_a_reader_of_a_folder_that_is_secret_is_told_so(guarded: Path) -> None:
+    guarded.parent.chmod(0o700)
+    with another_user(), pytest.raises(StoreError, match="cannot be reached: Permission denied"):
+        SqlStore(guarded, read_only=True)
 
 
 @pytest.mark.parametrize("read_only", [False, True])
@@ -352,15 +423,18 @@ GARBAGE = ["''", "'{}'", "'{\"at\": 5}'", "'not json'", "x'ff00ff'", "'[1, 2]'"]
 def test_a_decision_that_cannot_be_read_is_an_error(store: SqlStore, file: Path, body: str) -> None:
     store.record_decision(a_decision())
     spoil(file, f"UPDATE decisions SET body = {body}")
-    with pytest.raises(StoreError, match=r"decisions\.sqlite"):
+    with pytest.raises(StoreError) as caught:
         store.latest()
+    assert str(caught.value) == (
+        f"store {file}: decision 1 cannot be read: it is damaged, or another version of this program wrote it"
+    )
 
 
 @pytest.mark.parametrize("body", GARBAGE)
 def test_an_outcome_that_cannot_be_read_is_an_error(store: SqlStore, file: Path, body: str) -> None:
     store.record_outcome(store.record_decision(a_decision(changes=True)), an_outcome())
     spoil(file, f"UPDATE outcomes SET body = {body}")
-    with pytest.raises(StoreError, match=r"decisions\.sqlite"):
+    with pytest.raises(StoreError, match=r"decisions\.sqlite: decision 1 cannot be read: it is damaged"):
         store.history(10, changes_only=False)
 
 

@@ -47,7 +47,7 @@ host_defaults:
 hosts:
   - {{name: {HOST}, uri: "LIBVIRT", proof: {{domain: proof}}, wn: {{domain: wn}}}}
   - {{name: dead-host, uri: "qemu:///system?socket=/nonexistent/sock", proof: {{domain: a}}, wn: {{domain: b}}}}
-  - {{name: other-host, uri: "LIBVIRT", proof: {{domain: no-such-domain}}, wn: {{domain: none-either}}}}
+  - {{name: other-host, uri: "OTHER", proof: {{domain: no-such-domain}}, wn: {{domain: none-either}}}}
 """
 
 
@@ -137,8 +137,10 @@ def running_site(uri: str, kernel: Kernel, scratch: Path) -> Iterator[Site]:
         for guest in guests:
             guest.wait_booted()
         prometheus.wait_for_data("proof_up == 1")
+        # One hypervisor may be planned once only; another way to the same one has none of the domains it is to have.
+        other = uri.replace("qemu:", "qemu+unix:")
         config = scratch / "autoscaler.yaml"
-        config.write_text(CONFIG.replace("PROMETHEUS", prometheus.url).replace("LIBVIRT", uri))
+        config.write_text(CONFIG.replace("PROMETHEUS", prometheus.url).replace("LIBVIRT", uri).replace("OTHER", other))
         controller = Process([command("autoscaler"), "run", "--config", config], scratch, name="controller")
         stack.callback(controller.kill9)
         yield Site(area, *guests, prometheus, controller, config)
