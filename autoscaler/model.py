@@ -239,13 +239,6 @@ class Situation:
                 return observation
         raise KeyError(name)
 
-    def timers_of(self, host: str) -> HostTimers:
-        """Return a host's timers, empty ones when it never changed."""
-        for timers in self.timers:
-            if timers.host == host:
-                return timers
-        return HostTimers(host)
-
 
 @dataclass(frozen=True, slots=True)
 class Cut:

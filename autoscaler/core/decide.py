@@ -17,8 +17,10 @@ from autoscaler.model import (
     HostDecision,
     HostObservation,
     HostState,
+    HostTimers,
     Situation,
     Transfer,
+    Window,
 )
 
 
@@ -39,17 +41,20 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     """
     demand, error = _demand(rules.policy, situation)
     placement = place(demand, facility, situation.hosts)
+    known = {host.name: host for host in facility.hosts}
+    timers = {each.host: each for each in situation.timers}
     hosts = []
     for observed in situation.hosts:
-        wanted = placement.wanted.get(observed.host)
+        name, wanted = observed.host, placement.wanted.get(observed.host)
         if wanted is None:
             hosts.append(_left_alone(observed))
             continue
         try:
-            hosts.append(_decide_host(facility.host(observed.host), wanted, demand, situation, rules))
+            view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
+            hosts.append(_decide_host(view, wanted, demand, rules.guards))
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
-            error = error or f"guard failed on {observed.host}: {type(problem).__name__}: {problem}"
-            hosts.append(HostDecision(observed.host, None, wanted, None, error))
+            error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
+            hosts.append(HostDecision(name, None, wanted, None, error))
     decision = Decision(
         situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error
     )
@@ -67,27 +72,22 @@ def _demand(policy: Policy, situation: Situation) -> tuple[Demand, str | None]:
     return demand, None
 
 
-def _decide_host(host: Host, wanted: int, demand: Demand, situation: Situation, rules: Rules) -> HostDecision:
-    observed = situation.host(host.name)
+def _view(host: Host, observed: HostObservation, timers: HostTimers, window: Window, rules: Rules) -> HostView:
     current = workers_now(host, observed.domain(host.proof.name))
-    view = HostView(
-        host=host,
-        observed=observed,
-        current=current,
-        timers=situation.timers_of(host.name),
-        window=situation.window,
-        signals=rules.policy.signals,
-        limits=rules.limits,
-    )
-    granted, cuts = run_guards(wanted, view, rules.guards)
+    return HostView(host, observed, current, timers, window, rules.policy.signals, rules.limits)
+
+
+def _decide_host(view: HostView, wanted: int, demand: Demand, guards: tuple[Guard, ...]) -> HostDecision:
+    current = view.current
+    granted, cuts = run_guards(wanted, view, guards)
     if demand.workers is None or unknown_reason(view.window, view.signals, view.limits):
         # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew,
         # because the guard that holds cuts nothing where no change is wanted.
         granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
     else:
-        transfer = plan(host, observed, current, granted)
-    verb = _verb(current, granted, transfer)
-    return HostDecision(host.name, current, wanted, granted, _why(verb, demand, cuts, host, observed), cuts, transfer)
+        transfer = plan(view.host, view.observed, current, granted)
+    why = _why(_verb(current, granted, transfer), demand, cuts, view)
+    return HostDecision(view.host.name, current, wanted, granted, why, cuts, transfer)
 
 
 def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
@@ -96,9 +96,9 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
     return "hold" if transfer is None else "put right"
 
 
-def _why(verb: str, demand: Demand, cuts: tuple[Cut, ...], host: Host, observed: HostObservation) -> str:
+def _why(verb: str, demand: Demand, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
-    taken, guests = observed.committed_mib, host.memory_for_guests_mib
+    taken, guests = view.observed.committed_mib, view.host.memory_for_guests_mib
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {demand.reason}{limits}{over}"
 

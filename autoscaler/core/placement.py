@@ -32,13 +32,14 @@ def place(demand: Demand, facility: Facility, observed: Iterable[HostObservation
 
     A host in a transfer counts with the workers it moves to; an unusable host counts with none and gets none.
     """
+    known = {host.name: host for host in facility.hosts}
     moving = 0
     seats = []
     for observation in observed:
         if observation.state is HostState.MOVING:
             moving += observation.moving_to_workers or 0
         elif observation.state is HostState.READY:
-            seats.append(_seat(facility.host(observation.host), observation))
+            seats.append(_seat(known[observation.host], observation))
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)

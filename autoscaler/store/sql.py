@@ -104,6 +104,9 @@ class SqlStore:
 
     def record_decision(self, decision: Decision) -> int:
         """Write a decision, return its number."""
+        if not self._path.exists():
+            # SQLite goes on writing into the removed file: nothing would fail, and a crash would lose everything.
+            raise StoreError(f"store {self._path} was removed while in use: restart the controller to begin a new one")
         changes = bool(decision.transfers)
         row = {"at_s": decision.at.timestamp(), "changes": changes, "body": decision_to_json(decision)}
         with self._transaction() as connection:

@@ -503,3 +503,10 @@ def test_a_record_finds_its_hosts_by_name() -> None:
     record = Record(1, a_decision())
     assert record.host("host-1") == a_decision().hosts[0]
     assert record.host("host-9") is None
+
+
+def test_a_store_that_was_removed_while_in_use_takes_no_decision(store: SqlStore, file: Path) -> None:
+    store.record_decision(a_decision())
+    file.unlink()
+    with pytest.raises(StoreError, match="was removed while in use"):
+        store.record_decision(a_decision())
