@@ -50,7 +50,7 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
 
 
 class _Runs:
-    """Counts the cycles, and knows by a clock that nobody sets when the last one began."""
+    """Counts the cycles, and knows by a clock that nobody sets when the last one was there."""
 
     def __init__(self, cycle: Callable[[], object], cycles: int | None) -> None:
         self.failed = 0
@@ -60,19 +60,19 @@ class _Runs:
         # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
         self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._running = False
-        self._began = time.monotonic()
+        self._newest = time.monotonic()
 
     def run(self) -> None:
         """One cycle; never raises."""
         if self._ending:
             return
-        self._began, self._running = time.monotonic(), True
+        self._running = True
         try:
             self._cycle()
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
             self.failed += 1
             _log.error("this cycle failed, the next one comes: %s", error, exc_info=not isinstance(error, StoreError))
-        self._running = False
+        self._newest, self._running = time.monotonic(), False
         if self._left is not None:
             self._left -= 1
             if not self._left:
@@ -92,8 +92,8 @@ class _Runs:
         return True
 
     def overdue(self, after_s: float) -> bool:
-        """Whether no cycle runs and none began for so long; asked again, it waits as long again."""
-        if self._running or time.monotonic() - self._began <= after_s:
+        """Whether no cycle runs and none has run for so long; asked again, it waits as long again."""
+        if self._running or time.monotonic() - self._newest <= after_s:
             return False
-        self._began = time.monotonic()
+        self._newest = time.monotonic()
         return True
