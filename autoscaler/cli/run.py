@@ -1,5 +1,6 @@
 """``autoscaler run``: the loop."""
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 
 from autoscaler.cli.common import EXIT_CODES, DegradedFailure, StoreFailure, config_option, load_config, trouble
 from autoscaler.config.load import Loaded
+from autoscaler.config.units import duration_text
 from autoscaler.contracts import StoreError
 from autoscaler.core.decide import Rules
 from autoscaler.hypervisors import connect
@@ -14,6 +16,8 @@ from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import run_cycles
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
+
+_log = logging.getLogger("autoscaler")
 
 
 @click.command(epilog=EXIT_CODES)
@@ -32,6 +36,9 @@ def run(config_file: Path, cycles: int | None) -> None:
         store = SqlStore(loaded.config.controller.store)
     except StoreError as error:
         raise StoreFailure(str(error)) from None
+    settings = loaded.config.controller
+    hosts, every = len(loaded.config.hosts), duration_text(settings.interval)
+    _log.info("%d hosts, a cycle every %s, %s, store %s", hosts, every, loaded.policy, settings.store)
     controller = _controller(loaded, store)
     newest: list[Cycle] = []
 
@@ -39,7 +46,7 @@ def run(config_file: Path, cycles: int | None) -> None:
         newest[:] = [controller.cycle()]
 
     try:
-        failed = run_cycles(cycle, loaded.config.controller.interval, cycles)
+        failed = run_cycles(cycle, settings.interval, cycles)
     finally:
         controller.stop()
         store.close()

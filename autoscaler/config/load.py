@@ -42,7 +42,8 @@ def load(path: Path) -> Loaded:
     try:
         config = Config.model_validate({**{k: v for k, v in document.items() if k != "host_defaults"}, **hosts})
     except ValidationError as error:
-        raise ConfigError([_sentence(path, document, detail) for detail in error.errors()]) from None
+        # One mistake in host_defaults is the same sentence of every host.
+        raise ConfigError(list(dict.fromkeys(_sentence(path, document, each) for each in error.errors()))) from None
     try:
         policy = make_policy(config.policy.name, config.policy.parameters)
     except PolicyError as error:
@@ -100,10 +101,31 @@ def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
     location = [part for level, part in enumerate(detail["loc"]) if (level, detail["loc"][0]) != (1, "source")]
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         location = [*location, "kind"]
+    location = _in_host_defaults(document, location) or location
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     unknown = detail["type"] == "extra_forbidden"
     reason = f"unknown key{_suggestion(str(location[-1]))}" if unknown else in_words(detail)
     return f"{_place(path, document, location)}: {key or 'file'}: {reason}"
+
+
+def _in_host_defaults(document: CommentedMap, location: Sequence[str | int]) -> list[str | int] | None:
+    """Where in host_defaults a host's key comes from, ``None`` when it is the host's own or nobody's."""
+    inherited = ["host_defaults", *location[2:]]
+    if len(inherited) == 1 or location[0] != "hosts" or _has(document, location):
+        return None
+    return inherited if _has(document, inherited) else None
+
+
+def _has(document: CommentedMap, location: Sequence[str | int]) -> bool:
+    node: Any = document
+    for part in location:
+        if (isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node)) or (
+            isinstance(node, CommentedMap) and part in node
+        ):
+            node = node[part]
+        else:
+            return False
+    return True
 
 
 def _suggestion(key: str) -> str:

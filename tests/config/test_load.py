@@ -410,10 +410,18 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
     assert [problem.partition(" ")[0] for problem in problems(file, text)] == ["11:", "16:", "21:"]
 
 
-def test_a_mistake_in_host_defaults_is_named_where_the_host_stands(file: Path) -> None:
-    text = "host_defaults: {wn: {memory_margin: 5}}\n" + MINIMAL
+def test_a_mistake_in_host_defaults_is_named_once_and_where_it_stands(file: Path) -> None:
+    other = MINIMAL[MINIMAL.index("  - name: host-1") :].replace("host-1", "host-2").replace("default", "other")
+    text = "host_defaults: {wn: {memory_margin: 5}}\n" + MINIMAL + other
     assert problems(file, text) == [
-        "18: hosts[0].wn.memory_margin: 5 has no unit: write a size such as '573 MiB' or '2 GiB'"
+        "1: host_defaults.wn.memory_margin: 5 has no unit: write a size such as '573 MiB' or '2 GiB'"
+    ]
+
+
+def test_a_mistake_of_a_host_is_not_blamed_on_the_defaults_it_overrides(file: Path) -> None:
+    text = "host_defaults: {memory_reserve: 1 GiB}\n" + MINIMAL.replace("573 MiB", "573")
+    assert problems(file, text) == [
+        "12: hosts[0].memory_reserve: 573 has no unit: write a size such as '573 MiB' or '2 GiB'"
     ]
 
 
