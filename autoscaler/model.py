@@ -4,7 +4,6 @@ Nothing here reads a clock or does I/O. The *worker* (one PROOF worker slot with
 currency of demand. Missing is ``None``, never 0.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -119,10 +118,6 @@ class Series:
         if self.latest is None or self.fresh_at is None:
             return None
         return now - self.fresh_at
-
-    def since(self, start: datetime) -> Iterator[Sample]:
-        """Samples at ``start`` or later."""
-        return (sample for sample in self.samples if sample.at >= start)
 
 
 @dataclass(frozen=True, slots=True)

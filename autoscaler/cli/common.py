@@ -13,7 +13,7 @@ import click
 from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.contracts import StoreError
 from autoscaler.core.guards import unknown_reason
-from autoscaler.model import Decision, HostState
+from autoscaler.model import Decision, HostState, Series
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 
@@ -131,6 +131,12 @@ def age(now: datetime, at: datetime) -> str:
 def local(at: datetime) -> str:
     """A time as the administrator's clock shows it."""
     return at.astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def reading_of(series: Series, now: datetime) -> str:
+    """A signal's newest value with its age, or why it is unknown."""
+    old = series.age(now)
+    return f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
 
 
 def change_of(record: Record, host: str) -> str:

@@ -15,6 +15,7 @@ from autoscaler.cli.common import (
     format_option,
     load_config,
     open_store,
+    reading_of,
     store_exists,
     trouble,
 )
@@ -82,10 +83,7 @@ def _show(found: Preview, signals: tuple[str, ...]) -> None:
     if decision.unplaced_workers:
         out.print(f"{decision.unplaced_workers} workers find no host with room")
     for series in decision.situation.window.series:
-        old = series.age(decision.at)
-        value = (
-            f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
-        )
-        out.print(f"  {series.signal}: {value}" + ("" if series.signal in signals else " (not used by the policy)"))
+        unused = "" if series.signal in signals else " (not used by the policy)"
+        out.print(f"  {series.signal}: {reading_of(series, decision.at)}{unused}")
     out.print(decision_table(decision, found.calls))
     out.print("nothing was changed")

@@ -14,6 +14,7 @@ from autoscaler.cli.common import (
     load_config,
     local,
     open_store,
+    reading_of,
 )
 from autoscaler.cli.tables import cap_text
 from autoscaler.model import Allocation, HostDecision, StepKind
@@ -86,11 +87,7 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
 
 def _inputs(record: Record, host: str) -> Iterator[str]:
     for series in record.decision.situation.window.series:
-        old = series.age(record.decision.at)
-        value = (
-            f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
-        )
-        yield f"input: {series.signal} = {value}"
+        yield f"input: {series.signal} = {reading_of(series, record.decision.at)}"
     seen = record.decision.situation.host(host)
     yield f"input: {host} is {seen.state}" + (f": {seen.problem}" if seen.problem else "")
     for domain in seen.domains:

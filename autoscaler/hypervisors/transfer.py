@@ -120,9 +120,7 @@ class _Run:
         A last portion may be small, and short of what was wanted by what a donor's balloon settles above its target.
         """
         gave = False
-        for step in self.transfer.steps:
-            if step.kind is StepKind.CPU:
-                continue
+        for step in self._memory_steps():
             domain = self._domain(step.domain)
             wanted = step.after.memory_mib - domain.committed_mib
             portion = min(wanted, self._free_mib())
@@ -160,8 +158,7 @@ class _Run:
 
     def _missing(self) -> str:
         """Which domain has not reached its memory, in words; empty when all have."""
-        steps = (step for step in self.transfer.steps if step.kind is not StepKind.CPU)
-        found = ((step, self._domain(step.domain).allocation.memory_mib) for step in steps)
+        found = ((step, self._domain(step.domain).allocation.memory_mib) for step in self._memory_steps())
         return "; ".join(
             f"{step.domain} has {memory} MiB, not {step.after.memory_mib} MiB"
             for step, memory in found
@@ -180,8 +177,13 @@ class _Run:
 
     def _distance_mib(self) -> int:
         """How far all balloons together are from their goals."""
-        steps = (step for step in self.transfer.steps if step.kind is not StepKind.CPU)
-        return sum(abs(step.after.memory_mib - self._domain(step.domain).allocation.memory_mib) for step in steps)
+        return sum(
+            abs(step.after.memory_mib - self._domain(step.domain).allocation.memory_mib)
+            for step in self._memory_steps()
+        )
+
+    def _memory_steps(self) -> list[Step]:
+        return [*self._steps(StepKind.SHRINK), *self._steps(StepKind.GROW)]
 
     def _steps(self, kind: StepKind) -> list[Step]:
         return [step for step in self.transfer.steps if step.kind is kind]
