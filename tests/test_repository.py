@@ -25,12 +25,19 @@ PYPROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())
 README = (TOP / "README.md").read_text()
 EXAMPLE = TOP / "deploy" / "autoscaler.yaml"
 
-# Files of exporters/ that are not an exporter: the command and what all exporters share.
-SHARED = {"__init__", "main", "serving"}
+# What of exporters/ is not an exporter: the command and what all exporters share.
+SHARED = {"__init__", "main", "serving", "subprocesses"}
 
 
 def modules(folder: str) -> set[str]:
-    return {path.stem for path in (TOP / folder).glob("*.py")} - SHARED
+    """Return the plugins in a folder: each is a file, or a folder of its own."""
+    top = TOP / folder
+    return {path.stem for path in [*top.glob("*.py"), *(init.parent for init in top.glob("*/__init__.py"))]} - SHARED
+
+
+def docstring(folder: str, name: str) -> str | None:
+    file = TOP / folder / f"{name}.py"
+    return ast.get_docstring(ast.parse((file if file.exists() else TOP / folder / name / "__init__.py").read_text()))
 
 
 def registered(group: str) -> dict[str, str]:
@@ -48,12 +55,12 @@ def test_each_file_is_an_entry_point_and_each_entry_point_a_file(group: str) -> 
 @pytest.mark.parametrize("group", ["policies", "exporters"])
 def test_an_entry_point_is_called_as_its_file(group: str) -> None:
     for name, target in registered(group).items():
-        assert target.startswith(f"{group}.{name}:")
+        assert re.match(rf"{group}\.{name}[.:]", target)
 
 
 @pytest.mark.parametrize(("group", "name"), PLUGINS)
 def test_a_plugin_says_in_its_docstring_what_it_is(group: str, name: str) -> None:
-    assert ast.get_docstring(ast.parse((TOP / group / f"{name}.py").read_text()))
+    assert docstring(group, name)
 
 
 @pytest.mark.parametrize(("group", "name"), PLUGINS)

@@ -16,20 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-import click
 from defusedxml.ElementTree import fromstring
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from exporters.serving import (
-    Address,
-    Seconds,
-    Source,
-    SourceUnavailable,
-    cannot_listen,
-    parse_address,
-    serve,
-    serving_options,
-)
+from exporters.serving import Address, SourceUnavailable, cannot_listen
 
 LABELS = ("server", "name", "program")
 
@@ -230,29 +220,3 @@ def receiving(address: Address, ttl_s: float) -> Iterator[Receiver]:
         finally:
             receiver.shutdown()
             thread.join()
-
-
-@click.command("xrootd")
-@click.option(
-    "--report",
-    type=parse_address,
-    metavar="ADDR:PORT",
-    required=True,
-    help="Where the servers send their reports (UDP).",
-)
-@click.option(
-    "--report-ttl",
-    "ttl_s",
-    type=Seconds(),
-    default=90.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Leave a server out when it has been silent for this long; --once waits this long for a first report.",
-)
-@serving_options(default_port=9613)
-def command(report: Address, ttl_s: float, listen: Address, *, once: bool) -> None:
-    """Export the throughput of the xrootd servers."""
-    with receiving(report, ttl_s) as receiver:
-        if once:
-            receiver.reported.wait(ttl_s)
-        serve(Source("xrootd", receiver.read, receiver.newest), listen=listen, once=once)

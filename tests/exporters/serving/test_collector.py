@@ -1,18 +1,13 @@
-"""What surrounds every source: health metrics, absence of values, addresses, ends."""
+"""What surrounds every source: health metrics, and the absence of values."""
 
 import logging
-import os
-import signal
 from collections.abc import Iterable, Iterator
 
-import click
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from exporters.serving import Address, Source, SourceCollector, SourceUnavailable, parse_address
-from tests.exporters.running import Exporter, running_exporter
-from tests.testbed.processes import scratch_folder, wait_until
+from exporters.serving import Source, SourceCollector, SourceUnavailable
 
 
 class SettableSource:
@@ -118,47 +113,3 @@ def test_the_end_of_an_outage_is_logged_and_the_next_outage_too(demo: Demo, capl
         demo.source.next = outcome
         demo.scrape()
     assert caplog.messages == ["demo: gone", "demo: can be read again", "demo: gone"]
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:9611", Address("127.0.0.1", 9611)),
-        ("[::1]:9611", Address("::1", 9611)),
-        ("proof-master:0", Address("proof-master", 0)),
-    ],
-)
-def test_an_address_reads_as_it_is_written(text: str, address: Address) -> None:
-    assert parse_address(text) == address
-    assert str(address) == text
-
-
-@pytest.mark.parametrize(
-    "text", ["", "9611", ":9611", "localhost:", "localhost:http", "localhost:65536", "a:-1", "a:²"]
-)
-def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(click.BadParameter, match=r"is not ADDR:PORT, for example 127\.0\.0\.1:9611"):
-        parse_address(text)
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    """Give a real exporter of a source that is down."""
-    with (
-        scratch_folder() as scratch,
-        running_exporter("proof", "--admin-path", scratch / "none", scratch=scratch) as exporter,
-    ):
-        yield exporter
-
-
-def test_the_exporter_serves_over_http(exporter: Exporter) -> None:
-    assert exporter.scrape()["proof_up"] == 0
-    assert exporter.scrape()["proof_read_failures_total"] == 2
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_exporter_cleanly(exporter: Exporter, number: signal.Signals) -> None:
-    os.kill(exporter.process.pid, number)
-    wait_until(lambda: not exporter.process.running, 60, "the end of the exporter")
-    assert exporter.process.kill9() == 0
-    assert "Traceback" not in exporter.process.log_tail()

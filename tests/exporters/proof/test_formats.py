@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporters.proof import Role, is_alive, parse_integer, parse_role, parse_session_pid
+from exporters.proof.admin_area import Role, is_alive, parse_integer, parse_role, parse_session_pid
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from exporters.proof import AdminArea
+from exporters.proof.admin_area import AdminArea
 from exporters.serving import SourceUnavailable
 
 NOW = 1_800_000_000.0

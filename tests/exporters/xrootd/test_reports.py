@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from exporters.serving import Address, SourceUnavailable
-from exporters.xrootd import MAX_SERVERS, BadReport, Receiver, Report, parse_report, receiving
+from exporters.xrootd.reports import MAX_SERVERS, BadReport, Receiver, Report, parse_report, receiving
 from tests.testbed.processes import wait_until
 
-SAMPLES = Path(__file__).parent / "samples" / "xrootd"
+SAMPLES = Path(__file__).parents[1] / "samples" / "xrootd"
 TTL_S = 90
 LOOPBACK = Address("127.0.0.1", 0)
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporters.serving import SourceUnavailable
-from exporters.wn import Jobs, count_tasks, parse_squeue, run_squeue
+from exporters.wn.slurm import Jobs, count_tasks, parse_squeue, run_squeue
 from tests.testbed.processes import wait_until
 
-SAMPLES = Path(__file__).parent / "samples" / "slurm"
+SAMPLES = Path(__file__).parents[1] / "samples" / "slurm"
 
 
 def squeue_of(*jobs: dict[str, Any], errors: Any = ()) -> bytes:
@@ -142,7 +142,7 @@ def test_a_failing_squeue_is_unavailable_with_its_own_words(tmp_path: Path) -> N
 
 
 def test_a_missing_squeue_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailable, match=r"cannot run .*/none: No such file or directory; install it"):
+    with pytest.raises(SourceUnavailable, match=r"cannot run .*/none: No such file or directory; is it installed"):
         run_squeue(str(tmp_path / "none"), timeout_s=20)
 
 

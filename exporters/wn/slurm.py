@@ -6,20 +6,16 @@ as ``{set, infinite, number}``. ``squeue --json`` exits 0 and shows an empty lis
 """
 
 import json
-import os
 import re
-import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from subprocess import DEVNULL, PIPE, Popen, TimeoutExpired
 from typing import Any
 
-import click
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from exporters.serving import Address, Seconds, Source, SourceUnavailable, serve, serving_options
+from exporters.serving import SourceUnavailable
+from exporters.subprocesses import run
 
 KINDS = ("running", "pending", "held", "other")
 
@@ -139,33 +135,9 @@ def _cpus(job: Mapping[str, Any]) -> int:
 
 
 def run_squeue(command: str, timeout_s: float) -> bytes:
-    """Return what ``command --json`` prints.
-
-    Raises :class:`SourceUnavailable` if it cannot be started, fails, or does not end within ``timeout_s`` seconds; then
-    its whole process group is killed, so that a hanging batch system does not fill the machine with waiting clients.
-    """
-    try:
-        return _output([command, "--json"], timeout_s)
-    except OSError as error:
-        raise SourceUnavailable(f"cannot run {command}: {error.strerror}; install it or use --squeue") from error
-
-
-def _output(arguments: list[str], timeout_s: float) -> bytes:
+    """Return what ``command --json`` prints; raises :class:`SourceUnavailable`."""
     # Without the variable, Slurm cuts the task ids of an array after 64 characters.
-    environment = {**os.environ, "SLURM_BITSTR_LEN": "0"}
-    with Popen(  # noqa: S603 - the command is the site's own, from the command line
-        arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, start_new_session=True
-    ) as process:
-        try:
-            output, errors = process.communicate(timeout=timeout_s)
-        except TimeoutExpired as expired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise SourceUnavailable(f"squeue gave no answer within {timeout_s:g} s") from expired
-    if process.returncode != 0:
-        message = errors.decode(errors="replace").strip()[:300]
-        raise SourceUnavailable(f"squeue failed with exit code {process.returncode}: {message}")
-    return output
+    return run([command, "--json"], timeout_s, environment={"SLURM_BITSTR_LEN": "0"})
 
 
 def job_metrics(jobs: Jobs) -> Iterable[Metric]:
@@ -177,23 +149,3 @@ def job_metrics(jobs: Jobs) -> Iterable[Metric]:
         family.add_metric([kind], jobs.counts.get(kind, 0))
     yield family
     yield GaugeMetricFamily("wn_cores_allocated", "Cores (Slurm's cpus) of the running jobs.", jobs.cores_allocated)
-
-
-@click.command("wn")
-# There is one batch system so far; the option is there so that command lines stay valid when there are more.
-@click.option("--batch", type=click.Choice(["slurm"]), required=True, expose_value=False, help="The batch system.")
-@click.option("--squeue", default="squeue", show_default=True, help="The squeue command to run.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Seconds(),
-    default=8.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up on squeue after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
-)
-@serving_options(default_port=9612)
-def command(squeue: str, timeout_s: float, listen: Address, *, once: bool) -> None:
-    """Export the jobs of the Worker Nodes' batch system."""
-    source = Source("wn", lambda: job_metrics(parse_squeue(run_squeue(squeue, timeout_s))))
-    serve(source, listen=listen, once=once)
