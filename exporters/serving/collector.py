@@ -107,7 +107,7 @@ class ExporterCollector:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._collectors = [SourceCollector(source) for source in sources]
-        self._pool = ThreadPoolExecutor(len(sources), thread_name_prefix="scrape")
+        self._pool = ThreadPoolExecutor(max(1, len(sources)), thread_name_prefix="scrape")
 
     @property
     def up(self) -> bool:

@@ -68,12 +68,11 @@ class WebServer:
     """
 
     def __init__(self, registry: CollectorRegistry, serving: Serving, name: str, about: str) -> None:
-        tls = serving.web.tls()
-        self._server = _Server(serving.listen, tls)
+        self._server = _Server(serving.listen, serving.web.tls)
         page = with_page(make_wsgi_app(registry), name, about)
-        self._server.set_app(with_basic_auth(page, serving.web.basic_auth_users))
+        self._server.set_app(with_basic_auth(page, serving.web.users))
         address = Address(serving.listen.host, self._server.server_port)
-        self.url = f"{'https' if tls else 'http'}://{address}/metrics"
+        self.url = f"{'https' if serving.web.tls else 'http'}://{address}/metrics"
         self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
         self._thread.start()
 

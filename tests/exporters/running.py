@@ -24,8 +24,13 @@ class Exporter:
         self.process = process
         self.url = process.wait_until(self._find_url, DEADLINE_S, "the exporter")
 
+    @property
+    def address(self) -> str:
+        """ADDR:PORT, as Prometheus names a target."""
+        return self.url.split("/")[2]
+
     def _find_url(self) -> str | None:
-        found = re.search(r"serving (http://\S+)", self.process.log_tail())
+        found = re.search(r"serving (https?://\S+)", self.process.log_tail())
         return found[1] if found else None
 
     def scrape(self) -> Values:
@@ -51,9 +56,14 @@ class Exporter:
         return seen
 
 
+def exporter_process(*arguments: object, scratch: Path, env: Mapping[str, str] | None = None) -> Process:
+    """Return the process of ``vaf-exporter`` with these arguments on a free port; ``with`` starts and ends it."""
+    argv = [str(word) for word in (EXPORTER, *arguments, "--listen", "127.0.0.1:0")]
+    return Process(argv, scratch, env=env)
+
+
 @contextmanager
 def running_exporter(*arguments: object, scratch: Path, env: Mapping[str, str] | None = None) -> Iterator[Exporter]:
     """Run ``vaf-exporter`` with these arguments on a free port, and end it."""
-    argv = [str(word) for word in (EXPORTER, *arguments, "--listen", "127.0.0.1:0")]
-    with Process(argv, scratch, env=env) as process:
+    with exporter_process(*arguments, scratch=scratch, env=env) as process:
         yield Exporter(process)

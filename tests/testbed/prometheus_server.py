@@ -17,14 +17,24 @@ ANSWER_DEADLINE_S = 10
 class PrometheusServer:
     """A Prometheus with the given targets by job; ``with`` starts it, waits until it is ready, and ends it.
 
+    ``how`` are further keys of every scrape job, for example ``basic_auth``.
+
     After ``process.kill9()``, ``start()`` brings it back on the same port with its data.
     """
 
-    def __init__(self, scratch: Path, jobs: Mapping[str, Sequence[str]], *, lookback: str = "5m") -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        jobs: Mapping[str, Sequence[str]],
+        *,
+        lookback: str = "5m",
+        how: Mapping[str, Any] | None = None,
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._config = scratch / "prometheus.yml"
         self._jobs = jobs
+        self._how = dict(how or {})
         self.process = Process(
             [
                 "prometheus",
@@ -71,7 +81,8 @@ class PrometheusServer:
         config = {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": list(targets)}]} for job, targets in self._jobs.items()
+                {"job_name": job, "static_configs": [{"targets": list(targets)}], **self._how}
+                for job, targets in self._jobs.items()
             ],
         }
         YAML(typ="safe").dump(config, self._config)

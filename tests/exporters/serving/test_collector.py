@@ -1,13 +1,17 @@
 """What surrounds every source: health metrics, and the absence of values."""
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from exporters.serving import Source, SourceCollector, SourceUnavailable
+from exporters.serving.collector import ExporterCollector
+from tests.testbed.processes import wait_until
 
 
 class SettableSource:
@@ -113,3 +117,66 @@ def test_the_end_of_an_outage_is_logged_and_the_next_outage_too(demo: Demo, capl
         demo.source.next = outcome
         demo.scrape()
     assert caplog.messages == ["demo: gone", "demo: can be read again", "demo: gone"]
+
+
+class Hanging:
+    """A source that answers when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.calls = 0
+
+    def read(self) -> Iterator[Metric]:
+        self.calls += 1
+        self.go.wait()
+        yield GaugeMetricFamily("demo_value", "A value.", 7)
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    source = Hanging()
+    yield source
+    source.go.set()
+
+
+def values(metrics: Iterable[Metric]) -> dict[str, float]:
+    return {sample.name: sample.value for metric in metrics for sample in metric.samples}
+
+
+def test_a_source_that_does_not_answer_in_time_is_down(hanging: Hanging, caplog: pytest.LogCaptureFixture) -> None:
+    scraped = values(SourceCollector(Source("demo", hanging.read, deadline_s=0.01)).collect())
+    assert scraped["demo_up"] == 0
+    assert "demo_value" not in scraped
+    assert caplog.messages == ["demo: no answer within 0.01 s"]
+
+
+def test_a_source_that_hangs_is_not_called_again_until_it_has_answered(hanging: Hanging) -> None:
+    collector = SourceCollector(Source("demo", hanging.read, deadline_s=0.01))
+    for _ in range(3):
+        collector.collect()
+    assert hanging.calls == 1
+    hanging.go.set()
+    wait_until(lambda: values(collector.collect())["demo_up"] == 1, 60, "the answer")
+
+
+def test_a_source_whose_own_call_timed_out_says_so_in_its_own_words(caplog: pytest.LogCaptureFixture) -> None:
+    def read() -> Iterable[Metric]:
+        raise TimeoutError("the server is slow")
+
+    assert values(SourceCollector(Source("demo", read)).collect())["demo_up"] == 0
+    assert caplog.messages == ["demo: unexpected TimeoutError: the server is slow"]
+
+
+def test_a_source_that_hangs_does_not_hide_the_others(hanging: Hanging) -> None:
+    def read() -> Iterable[Metric]:
+        return [GaugeMetricFamily("other_value", "A value.", 5)]
+
+    collector = ExporterCollector([Source("demo", hanging.read, deadline_s=0.01), Source("other", read)])
+    scraped = values(collector.collect())
+    assert (scraped["demo_up"], scraped["other_up"], scraped["other_value"]) == (0, 1, 5)
+    assert not collector.up
+
+
+def test_every_exporter_says_its_version() -> None:
+    (info,) = [metric for metric in ExporterCollector([]).collect() if metric.name == "vaf_exporter_build"]
+    assert info.samples[0].labels["version"] == version("vaf-autoscaler")
