@@ -93,6 +93,8 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
         (["proof", "--admin-path", "/x", "--status-max-age", "nan"], "'nan' is not a number of seconds."),
         (["proof", "--admin-path", "/x", "--status-max-age", "inf"], "inf is not in the range 0<x<=31622400."),
         (["proof", "--admin-path", "/x", "--status-max-age", "0"], "0.0 is not in the range 0<x<=31622400."),
+        (["proof", "--admin-path", "/x", "--tcp", "1093"], "'1093' is not ADDR:PORT, for example 127.0.0.1:9611."),
+        (["proof", "--admin-path", "/x", "--tcp-user", "a b"], "'a b' is not a user name, or NAME:GROUP."),
         (["xrootd", "--report", "9930"], "'9930' is not ADDR:PORT, for example 127.0.0.1:9611."),
         (["proof", "--admin-path", "/x", "--listen", "here"], "'here' is not ADDR:PORT, for example 127.0.0.1:9611."),
     ],

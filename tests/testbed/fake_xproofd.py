@@ -52,6 +52,11 @@ class Client:
     received: bytes = b""
     pid: int | None = None
     user: str = ""
+    role: str = ""
+    folder: Path | None = None
+
+    def __str__(self) -> str:
+        return f"{self.user}.{self.pid}:28@localhost"
 
     def read(self, length: int) -> bytes:
         """Return exactly that many bytes; raises :class:`ConnectionError` at the end of the connection."""
@@ -221,17 +226,21 @@ class FakeXproofd:
             self._refuse(client, stream, f"username not allowed: {client.user}")
             return
         client.pid = pid
+        client.role = ROLES[body[15:16]]
+        self._map(client, group or "default")
         list_of_protocols = b"&P=pwd,v:10100\0" if self.wants_authentication else b""
         self._send(client, struct.pack(">2sHii", stream, OK, 4 + len(list_of_protocols), VERSION) + list_of_protocols)
+
+    def _map(self, client: Client, group: str) -> None:
+        # The real one does this just after its answer; here, whoever has the answer can already look at it.
         if self.area is not None:
-            self.area.connect_client(client.user, group or "default")
-        role = ROLES[body[15:16]]
-        self.write(
-            f"{client.user}.{pid}:28@localhost: ClientMgr::MapClient: user {client.user} logged-in; type: {role}"
-        )
+            client.folder = self.area.root / "clients" / f"{client.user}.{group}" / f"localhost.{client.pid}"
+            client.folder.mkdir(parents=True, exist_ok=True)
+            (client.folder / "cid").write_text(str(self.logins))
+        self.write(f"{client}: ClientMgr::MapClient: user {client.user} logged-in; type: {client.role}")
 
     def _answer_admin(self, client: Client, stream: bytes, request: int, question: int) -> None:
-        self.write(f"{client.user}.{client.pid}:28@localhost: Admin::Process: req id: {question}")
+        self.write(f"{client}: Admin::Process: req id: {question}")
         answers = {QUERY_WORKERS: self._workers, QUERY_SESSIONS: self._sessions}
         if self.refuses:
             self._refuse(client, stream, self.refuses)
@@ -246,14 +255,13 @@ class FakeXproofd:
         return f"Selection: {self.selection}{limit}{''.join(str(worker) for worker in self.workers)}"
 
     def _sessions(self, client: Client) -> str:
-        sessions = [] if self.area is None else self.area.sessions
         parts = []
-        for session in sessions:
-            _, number, kind = session.file.read_text().splitlines()[2].split()
-            tag = session.file.read_text().splitlines()[3].split()[1]
-            if session.user == client.user and int(kind) == ServerType.TOP_MASTER:
-                running = int(session.status_file.read_text() == str(int(Status.RUNNING)))
-                parts.append(f" | {number} {tag}  {running} 1")
+        for session in [] if self.area is None else self.area.sessions:
+            lines = session.file.read_text().splitlines()
+            # As long as the file is empty, the session has not yet called back.
+            if lines and session.user == client.user and lines[2].endswith(f" {ServerType.TOP_MASTER:d}"):
+                running = int(session.status_file.read_text() == f"{Status.RUNNING:d}")
+                parts.append(f" | {lines[2].split()[1]} {lines[3].split()[1]}  {running} 1")
         return f"{len(parts)}{''.join(parts)}"
 
     def _refuse(self, client: Client, stream: bytes, text: str) -> None:
@@ -267,7 +275,9 @@ class FakeXproofd:
 
     def _recycle(self, client: Client) -> None:
         if client.pid is not None:
-            self.write(f"{client.user}.{client.pid}:28@localhost: Protocol::Recycle: user {client.user} disconnected")
+            self.write(f"{client}: Protocol::Recycle: user {client.user} disconnected; type: {client.role}")
+        if client.folder is not None:
+            (client.folder / "disconnected").touch()
         with suppress(ValueError):
             self.clients.remove(client)
         for other in list(self.clients):
