@@ -83,7 +83,7 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
     [
         (["nonsense"], "No such command 'nonsense'."),
         (["proof"], "Missing option '--admin-path'."),
-        (["wn"], "Missing option '--batch'."),
+        (["wn"], "Missing option '--batch' or '--libvirt'."),
         (["wn", "--batch", "lsf"], "'lsf' is not 'slurm'."),
         (["wn", "--batch", "slurm", "--timeout", "0"], "0.0 is not in the range 0<x<=31622400."),
         (["wn", "--batch", "slurm", "--timeout", "nan"], "'nan' is not a number of seconds."),
