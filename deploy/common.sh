@@ -32,6 +32,7 @@ has() {
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
         procps) command -v ps ;;
+        systemd) command -v systemd-analyze && command -v systemd-sysusers ;;
         *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
