@@ -1,23 +1,41 @@
-"""The exposition of the xrootd source over captured reports."""
-
-from pathlib import Path
+"""The exposition of the sources of xrootd, over captured reports and captured answers."""
 
 from exporters.serving import Address, Source
-from exporters.xrootd.reports import Receiver
-from tests.exporters.exposition import NOW, SAMPLES, assert_golden, exposition
+from exporters.xrootd.pull import Answer, Pull, parse_answer
+from exporters.xrootd.receiver import ReportReceiver
+from tests.exporters.exposition import NOW, assert_golden, exposition
+from tests.exporters.xrootd.packets import report, samples
+
+# What XRootD 5.5.3 answered.
+SERVER = bytes.fromhex("00000000000000080000051100000001")
 
 
-def reports(*files: Path) -> Source:
-    with Receiver(Address("127.0.0.1", 0), ttl_s=90, clock=lambda: NOW - 4) as receiver:
-        for file in files:
-            receiver.take(file.read_bytes())
-    receiver._clock = lambda: NOW
+def reports(silent: list[bytes], talking: list[bytes]) -> Source:
+    now = NOW - 3600
+    receiver = ReportReceiver(Address("127.0.0.1", 9931), ttl_s=90, clock=lambda: now)
+    for packet in silent:
+        receiver.take(packet)
+    now = NOW - 4
+    for packet in talking:
+        receiver.take(packet)
+    now = NOW
     return Source("xrootd", receiver.read, receiver.newest)
 
 
-def test_a_server_that_reports() -> None:
-    assert_golden("xrootd", exposition(reports(*sorted((SAMPLES / "xrootd").glob("*.xml")))))
+def answer(server: Address) -> Answer:
+    if server.host == "dead":
+        raise ConnectionRefusedError(111, "Connection refused")
+    return parse_answer(SERVER)
+
+
+def test_a_server_that_reports_and_one_that_is_silent() -> None:
+    assert_golden("xrootd", exposition(reports([report(src="gone:1094")], samples())))
 
 
 def test_no_server() -> None:
-    assert_golden("xrootd_down", exposition(reports()))
+    assert_golden("xrootd_down", exposition(reports([], [])))
+
+
+def test_a_server_that_answers_and_one_that_does_not() -> None:
+    pull = Pull([Address("127.0.0.1", 1094), Address("dead", 1094)], answer, timer=lambda: 0.0)
+    assert_golden("xrootd_pull", exposition(Source("xrootd_pull", pull.read)))

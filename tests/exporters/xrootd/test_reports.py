@@ -1,202 +1,117 @@
-"""Summary reports of xrootd and what they add up to."""
-
-import socket
-from collections.abc import Iterator
-from pathlib import Path
+"""The format of the summary reports."""
 
 import pytest
 
-from exporters.serving import Address, SourceUnavailable
-from exporters.xrootd.reports import MAX_SERVERS, BadReport, Receiver, Report, parse_report, receiving
-from tests.testbed.processes import wait_until
-
-SAMPLES = Path(__file__).parents[1] / "samples" / "xrootd"
-TTL_S = 90
-LOOPBACK = Address("127.0.0.1", 0)
-
-
-def report(
-    tod: int = 100, *, sent: int = 0, received: int = 0, pid: int = 7, tos: int = 50, src: str = "vm:1094"
-) -> bytes:
-    return (
-        f'<statistics tod="{tod}" ver="v5.5.3" src="{src}" tos="{tos}" pgm="xrootd" ins="feas" pid="{pid}" site="">'
-        f'<stats id="link"><num>3</num><in>{received}</in><out>{sent}</out></stats></statistics>'
-    ).encode()
-
-
-class Server:
-    """A receiver with a clock set by the test; packets are handed to it directly."""
-
-    def __init__(self, receiver: Receiver) -> None:
-        self.now = 1000.0
-        self.receiver = receiver
-        receiver._clock = lambda: self.now
-
-    def take(self, *packets: bytes) -> None:
-        for packet in packets:
-            self.receiver.take(packet)
-
-    def values(self, name: str) -> list[float]:
-        metrics = {metric.name: metric for metric in self.receiver.read()}
-        return [sample.value for sample in metrics[name].samples]
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Receiver(LOOPBACK, TTL_S) as receiver:
-        yield Server(receiver)
+from exporters.xrootd.reports import BadReport, Report, parse_report
+from tests.exporters.xrootd.packets import protocol, report, sample
 
 
 def test_a_real_report_is_read() -> None:
-    assert parse_report((SAMPLES / "06-during-read-a.xml").read_bytes()) == Report(
+    assert parse_report(sample("06-during-read-a")) == Report(
         sender=("vm:21094", "feas", "xrootd"),
         pid=19996,
         started_at_s=1795345857,
         made_at_s=1795346023,
-        received_bytes=300294912,
-        sent_bytes=100766566,
         connections=1,
+        counters={
+            ("read_bytes",): 100766566,
+            ("written_bytes",): 300294912,
+            ("requests", "open"): 2,
+            ("requests", "read"): 12,
+            ("requests", "readv"): 0,
+            ("requests", "write"): 36,
+            ("requests", "writev"): 0,
+            ("requests", "sync"): 0,
+            ("requests", "misc"): 10,
+            ("errors",): 1,
+            ("delays",): 0,
+            ("logins", "authenticated"): 0,
+            ("logins", "unauthenticated"): 4,
+            ("logins", "failed"): 0,
+        },
+        open_files={"read": 1, "write": 0},
     )
+
+
+def test_all_sections_but_link_may_be_missing() -> None:
+    read = parse_report(report(sent=5, received=6))
+    assert read.counters == {("read_bytes",): 5, ("written_bytes",): 6}
+    assert read.open_files == {}
+
+
+def test_a_section_that_has_only_some_of_its_values_gives_these() -> None:
+    ofs = '<stats id="ofs"><opw>2</opw></stats>'
+    read = parse_report(report(more='<stats id="xrootd"><err>4</err></stats>' + ofs))
+    assert read.counters[("errors",)] == 4
+    assert read.open_files == {"write": 2}
+
+
+def test_a_counter_of_32_bits_that_became_negative_is_counted_on() -> None:
+    read = parse_report(report(more=protocol(opened=-(2**31), errors=-1, logins=2**31 - 1)))
+    assert read.counters[("requests", "open")] == 2**31
+    assert read.counters[("errors",)] == 2**32 - 1
+    assert read.counters[("logins", "unauthenticated")] == 2**31 - 1
 
 
 def test_a_trailing_nul_is_no_harm() -> None:
     assert parse_report(report() + b"\0") == parse_report(report())
 
 
-@pytest.mark.parametrize(
-    "packet",
-    [
-        b"",
-        b"\0",
-        b"not xml",
-        report()[:-5],
-        b"<statistics/>",
-        report().replace(b'src="vm:1094"', b""),
-        report().replace(b'"vm:1094"', b'"%s"' % (b"x" * 300)),
-        report().replace(b'pid="7"', b'pid="-7"'),
-        report().replace(b"<num>3</num>", b""),
-        report().replace(b"<out>0", b"<out>1e308"),
-        report().replace(b"<out>0", b"<out>" + b"9" * 400),
-        report().replace(b"statistics", b"metrics"),
-        b'<?xml version="1.0" encoding="x-none"?>' + report(),
-        b'<!DOCTYPE a [<!ENTITY b "c">]>' + report(),
-        b'<!DOCTYPE statistics SYSTEM "file:///etc/passwd">' + report(),
-        b"<!--" + b"x" * 40_000 + b"-->" + report(),
-    ],
-)
-def test_what_is_no_report_is_counted_and_changes_nothing(server: Server, packet: bytes) -> None:
+def test_a_name_may_have_the_letters_of_any_language() -> None:
+    assert parse_report(report(ins="größe &#x4e2d;")).sender[1] == "größe 中"
+
+
+BAD = {
+    "nothing": b"",
+    "a nul": b"\0",
+    "not XML": b"not xml",
+    "cut off": report()[:-5],
+    "cut off within the protocol": sample("06-during-read-a")[:1000],
+    "two reports": report() + report(),
+    "no sections": b"<statistics />",
+    "no sender": report().replace(b'src="vm:1094"', b""),
+    "a long name": report(src="x" * 300),
+    "a name with a line break": report(ins="a&#10;b"),
+    "a name with a control character": report(ins="a\x01b"),
+    "a name with a control character of Latin-1": report(ins="a&#x9b;b"),
+    "a name that turns the text around": report(ins="a&#x202e;b"),
+    "a name that is not UTF-8": report().replace(b"feas", b"\xff\xfe"),
+    "a name with half a surrogate pair": report().replace(b"feas", b"\xed\xa0\x80"),
+    "a negative process id": report(pid=-7),
+    "no number of connections": report().replace(b"<num>3</num>", b""),
+    "a number with an exponent": report().replace(b"<out>0", b"<out>1e308"),
+    "a number of 400 digits": report(sent=10**400),
+    "a number beyond 64 bits": report(sent=2**63),
+    "a number in other digits": report().replace(b"<out>0", "<out>٣".encode()),
+    "negative bytes": report(sent=-1),
+    "a counter below 32 bits": report(more=protocol(errors=-(2**31) - 1)),
+    "another document": report().replace(b"statistics", b"statistic5"),
+    "a declaration": b'<?xml version="1.0" encoding="x-none"?>' + report(),
+    "a declared UTF-16": '<?xml version="1.0" encoding="UTF-16"?>'.encode("utf-16")
+    + report().decode().encode("utf-16"),
+    "UTF-16": report().decode().encode("utf-16"),
+    "UTF-16 without a mark": report().decode().encode("utf-16-le"),
+    "a document type": b'<!DOCTYPE a [<!ENTITY b "c">]>' + report(),
+    "a document from elsewhere": b'<!DOCTYPE statistics SYSTEM "file:///etc/passwd">' + report(),
+    "an entity bomb": b'<!DOCTYPE s [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + report(ins="&b;"),
+    "a document type within": report(more='<!DOCTYPE a [<!ENTITY b "c">]>'),
+    "an entity nobody defined": report(ins="&b;"),
+    "a comment": report(more="<!---->"),
+    "a processing instruction": report(more="<?php?>"),
+    "names that stand for longer ones": report(more=f'<x xmlns:a="{"u" * 9000}"><a:b/></x>'),
+    "names that stand for nothing": report(more="<a:b/>"),
+    "too long": report(more=" " * 33_000),
+    "64 kB": report(more=" " * 65_000)[:65_507],
+}
+
+
+@pytest.mark.parametrize("packet", BAD.values(), ids=BAD.keys())
+def test_what_is_no_report_is_refused(packet: bytes) -> None:
     with pytest.raises(BadReport):
         parse_report(packet)
-    server.take(report(100, sent=5), packet, report(110, sent=8))
-    assert server.values("xrootd_bad_reports") == [1]
-    assert server.values("xrootd_read_bytes") == [3]
 
 
-def test_the_first_report_is_the_base(server: Server) -> None:
-    server.take(report(100, sent=10**12, received=10**9))
-    assert server.values("xrootd_read_bytes") == [0]
-    assert server.values("xrootd_written_bytes") == [0]
-
-
-def test_read_is_what_the_server_sent_and_written_what_it_received(server: Server) -> None:
-    server.take(report(100, sent=1000, received=500), report(110, sent=1700, received=540))
-    assert server.values("xrootd_read_bytes") == [700]
-    assert server.values("xrootd_written_bytes") == [40]
-
-
-def test_a_lost_report_loses_no_bytes(server: Server) -> None:
-    server.take(report(100, sent=1000), report(150, sent=6000))
-    assert server.values("xrootd_read_bytes") == [5000]
-
-
-def test_after_a_restart_the_counters_go_on(server: Server) -> None:
-    server.take(report(100, sent=1000), report(110, sent=1700), report(121, sent=30, pid=8, tos=119))
-    assert server.values("xrootd_read_bytes") == [730]
-
-
-def test_a_restart_with_the_same_pid_is_seen_by_the_start_time(server: Server) -> None:
-    server.take(report(100, sent=1000), report(121, sent=2000, tos=119))
-    assert server.values("xrootd_read_bytes") == [2000]
-
-
-def test_a_restart_within_the_same_second_is_seen_by_the_pid(server: Server) -> None:
-    server.take(report(100, sent=1000), report(101, sent=2000, pid=8))
-    assert server.values("xrootd_read_bytes") == [2000]
-
-
-def test_a_real_kill_and_restart_goes_on(server: Server) -> None:
-    server.take(*(file.read_bytes() for file in sorted(SAMPLES.glob("*.xml"))))
-    assert server.values("xrootd_read_bytes") == [900612599 - 1898 + 368]
-    assert server.values("xrootd_written_bytes") == [600301208 - 339 + 220]
-
-
-def test_an_overtaken_report_is_dropped(server: Server) -> None:
-    server.take(report(100, sent=0), report(120, sent=50), report(110, sent=20))
-    assert server.values("xrootd_read_bytes") == [50]
-    server.take(report(130, sent=60))
-    assert server.values("xrootd_read_bytes") == [60]
-
-
-def test_an_overtaken_report_does_not_make_its_server_younger(server: Server) -> None:
-    server.take(report(120))
-    server.now += 7
-    server.take(report(110))
-    assert server.values("xrootd_report_age_seconds") == [7]
-
-
-def test_a_report_of_the_process_before_the_restart_is_dropped(server: Server) -> None:
-    server.take(report(100, sent=10**9), report(121, sent=5, pid=8, tos=119), report(110, sent=10**9))
-    server.take(report(131, sent=9, pid=8, tos=119))
-    assert server.values("xrootd_read_bytes") == [9]
-
-
-def test_servers_are_told_apart(server: Server) -> None:
-    server.take(report(100, src="a:1094"), report(100, src="b:1094"), report(110, sent=5, src="b:1094"))
-    assert server.values("xrootd_read_bytes") == [0, 5]
-    assert server.values("xrootd_connections") == [3, 3]
-
-
-def test_a_silent_server_is_left_out_and_goes_on_when_it_is_back(server: Server) -> None:
-    server.take(report(100, sent=10, src="a:1094"), report(110, sent=15, src="a:1094"))
-    server.now += TTL_S + 1
-    server.take(report(200, src="b:1094"))
-    assert server.values("xrootd_read_bytes") == [0]
-    server.take(report(210, sent=17, src="a:1094"))
-    assert server.values("xrootd_read_bytes") == [7, 0]
-
-
-def test_without_any_report_the_source_is_unavailable(server: Server) -> None:
-    with pytest.raises(
-        SourceUnavailable, match=r"no report so far on UDP 127\.0\.0\.1:0; the servers need 'xrd\.report"
-    ):
-        server.receiver.read()
-    assert server.receiver.newest() is None
-
-
-def test_when_all_are_silent_the_source_is_unavailable(server: Server) -> None:
-    server.take(report())
-    server.now += TTL_S + 1
-    with pytest.raises(SourceUnavailable, match="no report within 90 s"):
-        server.receiver.read()
-    assert server.receiver.newest() == 1000
-
-
-def test_bad_reports_are_known_even_when_nothing_else_is(server: Server) -> None:
-    server.take(b"noise")
-    with pytest.raises(SourceUnavailable) as down:
-        server.receiver.read()
-    assert [(m.name, m.samples[0].value) for m in down.value.known] == [("xrootd_bad_reports", 1)]
-
-
-def test_invented_servers_cannot_fill_the_memory(server: Server) -> None:
-    server.take(*(report(src=f"x{n}:1") for n in range(MAX_SERVERS + 5)))
-    assert len(server.values("xrootd_connections")) == MAX_SERVERS
-    assert server.values("xrootd_bad_reports") == [5]
-
-
-def test_reports_arrive_over_the_network() -> None:
-    with receiving(LOOPBACK, TTL_S) as receiver, socket.socket(type=socket.SOCK_DGRAM) as sender:
-        sender.sendto(b"noise", receiver.server_address)
-        sender.sendto(report(), receiver.server_address)
-        wait_until(receiver.reported.is_set, 30, "the report")
-        assert len(receiver.read()) == 5
+def test_a_report_nested_as_deeply_as_a_packet_can_be_is_read() -> None:
+    depth = 4000
+    read = parse_report(report(sent=5, more="<a>" * depth + "</a>" * depth))
+    assert read.counters[("read_bytes",)] == 5
