@@ -19,6 +19,9 @@ START_DEADLINE_S = 60
 TRANSFER_DEADLINE_S = 120
 INSTANCE = "vaf"
 
+# xrdcp waits between chunks to keep a rate; its own chunks of 8 MiB would make each transfer of a test one burst.
+CHUNK_BYTES = 2**20
+
 CONFIGURATION = """\
 xrd.port {port}
 xrd.network nodnr nokeepalive
@@ -33,7 +36,14 @@ xrd.report {report_to} every 1s all
 """
 
 # Without the variables, a client which comes before the server listens sleeps for 120 s.
-CLIENT_ENVIRONMENT = {"XRD_CONNECTIONWINDOW": "2", "XRD_CONNECTIONRETRY": "1"}
+CLIENT_ENVIRONMENT = {
+    "XRD_CONNECTIONWINDOW": "2",
+    "XRD_CONNECTIONRETRY": "1",
+    "XRD_CPCHUNKSIZE": str(CHUNK_BYTES),
+    "XRD_CPPARALLELCHUNKS": "1",
+}
+
+XRDCP = (shutil.which("xrdcp") or "xrdcp", "--force", "--nopbar")
 
 LOOPBACK_BIND_C = """\
 #define _GNU_SOURCE
@@ -58,10 +68,13 @@ int bind(int fd, const struct sockaddr *address, socklen_t length) {
 
 
 class Xrootd:
-    """An xrootd in ``scratch`` that reports to ``report_to`` (ADDR:PORT, UDP); ``with`` starts it and ends it."""
+    """An xrootd in ``scratch`` that reports to ``report_to`` (ADDR:PORT, UDP); ``with`` starts it and ends it.
 
-    def __init__(self, scratch: Path, report_to: str) -> None:
-        self._folder = scratch / "xrootd"
+    ``name`` tells apart the folders of several servers.
+    """
+
+    def __init__(self, scratch: Path, report_to: str, name: str = "xrootd") -> None:
+        self._folder = scratch / name
         self.port = free_port()
         self.url = f"root://127.0.0.1:{self.port}/"
         self.server_name = f"{socket.gethostname().partition('.')[0]}:{self.port}"
@@ -122,16 +135,29 @@ class Xrootd:
 
     def put(self, file: Path) -> None:
         """Upload a file."""
-        self._xrdcp(file, f"{self.url}/{file.name}")
+        subprocess.run(self._put(file), env=_client_environment(), check=True, timeout=TRANSFER_DEADLINE_S)
 
     def get(self, name: str, target: Path) -> None:
         """Download a file."""
-        self._xrdcp(f"{self.url}/{name}", target)
+        subprocess.run(self._get(name, target), env=_client_environment(), check=True, timeout=TRANSFER_DEADLINE_S)
 
-    def _xrdcp(self, source: object, target: object) -> None:
-        subprocess.run(
-            [shutil.which("xrdcp") or "xrdcp", "--force", "--nopbar", str(source), str(target)],
-            env={**os.environ, **CLIENT_ENVIRONMENT},
-            check=True,
-            timeout=TRANSFER_DEADLINE_S,
-        )
+    def putting(self, file: Path, rate: str) -> Process:
+        """Return the upload of a file at a limited rate, as "10m" for 10 MiB per second; ``with`` starts it."""
+        return self._limited(self._put(file), rate)
+
+    def getting(self, name: str, target: Path, rate: str) -> Process:
+        """Return the download of a file at a limited rate; ``with`` starts it."""
+        return self._limited(self._get(name, target), rate)
+
+    def _put(self, file: Path) -> list[str]:
+        return [*XRDCP, str(file), f"{self.url}/{file.name}"]
+
+    def _get(self, name: str, target: Path) -> list[str]:
+        return [*XRDCP, f"{self.url}/{name}", str(target)]
+
+    def _limited(self, argv: list[str], rate: str) -> Process:
+        return Process([*argv[:1], "--xrate", rate, *argv[1:]], self._folder, env=CLIENT_ENVIRONMENT)
+
+
+def _client_environment() -> dict[str, str]:
+    return {**os.environ, **CLIENT_ENVIRONMENT}
