@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.exporters_xrootd import Target, measure, mpxstats
+from tests.benchmarks.exporters_xrootd import exporter as measured_exporter
 from tests.exporters.running import Exporter, Values, running_exporter
 from tests.testbed.processes import Process, wait_until
 from tests.testbed.xrootd_server import INSTANCE, Xrootd
@@ -251,3 +253,11 @@ def test_without_any_server_the_source_is_down(exporter: Exporter) -> None:
     assert not any(name.startswith("xrootd_read_bytes") for name in values)
     assert "no report so far" in exporter.process.log_tail()
     assert exporter.process.terminate() == 0
+
+
+@pytest.mark.testbed
+@pytest.mark.parametrize("target", [measured_exporter, mpxstats])
+def test_the_benchmark_of_reports_measures(target: Target) -> None:
+    measured = measure(target, rate=200, seconds=0.5)
+    assert measured["sent"] > measured["lost"] >= 0
+    assert measured["memory_mib"] > 0

@@ -67,6 +67,15 @@ int bind(int fd, const struct sockaddr *address, socklen_t length) {
 """
 
 
+def compile_loopback_bind(folder: Path) -> Path:
+    """Make the library for ``LD_PRELOAD`` with which a server listens on the loopback only."""
+    source, library = folder / "loopback.c", folder / "loopback.so"
+    source.write_text(LOOPBACK_BIND_C)
+    argv = ["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
+    subprocess.run(argv, check=True, timeout=START_DEADLINE_S)
+    return library
+
+
 class Xrootd:
     """An xrootd in ``scratch`` that reports to ``report_to`` (ADDR:PORT, UDP); ``with`` starts it and ends it.
 
@@ -95,7 +104,7 @@ class Xrootd:
                 "v4",
             ],
             self._folder,
-            env={"LD_PRELOAD": str(self._compile_shim())},
+            env={"LD_PRELOAD": str(compile_loopback_bind(self._folder))},
             cwd=self._folder,
             user=user if os.geteuid() == 0 else None,
         )
@@ -105,13 +114,6 @@ class Xrootd:
             folder = self._folder / name
             folder.mkdir()
             os.chown(folder, account.pw_uid, account.pw_gid)
-
-    def _compile_shim(self) -> Path:
-        source, library = self._folder / "loopback.c", self._folder / "loopback.so"
-        source.write_text(LOOPBACK_BIND_C)
-        argv = ["gcc", "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"]
-        subprocess.run(argv, check=True, timeout=START_DEADLINE_S)
-        return library
 
     def __enter__(self) -> Self:
         self.start()
