@@ -1,8 +1,11 @@
 """The command ``vaf-exporter xrootd``."""
 
+from contextlib import ExitStack
+
 import click
 
 from exporters.serving import Address, Seconds, Serving, Source, parse_address, serve, serving_options
+from exporters.xrootd.following import Fstream, following, fstream_options
 from exporters.xrootd.pull import Pull
 from exporters.xrootd.receiver import receiving_reports
 
@@ -33,13 +36,23 @@ from exporters.xrootd.receiver import receiving_reports
     help="Ask this server at each scrape whether it lives. No more than that: it tells its throughput late, in a spike "
     "when a connection is closed; its reports tell it in time. May be given several times.",
 )
+@fstream_options
 @serving_options(default_port=9613)
-def command(report: Address, ttl_s: float, servers: tuple[Address, ...], *, serving: Serving) -> None:
+def command(
+    report: Address, ttl_s: float, servers: tuple[Address, ...], fstream: Fstream | None, *, serving: Serving
+) -> None:
     """Export the throughput of the xrootd servers."""
-    with receiving_reports(report, ttl_s) as receiver:
-        if serving.once:
-            receiver.reported.wait(ttl_s)
+    with ExitStack() as stack:
+        receiver = stack.enter_context(receiving_reports(report, ttl_s))
         sources = [Source("xrootd", receiver.read, receiver.newest)]
+        heard = [receiver.reported]
+        if fstream:
+            traffic = stack.enter_context(following(fstream, ttl_s))
+            sources.append(Source("xrootd_fstream", traffic.read, traffic.newest))
+            heard.append(traffic.heard)
         if servers:
             sources.append(Source("xrootd_pull", Pull(servers).read))
+        if serving.once:
+            for event in heard:
+                event.wait(ttl_s)
         serve(*sources, serving=serving)
