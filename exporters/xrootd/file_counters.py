@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from prometheus_client.core import CounterMetricFamily, Metric
 
+from exporters.xrootd.fstream import MAX_NAME_CHARACTERS
 from exporters.xrootd.open_files import Grown
 
 # More than any facility has: someone invents them.
 MAX_SERVERS = 1000
-
-MAX_LABEL_CHARACTERS = 128
 OTHER = "_other"
 
 
@@ -34,7 +33,7 @@ class Labels:
     def of_path(self, path: str) -> str:
         """Return the first folders of a file's path, as ``/store/user``; ``/`` for a file in none."""
         folders = [folder for folder in path.split("/")[:-1] if folder]
-        return "/" + "/".join(folders[: self.path_depth])
+        return ("/" + "/".join(folders[: self.path_depth]))[:MAX_NAME_CHARACTERS]
 
 
 class FileCounters:
@@ -63,7 +62,7 @@ class FileCounters:
 
     def grow(self, server: str, grown: Grown) -> None:
         """Count the bytes by which a file has grown."""
-        series = (server, grown.label[:MAX_LABEL_CHARACTERS])
+        series = (server, grown.label)
         if series not in self._bytes and len(self._bytes) >= self._labels.max_series:
             series = (server, OTHER)
         total = self._bytes.setdefault(series, [0, 0])

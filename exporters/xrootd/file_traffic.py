@@ -19,8 +19,8 @@ from exporters.xrootd.fstream import FILES, PLUGINS, BadPacket, Packet, ServerNa
 from exporters.xrootd.open_files import OpenFiles
 from exporters.xrootd.sequence import PATIENCE, Sequence
 
-# Open files and users of all servers together; each one takes some 300 bytes.
-MAX_ENTRIES = 300_000
+# Open files and users of all servers together; each one takes some 500 bytes.
+MAX_ENTRIES = 200_000
 
 WANTED = "xrootd.monitor all fstat 10s lfn ops xfr 1 ident 30s dest fstat user ADDR:PORT"
 

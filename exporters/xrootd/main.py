@@ -1,5 +1,6 @@
 """The command ``vaf-exporter xrootd``."""
 
+import time
 from contextlib import ExitStack
 
 import click
@@ -53,6 +54,7 @@ def command(
         if servers:
             sources.append(Source("xrootd_pull", Pull(servers).read))
         if serving.once:
+            until = time.monotonic() + ttl_s
             for event in heard:
-                event.wait(ttl_s)
+                event.wait(max(0, until - time.monotonic()))
         serve(*sources, serving=serving)

@@ -6,6 +6,7 @@ from exporters.serving import Address, SourceUnavailable
 from exporters.xrootd import file_counters, file_traffic, open_files
 from exporters.xrootd.file_counters import Labels
 from exporters.xrootd.file_traffic import FileTraffic
+from exporters.xrootd.fstream import MAX_NAME_CHARACTERS
 from tests.exporters.xrootd.fstream_packets import (
     SENDER,
     STARTED_AT_S,
@@ -279,9 +280,12 @@ def test_beyond_the_most_series_the_rest_is_pooled_and_who_has_one_keeps_it() ->
     assert site.read[("vm:1094", "user1")] == 100
 
 
-def test_a_label_is_no_longer_than_is_sane(site: Site) -> None:
-    site.take(user(2, 5, "x" * 1000), files(0, opened(6, user_id=5), closed(6, read=1)))
-    assert site.read == {("vm:1094", "x" * file_counters.MAX_LABEL_CHARACTERS): 1}
+@pytest.mark.parametrize(("by", "start"), [("user", "x"), ("path", "/x")])
+def test_a_label_is_no_longer_than_is_sane(by: str, start: str) -> None:
+    site = Site(by=by)
+    site.take(server(0), user(1, 3, "x" * 1000), files(0, opened(4, path=f"/{'x' * 1000}/a"), closed(4, read=1)))
+    ((_, label),) = site.read
+    assert label == start.ljust(MAX_NAME_CHARACTERS, "x")
 
 
 def test_invented_servers_cannot_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
