@@ -3,6 +3,8 @@
 The format is that of XRootD 5.5 (XrdStats.cc, XrdXrootdStats.cc, XrdOfsStats.cc): one XML document per packet. Its
 counters are cumulative since the server started, so a lost packet costs resolution only; how many were lost cannot be
 known, since there is no sequence number. There is no authentication either: anybody may send anything.
+
+The statistics of plug-ins, which newer servers send as JSON in packets of their own, are not read.
 """
 
 from collections.abc import Mapping

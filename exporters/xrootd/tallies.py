@@ -20,15 +20,15 @@ LONGEST_DELAY_S = 60
 class Tally:
     """One server's last report, when it came (seconds since the epoch), and what it counted since its first report.
 
-    ``reports`` counts the reports, those too that were overtaken on their way. ``previous_process`` sent the reports
-    before the last restart.
+    ``reports`` counts the reports, those too that were overtaken on their way. ``previous`` is the last report of the
+    process that reported before this one: it may be on its way still, or two servers may share a name.
     """
 
     report: Report
     came_at_s: float
     reports: int = 1
     totals: Mapping[Key, int] = field(default_factory=dict)
-    previous_process: tuple[int, int] | None = None
+    previous: Report | None = None
 
     @classmethod
     def of(cls, report: Report, came_at_s: float) -> "Tally":
@@ -37,33 +37,40 @@ class Tally:
 
     def after(self, report: Report, came_at_s: float) -> "Tally":
         """Return the tally with one more report."""
-        if report.process == self.previous_process or was_overtaken(report, self.report):
-            return replace(self, reports=self.reports + 1)
-        restarted = report.process != self.report.process
-        return Tally(
-            report,
-            came_at_s,
-            self.reports + 1,
-            self._grown(report, restarted=restarted),
-            self.report.process if restarted else self.previous_process,
-        )
+        counted = replace(self, reports=self.reports + 1)
+        last = self._last_of(report.process)
+        if last is not None and was_overtaken(report, last):
+            return counted
+        totals = self._grown(report, last)
+        if last is not None and last is self.previous and is_late(report, self.report):
+            return replace(counted, totals=totals, previous=report)
+        previous = self.previous if last is self.report else self.report
+        return replace(counted, report=report, came_at_s=came_at_s, totals=totals, previous=previous)
 
-    def _grown(self, report: Report, *, restarted: bool) -> dict[Key, int]:
-        # A restarted server counts from 0 again, so what it has counted so far is what is new. A counter that it did
-        # not have before is one of which nobody knows when it counted.
-        before = dict.fromkeys(report.counters, 0) if restarted else self.report.counters
+    def _last_of(self, process: tuple[int, int]) -> Report | None:
+        if process == self.report.process:
+            return self.report
+        return self.previous if self.previous is not None and process == self.previous.process else None
+
+    def _grown(self, report: Report, last: Report | None) -> dict[Key, int]:
+        # A restarted server counts from 0 again, so what it has counted so far is what is new. A counter that the same
+        # process did not have before is one of which nobody knows when it counted.
+        before = dict.fromkeys(report.counters, 0) if last is None else last.counters
         return {
             key: self.totals.get(key, 0) + growth(before.get(key, value), value)
             for key, value in report.counters.items()
         }
 
 
-def was_overtaken(report: Report, newest: Report) -> bool:
-    """Say whether ``report`` was made before ``newest`` by the same process; reports have whole seconds only."""
-    if report.process != newest.process:
-        return False
-    if report.made_at_s == newest.made_at_s:
-        return any(report.counters[key] < newest.counters[key] for key in (READ_BYTES, WRITTEN_BYTES))
+def was_overtaken(report: Report, last: Report) -> bool:
+    """Say whether ``report`` was made before ``last`` by the same process; reports have whole seconds only."""
+    if report.made_at_s == last.made_at_s:
+        return any(report.counters[key] < last.counters[key] for key in (READ_BYTES, WRITTEN_BYTES))
+    return is_late(report, last)
+
+
+def is_late(report: Report, newest: Report) -> bool:
+    """Say whether ``report`` was made before ``newest`` and may have been on its way since."""
     return newest.made_at_s - LONGEST_DELAY_S <= report.made_at_s < newest.made_at_s
 
 

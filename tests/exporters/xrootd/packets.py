@@ -1,8 +1,11 @@
-"""Summary reports for tests: made by hand, and the captured ones."""
+"""What xrootd sends, for tests: made by hand, and captured."""
 
 from pathlib import Path
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "xrootd"
+
+# What XRootD 5.5.3 answers to the handshake.
+ANSWER = bytes.fromhex("00000000000000080000051100000001")
 
 
 def sample(name: str) -> bytes:

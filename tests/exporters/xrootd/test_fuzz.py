@@ -1,5 +1,6 @@
 """No input makes a parser of what xrootd sends raise anything but its documented error."""
 
+import itertools
 from contextlib import suppress
 
 from hypothesis import given
@@ -10,12 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from exporters.serving import Address, Source, SourceCollector
 from exporters.xrootd.pull import Answer, BadAnswer, Pull, parse_answer
 from exporters.xrootd.receiver import ReportReceiver
-from exporters.xrootd.reports import BEGINNING, BadReport, parse_report
+from exporters.xrootd.reports import BEGINNING, READ_BYTES, BadReport, parse_report
+from exporters.xrootd.tallies import Tally
 from tests.exporters.fuzzing import cut_and_changed, unhurried
-from tests.exporters.xrootd.packets import report, sample
+from tests.exporters.xrootd.packets import ANSWER, report, sample
 
 REPORT = sample("06-during-read-a")
-ANSWER = bytes.fromhex("00000000000000080000051100000001")
 
 # Whole reports with names and numbers that nobody would send.
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -50,6 +51,19 @@ def test_any_packets_leave_an_exposition_that_can_be_read_and_is_nowhere_negativ
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     assert "xrootd_bad_reports_total" in {sample.name for sample in samples}
     assert all(sample.value >= 0 for sample in samples)
+
+
+few = st.integers(0, 4)
+orders = st.lists(st.builds(lambda tod, sent, pid: report(tod, sent=sent, pid=pid), few, few, few), min_size=1)
+
+
+@unhurried
+@given(orders)
+def test_no_order_of_reports_and_processes_lets_a_counter_fall(packets: list[bytes]) -> None:
+    reports = [parse_report(packet) for packet in packets]
+    tallies = list(itertools.accumulate(reports[1:], lambda t, r: t.after(r, 0.0), initial=Tally.of(reports[0], 0.0)))
+    assert all(before.totals[READ_BYTES] <= after.totals[READ_BYTES] for before, after in itertools.pairwise(tallies))
+    assert tallies[-1].reports == len(packets)
 
 
 @unhurried

@@ -4,10 +4,7 @@ from exporters.serving import Address, Source
 from exporters.xrootd.pull import Answer, Pull, parse_answer
 from exporters.xrootd.receiver import ReportReceiver
 from tests.exporters.exposition import NOW, assert_golden, exposition
-from tests.exporters.xrootd.packets import report, samples
-
-# What XRootD 5.5.3 answered.
-SERVER = bytes.fromhex("00000000000000080000051100000001")
+from tests.exporters.xrootd.packets import ANSWER, report, samples
 
 
 def reports(silent: list[bytes], talking: list[bytes]) -> Source:
@@ -25,7 +22,7 @@ def reports(silent: list[bytes], talking: list[bytes]) -> Source:
 def answer(server: Address) -> Answer:
     if server.host == "dead":
         raise ConnectionRefusedError(111, "Connection refused")
-    return parse_answer(SERVER)
+    return parse_answer(ANSWER)
 
 
 def test_a_server_that_reports_and_one_that_is_silent() -> None:

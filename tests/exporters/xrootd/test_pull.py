@@ -11,8 +11,8 @@ import pytest
 
 from exporters.serving import Address
 from exporters.xrootd.pull import HANDSHAKE, Answer, BadAnswer, Pull, parse_answer, shake_hands
+from tests.exporters.xrootd.packets import ANSWER
 
-ANSWER = bytes.fromhex("00000000000000080000051100000001")
 NOT_XROOTD = "it does not speak the xrootd protocol"
 CLOSED = "it closed the connection within the handshake"
 

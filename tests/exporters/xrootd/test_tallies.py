@@ -71,9 +71,25 @@ def test_a_report_overtaken_within_a_second_is_seen_by_its_bytes() -> None:
     assert read_bytes(report(100), report(110, sent=50), report(110, sent=20), report(120, sent=60)) == 60
 
 
-def test_a_report_of_the_process_before_the_restart_is_dropped() -> None:
-    late = report(110, sent=10**9)
-    assert read_bytes(report(100, sent=10**9), report(121, sent=5, pid=8, tos=119), late) == 5
+def test_a_late_report_of_the_process_before_the_restart_still_counts_but_is_not_the_last_one() -> None:
+    late = report(110, sent=10**9 + 7)
+    grown = tally(report(100, sent=10**9), report(121, sent=5, pid=8, tos=119), late, late)
+    assert grown.totals[READ_BYTES] == 5 + 7
+    assert grown.report.pid == 8
+    assert grown.came_at_s == 1001.0
+
+
+def test_a_forged_report_of_another_process_does_not_silence_the_server() -> None:
+    forged = report(10**9, sent=1000, pid=666)
+    grown = tally(report(100, sent=10), report(110, sent=15), forged, report(120, sent=17), report(130, sent=18))
+    assert grown.totals[READ_BYTES] == 5 + 1000 + 2 + 1
+    assert grown.report.pid == 7
+    assert grown.came_at_s == 1004.0
+
+
+def test_two_servers_that_share_a_name_are_added_up() -> None:
+    packets = (report(100 + n, sent=10 * n, pid=pid) for n in range(5) for pid in (7, 8))
+    assert read_bytes(*packets) == 40 + 40
 
 
 def test_a_server_whose_clock_was_set_back_is_heard() -> None:
