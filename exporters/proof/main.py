@@ -1,22 +1,22 @@
 """The command ``vaf-exporter proof``."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
+from prometheus_client.core import Metric
 
 from exporters.proof.admin_area import STATUS_MAX_AGE_S, AdminArea
-from exporters.proof.connection import parse_user
-from exporters.proof.daemon_log import DaemonLog
-from exporters.proof.workers_query import WorkersQuery
-from exporters.serving import Address, Seconds, Serving, Source, parse_address, serve, serving_options
+from exporters.proof.metrics import DEFAULT_MAX_USERS
+from exporters.proof.process_table import ProcessTable
+from exporters.serving import Seconds, Serving, Source, serve, serving_options
 
 
 @click.command("proof")
 @click.option(
     "--admin-path",
     type=click.Path(path_type=Path),
-    required=True,
-    help="The directory all.adminpath of xproofd (its default is /tmp).",
+    help="The directory all.adminpath of xproofd (its default is /tmp). Required unless --process-table is given.",
 )
 @click.option("--instance", default="", help="The name given to xproofd with -n.")
 @click.option("--port", type=click.IntRange(1, 65535), default=1093, show_default=True, help="The port of xproofd.")
@@ -30,39 +30,47 @@ from exporters.serving import Address, Seconds, Serving, Source, parse_address, 
     help="A session's older status means that xproofd hangs: all is unknown. Keep it well above 3 x its checkfq.",
 )
 @click.option(
-    "--tcp", type=parse_address, metavar="HOST:PORT", help="Ask xproofd there for its workers too, as proof_network_*."
-)
-@click.option(
-    "--tcp-user",
-    type=parse_user,
-    default="nobody",
+    "--max-users",
+    type=click.IntRange(min=0),
+    default=DEFAULT_MAX_USERS,
     show_default=True,
-    metavar="NAME[:GROUP]",
-    help="Whom to log in as with --tcp: an account xproofd accepts, never root. No password is needed.",
+    metavar="N",
+    help="So many users (by group) have series of their own, the others are counted together; 0: no users at all.",
 )
 @click.option(
-    "--log",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Follow the log of xproofd (its -l) too, as proof_log_*. Its queue is in there with 'xpd.trace dbg' only.",
+    "--process-table",
+    is_flag=True,
+    help="Where there is no admin area (ROOT 5.20 and older), count proofserv and proofslave processes instead.",
 )
 @serving_options(default_port=9611)
 def command(
     *,
-    admin_path: Path,
+    admin_path: Path | None,
     instance: str,
     port: int,
     status_max_age_s: float,
-    tcp: Address | None,
-    tcp_user: str,
-    log: Path | None,
+    max_users: int,
+    process_table: bool,
     serving: Serving,
 ) -> None:
     """Export the PROOF sessions and workers of one xproofd."""
-    area = AdminArea(admin_path / instance / f".xproofd.{port}", status_max_age_s=status_max_age_s)
-    sources = [Source("proof", area.read)]
-    if tcp is not None:
-        sources.append(Source("proof_network", WorkersQuery(tcp, tcp_user).read))
-    if log is not None:
-        sources.append(Source("proof_log", DaemonLog(log, status_max_age_s).read))
-    serve(*sources, serving=serving)
+    read: Callable[[], Iterable[Metric]]
+    if admin_path is None:
+        _require_nothing_of_an_area(process_table=process_table)
+        read = ProcessTable(max_users).read
+    else:
+        path = admin_path / instance / f".xproofd.{port}"
+        area = AdminArea(path, status_max_age_s=status_max_age_s, max_users=max_users)
+        read = _area_or_table(area, ProcessTable(max_users)) if process_table else area.read
+    serve(Source("proof", read), serving=serving)
+
+
+def _require_nothing_of_an_area(*, process_table: bool) -> None:
+    if not process_table:
+        raise click.UsageError(
+            "Missing option '--admin-path'. Where xproofd has no admin area (ROOT 5.20 and older): '--process-table'."
+        )
+
+
+def _area_or_table(area: AdminArea, table: ProcessTable) -> Callable[[], Iterable[Metric]]:
+    return lambda: table.read() if area.missing else area.read()

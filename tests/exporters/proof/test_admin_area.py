@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporters.proof.admin_area import AdminArea
+from exporters.proof.process_table import admin_areas_in_use
 from exporters.serving import SourceUnavailable
+from tests.exporters.proof.processes import MASTER, running
 
 NOW = 1_800_000_000.0
 DAEMON_PID = 900
@@ -21,7 +23,13 @@ class Area:
         self.dead: set[int] = set()
         (path / "activesessions").mkdir(parents=True)
         (path / "xrootd.pid").write_text(str(DAEMON_PID))
-        self.reader = AdminArea(path, alive=lambda pid: pid not in self.dead, clock=lambda: NOW)
+        self.replaced: set[int] = set()
+        self.reader = AdminArea(
+            path,
+            alive=lambda pid: pid not in self.dead,
+            replaced=lambda pid, *_: pid in self.replaced,
+            clock=lambda: NOW,
+        )
 
     def session(
         self, name: str = "ganis.alice.4711", srvtype: int = 2, status: str | None = "0", begun_at_s: float = LONG_AGO
@@ -40,8 +48,14 @@ class Area:
         return file
 
     def scrape(self) -> dict[str, float]:
-        samples = [sample for metric in self.reader.read() for sample in metric.samples]
+        families = [metric for metric in self.reader.read() if metric.name != "proof_user_sessions"]
+        samples = [sample for metric in families for sample in metric.samples]
         return {f"{sample.name} {sample.labels.get('state', '')}".strip(): sample.value for sample in samples}
+
+    def users(self) -> dict[str, float]:
+        """Return the sessions by "user group state"."""
+        samples = [s for metric in self.reader.read() for s in metric.samples if s.name == "proof_user_sessions"]
+        return {" ".join(s.labels[label] for label in ("user", "group", "state")): s.value for s in samples}
 
     def states(self, metric: str = "proof_sessions") -> dict[str, float]:
         """Return the states that are not 0."""
@@ -164,6 +178,131 @@ def test_workers_are_counted_apart_and_submasters_not_at_all(area: Area) -> None
     assert area.states("proof_sessions") == {}
 
 
+def test_a_users_sessions_are_counted_by_group_and_state(area: Area) -> None:
+    area.session("ganis.alice.1", status="1")
+    area.session("ganis.alice.2", status="1")
+    area.session("ganis.cms.3", status="0")
+    area.session("j.doe.default.4", status="3")
+    area.session("worker.alice.5", srvtype=0, status="1")
+    assert area.users() == {
+        "ganis alice running": 2,
+        "ganis cms idle": 1,
+        "j.doe default queued": 1,
+    }
+
+
+def test_the_file_name_says_whose_session_it_is_and_not_its_body(area: Area) -> None:
+    area.session("eve.cms.4711", status="1")  # the body says ganis alice
+    assert area.users() == {"eve cms running": 1}
+
+
+def test_beyond_the_limit_the_users_with_the_fewest_sessions_are_counted_together(area: Area) -> None:
+    for pid, user in enumerate(["b", "b", "b", "c", "c", "d", "a"], start=1):
+        area.session(f"{user}.g.{pid}", status="1")
+    area.session("d.g.8", status="3")
+    area.reader.max_users = 2
+    assert area.users() == {"b g running": 3, "c g running": 2, "_other _other running": 2, "_other _other queued": 1}
+    assert area.states() == {"running": 7, "queued": 1}
+
+
+def test_of_users_with_equally_many_sessions_the_first_in_the_alphabet_have_series(area: Area) -> None:
+    for pid, user in enumerate("dbca", start=1):
+        area.session(f"{user}.g.{pid}", status="1")
+    area.reader.max_users = 3
+    assert area.users() == {"a g running": 1, "b g running": 1, "c g running": 1, "_other _other running": 1}
+
+
+def test_a_user_called_as_the_others_are_is_counted_with_them(area: Area) -> None:
+    for pid in (1, 2):
+        area.session(f"_other._other.{pid}", status="1")
+    area.session("ganis.alice.3", status="1")
+    area.reader.max_users = 1
+    assert area.users() == {"_other _other running": 3}
+
+
+def test_a_limit_of_no_users_means_no_series_of_users(area: Area) -> None:
+    area.session(status="1")
+    area.reader.max_users = 0
+    assert "proof_user_sessions" not in {metric.name for metric in area.reader.read()}
+    assert area.states() == {"running": 1}
+
+
+def test_terminated_sessions_are_no_sessions(area: Area) -> None:
+    (area.path / "terminatedsessions").mkdir()
+    (area.path / "terminatedsessions" / "ganis.alice.4711").write_text("ganis alice\n/sock\n4711 1 2\n")
+    assert area.scrape()["proof_demand_sessions"] == 0
+
+
+def test_what_a_session_of_root_5_24_said_at_its_start_is_not_its_state(area: Area) -> None:
+    area.write("u.g.1", "u g\n/sock\n1 1 2 0\n0 tag \n/log\n25 5.24/00\n")
+    area.write("u.g.2", "u g\n/sock\n2 1 0 1\n0.1 tag \n/log\n25 5.24/00\n")
+    assert area.states() == {"unknown": 1}
+    assert area.states("proof_workers") == {"unknown": 1}
+    assert area.scrape()["proof_demand_sessions"] == 1
+
+
+def test_a_pid_that_another_program_has_now_is_no_session(area: Area) -> None:
+    area.session("u.g.1", status="1")
+    area.write("u.g.1.status", "1", NOW - 91)
+    area.session("u.g.2", status=None)
+    area.replaced = {1, 2}
+    assert area.states() == {}
+
+
+def test_a_session_whose_status_is_fresh_is_not_looked_at_twice(area: Area) -> None:
+    area.session("u.g.1", status="1")
+    area.write("u.g.1.status", "1", NOW - 90)
+    area.replaced = {1}
+    assert area.states() == {"running": 1}
+
+
+def test_a_stale_status_of_a_pid_that_another_program_has_now_does_not_blind_the_exporter(area: Area) -> None:
+    area.session("u.g.1", status="1")
+    area.write("u.g.1.status", "1", NOW - 3600)
+    area.session("u.g.2", status="3")
+    area.replaced = {1}
+    assert area.states() == {"queued": 1}
+
+
+def test_a_daemon_whose_pid_another_program_has_now_does_not_run(area: Area) -> None:
+    area.replaced = {DAEMON_PID}
+    with pytest.raises(SourceUnavailable, match=r"xproofd is not running: pid 900 of .* is another program's") as down:
+        area.reader.read()
+    assert [(m.name, m.samples[0].value) for m in down.value.known] == [("proof_xproofd_up", 0)]
+
+
+def test_what_is_no_file_is_no_session(area: Area) -> None:
+    (area.path / "activesessions" / "u.g.1").mkdir()
+    os.mkfifo(area.path / "activesessions" / "u.g.2")
+    (area.path / "activesessions" / "u.g.3").symlink_to("/proc/self/mem")
+    assert area.states() == {}
+
+
+def test_a_named_pipe_for_a_status_does_not_make_the_exporter_wait(area: Area) -> None:
+    area.session(status=None)
+    pipe = area.path / "activesessions" / "ganis.alice.4711.status"
+    os.mkfifo(pipe)
+    os.utime(pipe, (NOW, NOW))
+    assert area.states() == {"unknown": 1}
+
+
+def test_a_status_that_cannot_be_read_is_named(area: Area) -> None:
+    area.session(status=None)
+    (area.path / "activesessions" / "ganis.alice.4711.status").mkdir()
+    with pytest.raises(SourceUnavailable, match=r"cannot read .*/ganis\.alice\.4711\.status: Is a directory; "):
+        area.reader.read()
+
+
+def test_a_folder_with_absurdly_many_files_is_not_read(area: Area, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("exporters.proof.admin_area.MAX_FILES", 3)
+    area.session("u.g.1")
+    area.session("u.g.2", status=None)
+    assert sum(area.states().values()) == 2
+    area.session("u.g.3", status=None)
+    with pytest.raises(SourceUnavailable, match="activesessions holds more than 3 files"):
+        area.reader.read()
+
+
 def test_the_status_age_is_that_of_the_oldest_status(area: Area) -> None:
     area.session("u.g.1")
     area.session("u.g.2")
@@ -240,6 +379,14 @@ def test_a_missing_admin_area_is_named_with_what_to_do(tmp_path: Path) -> None:
     missing = tmp_path / "vaf" / ".xproofd.1093"
     with pytest.raises(SourceUnavailable, match=f"cannot read {missing}: No such file .* --instance must lead to"):
         AdminArea(missing).read()
+
+
+def test_the_area_of_a_session_that_runs_is_named_when_another_one_was_given(tmp_path: Path) -> None:
+    with running(tmp_path, [*MASTER[:3], f"xpdpath:{tmp_path}/.xproofd.21093", "0"]):
+        with pytest.raises(SourceUnavailable) as down:
+            AdminArea(tmp_path / ".xproofd.1093").read()
+        assert admin_areas_in_use() >= {f"{tmp_path}/.xproofd.21093"}
+    assert "; a proofserv that runs here uses " in down.value.reason
 
 
 def test_an_area_without_sessions_folder_is_named(area: Area) -> None:

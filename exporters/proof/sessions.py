@@ -1,0 +1,72 @@
+"""What a PROOF session is and what it does: values that do not depend on where they were read."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporters.proof.formats import Role
+
+STATES = ("idle", "running", "queued", "starting", "terminating", "unknown")
+STATES_IN_DEMAND = ("running", "queued", "starting", "unknown")
+
+# XProofProtocol.h and TProofServ.cxx; 4 = idle for too long, right before it ends itself.
+STATE_OF_STATUS = {0: "idle", 1: "running", 2: "terminating", 3: "queued", 4: "terminating"}
+
+# The daemon asks its sessions for their status this often (xpd.proofservmgr checkfq, default 30 s). Until the first
+# time, the file says "idle" for a session that may well run; a user who has just come must not wait for it.
+STATUS_LAG_S = 30.0
+
+# A session that does not yet say what it is counts as a user's: growing for nothing costs less than a waiting user.
+MASTER_ROLES = (Role.MASTER, Role.STARTING, Role.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One live session; times in seconds since the epoch.
+
+    ``status`` is the last code that could be read, None = none so far. ``status_at_s`` is None without a status file.
+    """
+
+    user: str
+    group: str
+    role: Role
+    begun_at_s: float
+    status: int | None = None
+    status_at_s: float | None = None
+
+    def state(self, now: float) -> str:
+        """Return one of :data:`STATES`."""
+        if self.role is Role.STARTING:
+            return "starting"
+        if self.role is Role.UNKNOWN or self.status is None:
+            return "unknown"
+        state = STATE_OF_STATUS.get(self.status, "unknown")
+        return "starting" if state == "idle" and self._is_new(now) else state
+
+    def settles_at_s(self, now: float) -> float | None:
+        """Return when the state will change by time alone, None if only a file can change it."""
+        by_time = self.status == 0 and self.role not in (Role.STARTING, Role.UNKNOWN)
+        return self.begun_at_s + STATUS_LAG_S if by_time and self._is_new(now) else None
+
+    def _is_new(self, now: float) -> bool:
+        return abs(now - self.begun_at_s) < STATUS_LAG_S
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the users' sessions ask for: how many need workers or may need them, wait in the queue, and run."""
+
+    demand_sessions: int
+    queue_depth: int
+    running_sessions: int
+
+
+def masters(sessions: Iterable[Session]) -> list[Session]:
+    """Return the users' sessions, without workers and submasters, which are parts of one."""
+    return [session for session in sessions if session.role in MASTER_ROLES]
+
+
+def demand_of(sessions: Iterable[Session], now: float) -> Demand:
+    """Return the demand of the users' sessions at ``now``."""
+    states = Counter(session.state(now) for session in masters(sessions))
+    return Demand(sum(states[state] for state in STATES_IN_DEMAND), states["queued"], states["running"])
