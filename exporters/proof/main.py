@@ -1,15 +1,31 @@
 """The command ``vaf-exporter proof``."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from prometheus_client.core import Metric
 
 from exporters.proof.admin_area import STATUS_MAX_AGE_S, AdminArea
+from exporters.proof.delivery import Delivery
 from exporters.proof.metrics import DEFAULT_MAX_USERS
+from exporters.proof.notify import Notifier
 from exporters.proof.process_table import ProcessTable
 from exporters.serving import Seconds, Serving, Source, serve, serving_options
+
+
+def parse_url(text: str) -> str:
+    """Return ``text`` if it is an HTTP address; raises :class:`click.BadParameter` for anything else."""
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if text and not usable:
+        raise click.BadParameter(f"{text!r} is not a URL, for example http://controller:9610/notify.")
+    return text
 
 
 @click.command("proof")
@@ -42,6 +58,14 @@ from exporters.serving import Seconds, Serving, Source, serve, serving_options
     is_flag=True,
     help="Where there is no admin area (ROOT 5.20 and older), count proofserv and proofslave processes instead.",
 )
+@click.option(
+    "--notify",
+    "notify_url",
+    type=parse_url,
+    default="",
+    metavar="URL",
+    help="Post the demand there as JSON as soon as it changes.",
+)
 @serving_options(default_port=9611)
 def command(
     *,
@@ -51,25 +75,33 @@ def command(
     status_max_age_s: float,
     max_users: int,
     process_table: bool,
+    notify_url: str,
     serving: Serving,
 ) -> None:
     """Export the PROOF sessions and workers of one xproofd."""
     read: Callable[[], Iterable[Metric]]
     if admin_path is None:
-        _require_nothing_of_an_area(process_table=process_table)
+        _require_nothing_of_an_area(process_table=process_table, notify_url=notify_url)
         read = ProcessTable(max_users).read
     else:
         path = admin_path / instance / f".xproofd.{port}"
         area = AdminArea(path, status_max_age_s=status_max_age_s, max_users=max_users)
         read = _area_or_table(area, ProcessTable(max_users)) if process_table else area.read
+        if notify_url and not serving.once:
+            # An area of its own: it remembers what it last read.
+            notifier = Notifier(replace(area), Delivery(notify_url))
+            notifier.start()
+            read = notifier.beside(read)
     serve(Source("proof", read), serving=serving)
 
 
-def _require_nothing_of_an_area(*, process_table: bool) -> None:
+def _require_nothing_of_an_area(*, process_table: bool, notify_url: str) -> None:
     if not process_table:
         raise click.UsageError(
             "Missing option '--admin-path'. Where xproofd has no admin area (ROOT 5.20 and older): '--process-table'."
         )
+    if notify_url:
+        raise click.UsageError("'--notify' needs '--admin-path': processes tell nobody that they come and go.")
 
 
 def _area_or_table(area: AdminArea, table: ProcessTable) -> Callable[[], Iterable[Metric]]:

@@ -1,6 +1,7 @@
 """The command ``vaf-exporter``: its doors and what it says to wrong input. Run as users run it, as a process."""
 
 import os
+import re
 import socket
 import subprocess
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.exporters.proof.processes import DAEMON, MASTER, running
 from tests.exporters.running import EXPORTER
 
 NO_JOBS = '#!/bin/sh\necho \'{"errors": [], "jobs": []}\'\n'
@@ -83,7 +85,14 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
     [
         (["nonsense"], "No such command 'nonsense'."),
         (["proof"], "Missing option '--admin-path'."),
+<<<<<<< HEAD
         (["wn"], "Missing option '--batch' or '--libvirt'."),
+=======
+        (["proof", "--process-table", "--notify", "http://x/"], "'--notify' needs '--admin-path'"),
+        (["proof", "--admin-path", "/x", "--notify", "ftp://x"], "'ftp://x' is not a URL, for example http://"),
+        (["proof", "--admin-path", "/x", "--max-users", "-1"], "-1 is not in the range x>=0."),
+        (["wn"], "Missing option '--batch'."),
+>>>>>>> 2bd430e (proof: --notify posts the demand as soon as the files change)
         (["wn", "--batch", "lsf"], "'lsf' is not 'slurm'."),
         (["wn", "--batch", "slurm", "--timeout", "0"], "0.0 is not in the range 0<x<=31622400."),
         (["wn", "--batch", "slurm", "--timeout", "nan"], "'nan' is not a number of seconds."),
@@ -117,6 +126,30 @@ def test_once_exits_1_when_the_source_is_down() -> None:
     assert done.returncode == 1
     assert "proof_up 0.0" in done.stdout
     assert "cannot read /nonexistent/.xproofd.1093: No such file or directory; --admin-path" in done.stderr
+
+
+def test_a_missing_admin_area_is_unknown_and_says_what_to_do_for_old_root(tmp_path: Path) -> None:
+    done = run("proof", "--admin-path", tmp_path, "--once")
+    assert done.returncode == 1
+    assert "proof_sessions" not in done.stdout
+    assert re.search(r"--process-table counts the processes instead|a proofserv that runs here uses", done.stderr)
+
+
+def test_where_there_is_no_admin_area_processes_are_counted_if_that_is_asked_for(tmp_path: Path) -> None:
+    with running(tmp_path, DAEMON, MASTER):
+        table = run("proof", "--process-table", "--once")
+        fallen_back = run("proof", "--process-table", "--admin-path", tmp_path, "--once")
+    for done in (table, fallen_back):
+        assert (done.returncode, done.stderr) == (0, "")
+        assert re.search(r'proof_sessions{state="unknown"} [1-9]', done.stdout)
+        assert "proof_queue_depth" not in done.stdout
+
+
+def test_an_admin_area_that_is_there_counts_more_than_the_process_table(tmp_path: Path) -> None:
+    (tmp_path / ".xproofd.1093").mkdir()
+    done = run("proof", "--process-table", "--admin-path", tmp_path, "--once")
+    assert done.returncode == 1
+    assert "xproofd is not running: there is no" in done.stderr
 
 
 def test_a_port_in_use_is_a_sentence_and_exit_code_1() -> None:

@@ -2,6 +2,7 @@
 
 import os
 
+import click
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporters.proof.formats import Role, parse_integer, parse_session_name
 from exporters.proof.formats import parse_role as parse_role_of_body
+from exporters.proof.main import parse_url
 from exporters.proof.metrics import session_metrics
 from exporters.proof.process_table import is_daemon, parse_admin_area, parse_role
 from exporters.proof.sessions import STATES, Session
@@ -84,3 +86,13 @@ def test_any_command_line_is_of_a_session_or_not(arguments: list[str]) -> None:
     assert role in {None, Role.MASTER, Role.WORKER}
     assert role or parse_admin_area(arguments) is None
     assert not (role and is_daemon(arguments))
+
+
+@unhurried
+@given(st.text() | st.from_regex(r"https?://[a-z@:\[\]0-9/%]{0,20}", fullmatch=True))
+def test_any_url_is_taken_or_refused_with_a_sentence(text: str) -> None:
+    try:
+        assert parse_url(text) == text
+    except click.BadParameter as refused:
+        sentence = refused.message
+        assert sentence.endswith(" is not a URL, for example http://controller:9610/notify.")
