@@ -7,8 +7,8 @@ what has a live process counts. Sessions that have ended are in ``terminatedsess
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -49,6 +49,15 @@ def _content(path: str) -> tuple[bytes, float] | None:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A session at the last read; ``version`` is of its file: inode, time of change in ns, and size."""
+
+    name: SessionName
+    version: tuple[int, int, int]
+    session: Session
+
+
 @dataclass(slots=True)
 class AdminArea:
     """The admin area of one xproofd, ``<adminpath>[/<instance>]/.xproofd.<port>``.
@@ -64,7 +73,7 @@ class AdminArea:
     clock: Callable[[], float] = time.time
     status_max_age_s: float = STATUS_MAX_AGE_S
     max_users: int = DEFAULT_MAX_USERS
-    _last: dict[str, Session] = field(default_factory=dict, init=False)
+    _last: dict[str, _Seen] = field(default_factory=dict, init=False)
 
     def read(self) -> list[Metric]:
         """Return the metrics; raises :class:`SourceUnavailable` without a running xproofd and a readable area."""
@@ -81,8 +90,9 @@ class AdminArea:
                 f"cannot read {error.filename}: {error.strerror}; --admin-path and --instance must lead to the admin "
                 f"area of xproofd (all.adminpath, -n), and this user must be allowed to read it{self._hint()}"
             ) from error
-        self._require_fresh()
-        return list(self._last.values())
+        sessions = [seen.session for seen in self._last.values()]
+        self._require_fresh(sessions)
+        return sessions
 
     @property
     def missing(self) -> bool:
@@ -120,45 +130,54 @@ class AdminArea:
                 f"xproofd is not running: pid {pid} of {file} is another program's now", [xproofd_up(up=False)]
             )
 
-    def _require_fresh(self) -> None:
+    def _require_fresh(self, sessions: Sequence[Session]) -> None:
         now = self.clock()
-        statuses = (session.status_at_s for session in self._last.values() if session.role is Role.MASTER)
+        statuses = (session.status_at_s for session in sessions if session.role is Role.MASTER)
         if any(at_s is not None and now - at_s > self.status_max_age_s for at_s in statuses):
             raise SourceUnavailable(
                 f"the status files have not been refreshed for more than {self.status_max_age_s:g} s: xproofd is alive "
                 "but does not ask its sessions",
-                [xproofd_up(up=True), *status_age(self._last.values(), now)],
+                [xproofd_up(up=True), *status_age(sessions, now)],
             )
 
-    def _live_sessions(self) -> Iterator[tuple[str, Session]]:
+    def _live_sessions(self) -> Iterator[tuple[str, _Seen]]:
         folder = self.path / "activesessions"
         with os.scandir(folder) as entries:
             files = [entry for entry in islice(entries, MAX_FILES + 1) if entry.is_file(follow_symlinks=False)]
         if len(files) > MAX_FILES:
             raise SourceUnavailable(f"{folder} holds more than {MAX_FILES} files: those are no sessions")
         for file in files:
-            name = parse_session_name(file.name)
-            session = self._session(name, file) if name and self.alive(name.pid) else None
-            if session is not None:
-                yield file.name, session
+            last = self._last.get(file.name)
+            name = last.name if last else parse_session_name(file.name)
+            seen = self._seen(name, file, last) if name and self.alive(name.pid) else None
+            if seen is not None:
+                yield file.name, seen
 
-    def _session(self, name: SessionName, file: "os.DirEntry[str]") -> Session | None:
+    def _seen(self, name: SessionName, file: "os.DirEntry[str]", last: _Seen | None) -> _Seen | None:
+        try:
+            found = file.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        version = (found.st_ino, found.st_mtime_ns, found.st_size)
+        # It is written once: of a thousand sessions, all but the new ones need no second reading.
+        role = last.session.role if last and last.version == version else self._role(file)
+        status = _content(f"{file.path}.status")
+        if role is None or (status is None and not os.path.exists(file.path)):  # noqa: PTH110 - it is a string
+            # The daemon is just removing it. A status file alone may be missing: ROOT before 5.26 has none.
+            return None
+        session = Session(name.user, name.group, role, found.st_mtime, *self._status(status, last))
+        return None if self._is_left_behind(name.pid, session) else _Seen(name, version, session)
+
+    def _role(self, file: "os.DirEntry[str]") -> Role | None:
         found = _content(file.path)
-        if found is None:
-            return None
-        session = Session(name.user, name.group, parse_role(found[0]), begun_at_s=found[1])
-        found = _content(f"{file.path}.status")
-        if found is not None:
-            session = self._with_status(session, self._last.get(file.name), *found)
-        elif not os.path.exists(file.path):  # noqa: PTH110 - it is a string from the directory, and there may be many
-            # ROOT before 5.26 has no status files; but here the daemon is just removing this session.
-            return None
-        return None if self._is_left_behind(name.pid, session) else session
+        return parse_role(found[0]) if found else None
 
-    def _with_status(self, session: Session, last: Session | None, content: bytes, changed_at_s: float) -> Session:
-        remembered = last.status if last else None
-        status = parse_integer(content) if content else remembered
-        return replace(session, status=status, status_at_s=changed_at_s)
+    def _status(self, found: tuple[bytes, float] | None, last: _Seen | None) -> tuple[int | None, float | None]:
+        if found is None:
+            return None, None
+        content, changed_at_s = found
+        remembered = last.session.status if last else None
+        return parse_integer(content) if content else remembered, changed_at_s
 
     def _is_left_behind(self, pid: int, session: Session) -> bool:
         fresh = session.status_at_s is not None and self.clock() - session.status_at_s <= STATUS_SUSPECT_AGE_S
