@@ -20,11 +20,11 @@ from exporters.serving import SourceUnavailable
 
 log = logging.getLogger(__name__)
 
-# After reading for a time, rest this many times as long: a storm of events must not take the machine from its users.
+# After reading, rest this many times the CPU time it took: a storm of events must not take the machine from its users.
 REST_RATIO = 9.0
 
 # When inotify refuses, for example at its limit of watches, only asking again tells when it does no more.
-ARM_AGAIN_AFTER_S = 15.0
+TRY_AGAIN_AFTER_S = 15.0
 
 
 class Notifier:
@@ -76,7 +76,10 @@ class Notifier:
     def _run(self) -> None:
         while not self._closed.is_set():
             self._changed.clear()
-            pauses_s = [*self._arm(), *self._tell()]
+            try:
+                pauses_s = [*self._arm(), *self._tell()]
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next change must be told
+                pauses_s = [self._complain(f"unexpected {type(error).__name__}: {error}")]
             self._closed.wait(self._rest_s)
             self._changed.wait(min(pauses_s, default=None))
 
@@ -85,24 +88,27 @@ class Notifier:
         try:
             self._watch.arm()
         except OSError as error:
-            complaint = f"cannot watch {error.filename or self._area.path}: {error.strerror}"
-            if complaint != self._complaint:
-                log.warning("proof: %s; --notify tells of changes late", complaint)
-            self._complaint = complaint
-            yield ARM_AGAIN_AFTER_S
+            yield self._complain(f"cannot watch {error.filename or self._area.path}: {error.strerror}")
         else:
             self._complaint = ""
 
+    def _complain(self, complaint: str) -> float:
+        """Log it once while it lasts; return after how many seconds to try again."""
+        if complaint != self._complaint:
+            log.warning("proof: %s; --notify tells of changes late", complaint)
+        self._complaint = complaint
+        return TRY_AGAIN_AFTER_S
+
     def _tell(self) -> Iterator[float]:
         """Send the demand if it is new; yield after how many seconds to look again even if no file has changed."""
-        begun = time.monotonic()
+        begun_s = time.thread_time()
         try:
             sessions = self._area.sessions()
         except SourceUnavailable:
             # The next scrape says why.
             return
         finally:
-            self._rest_s = REST_RATIO * (time.monotonic() - begun)
+            self._rest_s = REST_RATIO * (time.thread_time() - begun_s)
         now = self._area.clock()
         demand = demand_of(sessions, now)
         if demand != self._told:

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from tests.exporters.proof.processes import DAEMON, MASTER, running
 from tests.exporters.running import EXPORTER
@@ -126,6 +127,13 @@ def test_once_exits_1_when_the_source_is_down() -> None:
     assert done.returncode == 1
     assert "proof_up 0.0" in done.stdout
     assert "cannot read /nonexistent/.xproofd.1093: No such file or directory; --admin-path" in done.stderr
+
+
+def test_once_notifies_nobody(tmp_path: Path, httpserver: HTTPServer) -> None:
+    done = run("proof", "--admin-path", tmp_path, "--notify", httpserver.url_for("/"), "--once")
+    assert done.returncode == 1
+    assert "proof_notifications_total" not in done.stdout
+    assert httpserver.log == []
 
 
 def test_a_missing_admin_area_is_unknown_and_says_what_to_do_for_old_root(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from exporters.proof.admin_area import AdminArea
+from exporters.proof.delivery import Delivery
+from exporters.proof.notify import Notifier
 from exporters.proof.process_table import ProcessTable
 from exporters.serving import Source
 from tests.exporters.exposition import NOW, SAMPLES, assert_golden, exposition
@@ -49,6 +51,11 @@ def test_users_beyond_the_limit(tmp_path: Path) -> None:
         (area / "activesessions" / name).write_text(master)
         (area / "activesessions" / f"{name}.status").write_text(status)
     assert_golden("proof_users", exposition(source(made_old(area), alive=lambda _: True, max_users=3)))
+
+
+def test_the_notifications(tmp_path: Path) -> None:
+    notifier = Notifier(AdminArea(tmp_path), Delivery("http://127.0.0.1:9/"))
+    assert_golden("proof_notifications", exposition(Source("proof", notifier.beside(list))))
 
 
 def test_the_process_table() -> None:

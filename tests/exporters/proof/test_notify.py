@@ -211,7 +211,7 @@ def test_a_watch_that_is_refused_is_said_once_and_the_state_is_told_nevertheless
         refused.release()
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr("exporters.proof.notify.ARM_AGAIN_AFTER_S", 0.05)
+    monkeypatch.setattr("exporters.proof.notify.TRY_AGAIN_AFTER_S", 0.05)
     monkeypatch.setattr(site.notifier._watch, "arm", refuse)
     site.make_area()
     site.notifier.start()
@@ -221,6 +221,25 @@ def test_a_watch_that_is_refused_is_said_once_and_the_state_is_told_nevertheless
     assert [record.getMessage() for record in caplog.records if record.name.startswith("exporters.")] == [
         f"proof: cannot watch {site.path}: inotify watch limit reached; --notify tells of changes late"
     ]
+
+
+def test_an_error_that_nobody_thought_of_does_not_end_the_notifier(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("exporters.proof.notify.TRY_AGAIN_AFTER_S", 0.05)
+    answers = iter([ZeroDivisionError("no clock"), ZeroDivisionError("no clock")])
+    monkeypatch.setattr(site.area, "replaced", lambda *_: _raise_next(answers))
+    site.make_area()
+    site.notifier.start()
+    assert site.told() == (0, 0, 0)
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("exporters.")]
+    assert set(said) == {"proof: unexpected ZeroDivisionError: no clock; --notify tells of changes late"}
+
+
+def _raise_next(errors: Iterator[Exception]) -> bool:
+    for error in errors:
+        raise error
+    return False
 
 
 def wait_for(condition) -> None:
