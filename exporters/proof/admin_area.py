@@ -64,7 +64,8 @@ class AdminArea:
 
     It remembers the sessions of the last read: a status file found empty is being written, and keeps its last value.
     A user's session whose status is older than ``status_max_age_s`` makes the whole area unknown. ``alive`` and
-    ``replaced`` say whether a process lives, and whether it is another one than the file's.
+    ``replaced`` say whether a process lives, and whether it is another one than the file's. ``waiting`` tells how many
+    sessions wait by the daemon's log, None = it does not say.
     """
 
     path: Path
@@ -73,12 +74,14 @@ class AdminArea:
     clock: Callable[[], float] = time.time
     status_max_age_s: float = STATUS_MAX_AGE_S
     max_users: int = DEFAULT_MAX_USERS
+    waiting: Callable[[], int | None] = lambda: None
     _last: dict[str, _Seen] = field(default_factory=dict, init=False)
 
     def read(self) -> list[Metric]:
         """Return the metrics; raises :class:`SourceUnavailable` without a running xproofd and a readable area."""
-        sessions = self.sessions()
-        return [xproofd_up(up=True), *session_metrics(sessions, self.clock(), max_users=self.max_users)]
+        sessions, now = self.sessions(), self.clock()
+        metrics = session_metrics(sessions, now, max_users=self.max_users, waiting=self.waiting())
+        return [xproofd_up(up=True), *metrics]
 
     def sessions(self) -> list[Session]:
         """Return the live sessions; raises :class:`SourceUnavailable` as :meth:`read` does."""

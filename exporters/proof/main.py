@@ -9,11 +9,14 @@ import click
 from prometheus_client.core import Metric
 
 from exporters.proof.admin_area import STATUS_MAX_AGE_S, AdminArea
+from exporters.proof.connection import parse_user
+from exporters.proof.daemon_log import DaemonLog
 from exporters.proof.delivery import Delivery
 from exporters.proof.metrics import DEFAULT_MAX_USERS
 from exporters.proof.notify import Notifier
 from exporters.proof.process_table import ProcessTable
-from exporters.serving import Seconds, Serving, Source, serve, serving_options
+from exporters.proof.workers_query import WorkersQuery
+from exporters.serving import Address, Seconds, Serving, Source, parse_address, serve, serving_options
 
 
 def parse_url(text: str) -> str:
@@ -59,6 +62,24 @@ def parse_url(text: str) -> str:
     help="Where there is no admin area (ROOT 5.20 and older), count proofserv and proofslave processes instead.",
 )
 @click.option(
+    "--tcp", type=parse_address, metavar="HOST:PORT", help="Ask xproofd there for its workers too, as proof_network_*."
+)
+@click.option(
+    "--tcp-user",
+    type=parse_user,
+    default="nobody",
+    show_default=True,
+    metavar="NAME[:GROUP]",
+    help="Whom to log in as with --tcp: an account xproofd accepts, never root. No password is needed.",
+)
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Follow the log of xproofd (its -l) too, as proof_log_*. Its queue is in there with 'xpd.trace dbg' only, and "
+    "then counts for proof_queue_depth at once.",
+)
+@click.option(
     "--notify",
     "notify_url",
     type=parse_url,
@@ -75,10 +96,21 @@ def command(
     status_max_age_s: float,
     max_users: int,
     process_table: bool,
+    tcp: Address | None,
+    tcp_user: str,
+    log: Path | None,
     notify_url: str,
     serving: Serving,
 ) -> None:
-    """Export the PROOF sessions and workers of one xproofd."""
+    """Export the PROOF sessions and workers of one xproofd.
+
+    \b
+    Examples:
+      vaf-exporter proof --admin-path /var/spool/xproofd/admin
+      vaf-exporter proof --admin-path /tmp --port 21093 --once
+      vaf-exporter proof --process-table
+    """
+    daemon_log = None if log is None else DaemonLog(log, status_max_age_s)
     read: Callable[[], Iterable[Metric]]
     if admin_path is None:
         _require_nothing_of_an_area(process_table=process_table, notify_url=notify_url)
@@ -86,13 +118,20 @@ def command(
     else:
         path = admin_path / instance / f".xproofd.{port}"
         area = AdminArea(path, status_max_age_s=status_max_age_s, max_users=max_users)
+        if daemon_log is not None:
+            area.waiting = daemon_log.waiting_sessions
         read = _area_or_table(area, ProcessTable(max_users)) if process_table else area.read
         if notify_url and not serving.once:
             # An area of its own: it remembers what it last read.
             notifier = Notifier(replace(area), Delivery(notify_url))
             notifier.start()
             read = notifier.beside(read)
-    serve(Source("proof", read), serving=serving)
+    sources = [Source("proof", read)]
+    if tcp is not None:
+        sources.append(Source("proof_network", WorkersQuery(tcp, tcp_user).read))
+    if daemon_log is not None:
+        sources.append(Source("proof_log", daemon_log.read))
+    serve(*sources, serving=serving)
 
 
 def _require_nothing_of_an_area(*, process_table: bool, notify_url: str) -> None:

@@ -23,13 +23,13 @@ def xproofd_up(*, up: bool) -> Metric:
 
 
 def session_metrics(
-    sessions: Sequence[Session], now: float, *, max_users: int, queue_known: bool = True
+    sessions: Sequence[Session], now: float, *, max_users: int, waiting: int | None = None, queue_known: bool = True
 ) -> Iterator[Metric]:
-    """Yield the metrics of live sessions at ``now`` (seconds since the epoch).
+    """Yield the metrics of live sessions at ``now`` (seconds since the epoch); ``waiting`` as in :func:`demand_of`.
 
     ``queue_known`` False: the source cannot tell who waits, and there is no queue depth rather than 0.
     """
-    demand = demand_of(sessions, now)
+    demand = demand_of(sessions, now, waiting)
     yield _by_state("proof_sessions", "Users' PROOF sessions (on the master) by state.", masters(sessions), now)
     if queue_known:
         yield GaugeMetricFamily("proof_queue_depth", "PROOF sessions with a query in the queue.", demand.queue_depth)

@@ -110,7 +110,7 @@ class Notifier:
         finally:
             self._rest_s = REST_RATIO * (time.thread_time() - begun_s)
         now = self._area.clock()
-        demand = demand_of(sessions, now)
+        demand = demand_of(sessions, now, self._area.waiting())
         if demand != self._told:
             if self._delivery.send({"source": "proof", **asdict(demand), "at": now}):
                 self._told = demand

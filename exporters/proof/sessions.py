@@ -66,7 +66,14 @@ def masters(sessions: Iterable[Session]) -> list[Session]:
     return [session for session in sessions if session.role in MASTER_ROLES]
 
 
-def demand_of(sessions: Iterable[Session], now: float) -> Demand:
-    """Return the demand of the users' sessions at ``now``."""
+def demand_of(sessions: Iterable[Session], now: float, waiting: int | None = None) -> Demand:
+    """Return the demand of the users' sessions at ``now``.
+
+    ``waiting`` is how many sessions wait by the daemon's log, which says so up to :data:`STATUS_LAG_S` before their
+    status does; None = it does not say.
+    """
     states = Counter(session.state(now) for session in masters(sessions))
-    return Demand(sum(states[state] for state in STATES_IN_DEMAND), states["queued"], states["running"])
+    queued = max(states["queued"], waiting or 0)
+    still_called_idle = min(queued - states["queued"], states["idle"])
+    demand = sum(states[state] for state in STATES_IN_DEMAND) + still_called_idle
+    return Demand(demand, queued, states["running"])

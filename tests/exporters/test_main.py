@@ -86,14 +86,10 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
     [
         (["nonsense"], "No such command 'nonsense'."),
         (["proof"], "Missing option '--admin-path'."),
-<<<<<<< HEAD
         (["wn"], "Missing option '--batch' or '--libvirt'."),
-=======
         (["proof", "--process-table", "--notify", "http://x/"], "'--notify' needs '--admin-path'"),
         (["proof", "--admin-path", "/x", "--notify", "ftp://x"], "'ftp://x' is not a URL, for example http://"),
         (["proof", "--admin-path", "/x", "--max-users", "-1"], "-1 is not in the range x>=0."),
-        (["wn"], "Missing option '--batch'."),
->>>>>>> 2bd430e (proof: --notify posts the demand as soon as the files change)
         (["wn", "--batch", "lsf"], "'lsf' is not 'slurm'."),
         (["wn", "--batch", "slurm", "--timeout", "0"], "0.0 is not in the range 0<x<=31622400."),
         (["wn", "--batch", "slurm", "--timeout", "nan"], "'nan' is not a number of seconds."),

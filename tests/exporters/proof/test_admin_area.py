@@ -393,3 +393,27 @@ def test_an_area_without_sessions_folder_is_named(area: Area) -> None:
     (area.path / "activesessions").rmdir()
     with pytest.raises(SourceUnavailable, match=r"cannot read .*/activesessions: No such file"):
         area.reader.read()
+
+
+def test_a_session_that_waits_by_the_log_is_in_the_queue_before_its_status_says_so(area: Area) -> None:
+    area.session("ganis.alice.4711", status="0")
+    area.session("franco.alice.4712", status="3")
+    area.reader.waiting = lambda: 2
+    scraped = area.scrape()
+    assert scraped["proof_queue_depth"] == 2
+    assert scraped["proof_demand_sessions"] == 2
+
+
+@pytest.mark.parametrize("waiting", [None, 0, 1])
+def test_a_log_that_says_less_than_the_statuses_takes_nothing_away(area: Area, waiting: int | None) -> None:
+    area.session("franco.alice.4712", status="3")
+    area.reader.waiting = lambda: waiting
+    assert area.scrape()["proof_queue_depth"] == 1
+
+
+def test_waiting_sessions_that_are_in_demand_already_are_not_counted_twice(area: Area) -> None:
+    area.session("ganis.alice.4711", status="1")
+    area.reader.waiting = lambda: 3
+    scraped = area.scrape()
+    assert scraped["proof_queue_depth"] == 3
+    assert scraped["proof_demand_sessions"] == 1
