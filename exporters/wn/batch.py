@@ -81,10 +81,13 @@ class BatchSystem:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many queues and nodes get series of their own; the rest is added up, or left out, in :data:`OTHERS`."""
+    """How many queues and nodes get series of their own; the rest is added up in :data:`OTHERS`."""
 
     queues: int = 50
     nodes: int = 2000
+
+
+DEFAULT_LIMITS = Limits()
 
 
 def job_metrics(jobs: Sequence[Job], limits: Limits) -> Iterator[Metric]:
@@ -114,13 +117,14 @@ def _by_queue(jobs: Iterable[Job], limit: int) -> Metric:
     sizes: Counter[str] = Counter()
     for (queue, _), count in counts.items():
         sizes[queue] += count
-    own = {queue for queue, _ in sizes.most_common(limit)}
+    own = set(sorted(sizes, key=lambda queue: (-sizes[queue], queue))[:limit])
     pooled: Counter[tuple[str, JobState]] = Counter()
     for (queue, state), count in counts.items():
         pooled[queue if queue in own else OTHERS, state] += count
     family = GaugeMetricFamily("wn_queue_jobs", "Live batch jobs by queue and state.", labels=["queue", "state"])
-    for (queue, state), count in sorted(pooled.items()):
-        family.add_metric([queue, state], count)
+    for queue in sorted({queue for queue, _ in pooled}):
+        for state in JobState:
+            family.add_metric([queue, state], pooled[queue, state])
     return family
 
 
@@ -130,13 +134,19 @@ def _by_node(running: Iterable[Job], limit: int) -> Iterator[Metric]:
     for job in running:
         jobs.update(job.cores_on.keys())
         cores.update(job.cores_on)
-    own = sorted(jobs)[:limit]
-    on = GaugeMetricFamily("wn_node_jobs", "Batch jobs that run on a worker node.", labels=["node"])
-    allocated = GaugeMetricFamily("wn_node_cores_allocated", "Cores of the jobs on a worker node.", labels=["node"])
-    for node in own:
-        on.add_metric([node], jobs[node])
-        allocated.add_metric([node], cores[node])
-    yield from (on, allocated)
+    yield _of_nodes("wn_node_jobs", "Batch jobs on a worker node; one without jobs has no series.", jobs, limit)
+    yield _of_nodes("wn_node_cores_allocated", "Cores of the jobs that run on a worker node.", cores, limit)
+
+
+def _of_nodes(name: str, help_text: str, values: Mapping[str, int], limit: int) -> Metric:
+    """Return a gauge with a series for each of the first ``limit`` nodes; the rest is one more."""
+    family = GaugeMetricFamily(name, help_text, labels=["node"])
+    nodes = sorted(values)
+    for node in nodes[:limit]:
+        family.add_metric([node], values[node])
+    if nodes[limit:]:
+        family.add_metric([OTHERS], sum(values[node] for node in nodes[limit:]))
+    return family
 
 
 def usage_metrics(usages: Sequence[Usage]) -> Iterator[Metric]:
@@ -160,7 +170,5 @@ def node_metrics(nodes: Sequence[Node], limits: Limits) -> Iterator[Metric]:
     for state in NodeState:
         family.add_metric([state], slots[state])
     yield family
-    usable = GaugeMetricFamily("wn_node_slots_usable", "Job slots a worker node offers now.", labels=["node"])
-    for node in sorted(nodes, key=lambda node: node.name)[: limits.nodes]:
-        usable.add_metric([node.name], node.slots if node.state is NodeState.USABLE else 0)
-    yield usable
+    usable = {node.name: node.slots if node.state is NodeState.USABLE else 0 for node in nodes}
+    yield _of_nodes("wn_node_slots_usable", "Job slots that a worker node offers now.", usable, limits.nodes)

@@ -1,16 +1,42 @@
 """The command ``vaf-exporter wn``."""
 
-import click
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
-from exporters.serving import Seconds, Serving, Source, serve, serving_options
+import click
+from prometheus_client.core import Metric
+
+from exporters.serving import Seconds, Serving, Source, SourceUnavailable, serve, serving_options
+from exporters.wn import slurm
+from exporters.wn.batch import DEFAULT_LIMITS, BatchSystem, Limits, job_metrics, node_metrics, usage_metrics
 from exporters.wn.domains import domain_source
-from exporters.wn.slurm import job_metrics, parse_squeue, run_squeue
+from exporters.wn.node_map import BadNodeMap, Placed, load_node_map, node_info_metrics
+from exporters.wn.slurm_options import NOTHING_SAID, SlurmOptions, slurm_options
+
+# A batch system is one file that says how its commands are asked, and one line here.
+BATCH_SYSTEMS: Mapping[str, Callable[[Path | None, float], BatchSystem]] = {
+    "slurm": slurm.system,
+}
+
+# How much longer than its commands a source may take: for what it makes of their answers.
+READING_S = 1.0
+
+
+def _node_map(_: click.Context, __: click.Parameter, file: Path | None) -> Sequence[Placed]:
+    try:
+        return load_node_map(file) if file else ()
+    except BadNodeMap as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command("wn")
-# There is one batch system so far; the option is there so that command lines stay valid when there are more.
-@click.option("--batch", type=click.Choice(["slurm"]), help="The batch system.")
-@click.option("--squeue", default="squeue", show_default=True, help="The squeue command to run.")
+@click.option("--batch", type=click.Choice(list(BATCH_SYSTEMS)), help="The batch system.")
+@click.option(
+    "--commands",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where the batch system's commands are; by default in the PATH.",
+)
 @click.option(
     "--timeout",
     "timeout_s",
@@ -18,8 +44,31 @@ from exporters.wn.slurm import job_metrics, parse_squeue, run_squeue
     default=8.0,
     show_default=True,
     metavar="SECONDS",
-    help="Give up on squeue after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
+    help="Give up on a command after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
 )
+@click.option(
+    "--node-map",
+    "placed",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=_node_map,
+    metavar="FILE",
+    help="Lines 'node host domain': which libvirt domain on which host a worker node is.",
+)
+@click.option(
+    "--max-queues",
+    type=click.IntRange(min=0),
+    default=DEFAULT_LIMITS.queues,
+    show_default=True,
+    help="How many queues get series of their own; the smaller ones are added up.",
+)
+@click.option(
+    "--max-nodes",
+    type=click.IntRange(min=0),
+    default=DEFAULT_LIMITS.nodes,
+    show_default=True,
+    help="How many worker nodes get series of their own; the others are added up.",
+)
+@slurm_options
 @click.option(
     "--libvirt",
     "uris",
@@ -36,14 +85,60 @@ from exporters.wn.slurm import job_metrics, parse_squeue, run_squeue
 )
 @serving_options(default_port=9612)
 def command(
-    batch: str | None, squeue: str, timeout_s: float, uris: tuple[str, ...], max_domains: int, *, serving: Serving
+    *,
+    batch: str | None,
+    commands: Path | None,
+    timeout_s: float,
+    placed: Sequence[Placed],
+    max_queues: int,
+    max_nodes: int,
+    of_slurm: SlurmOptions,
+    uris: tuple[str, ...],
+    max_domains: int,
+    serving: Serving,
 ) -> None:
-    """Export the jobs of the Worker Nodes' batch system, and what hypervisors see of their domains."""
-    sources = []
+    """Export the jobs and slots of the Worker Nodes' batch system, and what hypervisors see of their domains."""
+    sources: list[Source] = []
     if batch is not None:
-        sources.append(Source("wn", lambda: job_metrics(parse_squeue(run_squeue(squeue, timeout_s)))))
+        system = _system(batch, commands, timeout_s, of_slurm)
+        sources += batch_sources(system, timeout_s, Limits(max_queues, max_nodes), placed)
     if uris:
         sources.append(domain_source(uris, max_domains=max_domains, timeout_s=timeout_s))
     if not sources:
         raise click.UsageError("Missing option '--batch' or '--libvirt'.")
     serve(*sources, serving=serving)
+
+
+def _system(batch: str, commands: Path | None, timeout_s: float, of_slurm: SlurmOptions) -> BatchSystem:
+    if batch == "slurm":
+        return slurm.system(commands, timeout_s, of_slurm.rest(timeout_s), cpu_efficiency=of_slurm.cpu_efficiency)
+    if of_slurm != NOTHING_SAID:
+        raise click.UsageError("--cpu-efficiency and --slurmrestd are for --batch slurm.")
+    return BATCH_SYSTEMS[batch](commands, timeout_s)
+
+
+def batch_sources(
+    system: BatchSystem, timeout_s: float, limits: Limits = DEFAULT_LIMITS, placed: Sequence[Placed] = ()
+) -> list[Source]:
+    """Return the sources of a batch system: its jobs, its nodes, and the use of CPU where that is asked for apart.
+
+    They are read side by side, and one that is down does not make the others unknown.
+    """
+
+    def jobs() -> Iterable[Metric]:
+        info = list(node_info_metrics(placed))
+        try:
+            return [*info, *job_metrics(system.jobs(), limits)]
+        except SourceUnavailable as unavailable:
+            # Which domain a node is, is known from a file.
+            raise SourceUnavailable(unavailable.reason, [*info, *unavailable.known]) from unavailable
+
+    deadline_s = timeout_s + READING_S
+    sources = [
+        Source("wn", jobs, deadline_s=deadline_s),
+        Source("wn_nodes", lambda: node_metrics(system.nodes(), limits), deadline_s=deadline_s),
+    ]
+    if system.usages is not None:
+        usages = system.usages
+        sources.append(Source("wn_usage", lambda: usage_metrics(usages()), deadline_s=deadline_s))
+    return sources

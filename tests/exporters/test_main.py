@@ -13,7 +13,7 @@ from pytest_httpserver import HTTPServer
 from tests.exporters.proof.processes import DAEMON, MASTER, running
 from tests.exporters.running import EXPORTER
 
-NO_JOBS = '#!/bin/sh\necho \'{"errors": [], "jobs": []}\'\n'
+NOTHING = '#!/bin/sh\necho \'{"errors": [], "jobs": [], "nodes": []}\'\n'
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -32,12 +32,14 @@ def install(folder: Path, entry_points: str) -> None:
 
 
 @pytest.fixture
-def squeue(tmp_path: Path) -> Path:
-    """Give a batch system without jobs."""
-    script = tmp_path / "squeue"
-    script.write_text(NO_JOBS)
-    script.chmod(0o755)
-    return script
+def commands(tmp_path: Path) -> Path:
+    """Give the commands of a batch system without jobs and nodes."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    for name in ("squeue", "sinfo"):
+        (folder / name).write_text(NOTHING)
+        (folder / name).chmod(0o755)
+    return folder
 
 
 def test_the_built_in_exporters_are_listed() -> None:
@@ -68,9 +70,9 @@ def test_a_broken_exporter_is_one_warning_line_and_the_others_are_listed(tmp_pat
     )
 
 
-def test_a_broken_exporter_does_not_touch_another_one_that_runs(tmp_path: Path, squeue: Path) -> None:
+def test_a_broken_exporter_does_not_touch_another_one_that_runs(tmp_path: Path, commands: Path) -> None:
     install(tmp_path, "broken = no_such_module:command")
-    done = run("wn", "--batch", "slurm", "--squeue", squeue, "--once", PYTHONPATH=str(tmp_path))
+    done = run("wn", "--batch", "slurm", "--commands", commands, "--once", PYTHONPATH=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -91,6 +93,10 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
         (["proof", "--admin-path", "/x", "--notify", "ftp://x"], "'ftp://x' is not a URL, for example http://"),
         (["proof", "--admin-path", "/x", "--max-users", "-1"], "-1 is not in the range x>=0."),
         (["wn", "--batch", "lsf"], "'lsf' is not 'slurm'."),
+        (["wn", "--batch", "slurm", "--max-nodes", "-1"], "-1 is not in the range x>=0."),
+        (["wn", "--batch", "slurm", "--slurmrestd", "here"], "'here' is none of http://HOST:PORT, https://HOST:PORT,"),
+        (["wn", "--batch", "slurm", "--slurmrestd-version", "40"], "'40' is not a version such as v0.0.38."),
+        (["wn", "--batch", "slurm", "--node-map", "/nonexistent"], "/nonexistent: No such file or directory"),
         (["wn", "--batch", "slurm", "--timeout", "0"], "0.0 is not in the range 0<x<=31622400."),
         (["wn", "--batch", "slurm", "--timeout", "nan"], "'nan' is not a number of seconds."),
         (["wn", "--batch", "slurm", "--timeout", "inf"], "inf is not in the range 0<x<=31622400."),
@@ -112,8 +118,8 @@ def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], sentenc
     assert "Traceback" not in done.stderr
 
 
-def test_once_prints_the_metrics_and_exits_0_when_the_source_is_up(squeue: Path) -> None:
-    done = run("wn", "--batch", "slurm", "--squeue", squeue, "--once")
+def test_once_prints_the_metrics_and_exits_0_when_the_source_is_up(commands: Path) -> None:
+    done = run("wn", "--batch", "slurm", "--commands", commands, "--once")
     assert done.returncode == 0
     assert 'wn_jobs{state="running"} 0.0' in done.stdout
 
