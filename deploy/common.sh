@@ -29,6 +29,7 @@ has() {
         busybox-static) [ -x /bin/busybox ] && ! ldd /bin/busybox ;; # the one that needs no libraries
         linux-image-cloud-amd64) compgen -G '/boot/vmlinuz-*-cloud-amd64' ;;
         slurm-wlm) command -v slurmctld && command -v slurmd && command -v squeue ;;
+        slurm-wlm-jwt-plugin) compgen -G '/usr/lib*/slurm/auth_jwt.so' || compgen -G '/usr/lib/*/slurm-wlm/auth_jwt.so' ;;
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
         procps) command -v ps ;;
@@ -59,6 +60,7 @@ stay_off() {
         case $package in
             prometheus) units+=(prometheus.service) ;;
             slurm-wlm) units+=(slurmctld.service slurmd.service) ;;
+            slurmrestd) units+=(slurmrestd.service) ;;
         esac
     done
     [ "${#units[@]}" -eq 0 ] || as_root systemctl --quiet disable "${units[@]}" >/dev/null 2>&1 || true

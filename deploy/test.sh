@@ -9,7 +9,7 @@ python=$(find_python)
 # shellcheck disable=SC2046
 need_packages libvirt-dev pkg-config gcc libc6-dev $(python_packages "$python") \
     libvirt-daemon libvirt-daemon-system libvirt-clients qemu-system-x86 busybox-static linux-image-cloud-amd64 cpio \
-    prometheus slurm-wlm xrootd-server xrootd-client procps git systemd
+    prometheus slurm-wlm slurmrestd slurm-wlm-jwt-plugin xrootd-server xrootd-client procps git systemd
 need_venv "$python" test
 export PYTHONDONTWRITEBYTECODE=1
 
