@@ -47,7 +47,7 @@ OPTIONS = (
     click.option(
         "--cpu-efficiency",
         is_flag=True,
-        help="Slurm: also ask sstat for the CPU time of up to 200 running jobs; wants root or SlurmUser.",
+        help="Slurm: also ask sstat for the CPU time of some running jobs; wants root or SlurmUser.",
     ),
     click.option(
         "--slurmrestd",

@@ -151,6 +151,11 @@ class Slurm:
         printed = self.run("sbatch", "--parsable", "-n1", "-o", "/dev/null", *options, "--wrap", script)
         return int(printed.strip())
 
+    def core_s(self) -> int:
+        """Return the seconds since the start of all running jobs, each of one CPU, added up."""
+        times = self.run("squeue", "--noheader", "--states=RUNNING", "--format=%M").split()
+        return sum(60 * int(minutes) + int(seconds) for minutes, seconds in (time.split(":") for time in times))
+
     def busy_processes(self) -> list[psutil.Process]:
         """Return the processes of the jobs' scripts, without the daemons and those that only wait."""
         mine = [psutil.Process(pid) for pid in self._pids()]

@@ -216,6 +216,19 @@ def test_a_slurmrestd_that_refuses_is_unknown_and_says_why(
     assert down["wn_up"] == 0
 
 
+@pytest.mark.testbed
+def test_every_step_of_every_task_of_an_array_counts_once(farm: Slurm, export: Callable[..., Exporter]) -> None:
+    exporter = export(farm, "--cpu-efficiency")
+    farm.submit("--array=1-4", script="srun sleep 600")
+    farm.submit()
+    steps = ["squeue", "--noheader", "--steps", "--format=%i"]
+    wait_until(lambda: len(farm.run(*steps).split()) == 4 * 2 + 1, DEADLINE_S, "all steps")
+    least_s = wait_until(lambda: farm.core_s() if farm.core_s() >= 20 else None, DEADLINE_S, "some seconds")
+    values = exporter.scrape()
+    assert least_s <= values["wn_running_core_seconds"] <= farm.core_s() + 5  # no job is missing, none counts twice
+    assert values["wn_cpu_efficiency_ratio"] < 0.5
+
+
 def used_s(processes: list[psutil.Process]) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 

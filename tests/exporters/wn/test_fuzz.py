@@ -14,7 +14,8 @@ from exporters.wn.hostlist import MOST_HOSTS, BadHostlist, expand_hostlist
 from exporters.wn.node_map import BadNodeMap, node_info_metrics, parse_node_map
 from exporters.wn.slurm_json import parse_jobs, parse_nodes
 from exporters.wn.slurm_rest import read_token, user_of
-from exporters.wn.slurm_usage import combine, parse_running, parse_steps
+from exporters.wn.slurm_usage import combine, parse_running, parse_steps, parse_use
+from exporters.wn.slurm_usage import sample as choose
 from tests.exporters.fuzzing import anything, cut_and_changed, unhurried
 from tests.exporters.wn.slurm_documents import sample
 
@@ -117,14 +118,19 @@ def test_host_lists_are_expanded_within_their_bound_or_refused(text: str) -> Non
         assert len(expand_hostlist(text)) <= MOST_HOSTS
 
 
-lines = st.from_regex(r"([0-9]{1,4}(_[0-9])?(\.(batch|0))?\|[0-9]{1,3}\|([0-9]-)?([0-9]{1,2}:){0,3}[0-9.]{0,4}\n){0,4}")
+job_lines = st.from_regex(r"([1-9]\|[1-9]_([1-9]|N/A)\|[0-9]{1,3}\|([0-9]-)?([0-9]{1,2}:){0,3}[0-9]{0,2}\n){0,4}")
+step_lines = st.from_regex(r"([1-9](_[1-9])?\.(batch|0|extern)\n){0,4}", fullmatch=True)
+use_lines = st.from_regex(r"([1-9]\.(batch|0)\|[0-9]{1,3}\|([0-9]-)?([0-9]{1,2}:){0,3}[0-9.]{0,4}\n){0,4}")
 
 
 @unhurried
-@given(lines.map(str.encode) | st.binary(), lines.map(str.encode) | st.binary())
-def test_output_of_squeue_and_sstat_is_read_or_refused(running: bytes, steps: bytes) -> None:
+@given(*(lines.map(str.encode) | st.binary() for lines in (job_lines, step_lines, use_lines)))
+def test_output_of_squeue_and_sstat_is_read_or_refused(jobs: bytes, steps: bytes, used: bytes) -> None:
     with suppress(SourceUnavailable):
-        metrics = usage_metrics(combine(parse_running(running), parse_steps(steps)))
+        running = parse_running(jobs)
+        asked = choose(running, parse_steps(steps))
+        assert set(asked) <= {each.job for each in running}
+        metrics = usage_metrics(combine(running, parse_use(used)))
         assert all(sample.value >= 0 for metric in metrics for sample in metric.samples)
 
 

@@ -7,12 +7,12 @@ from exporters.wn.batch import BatchSystem
 from exporters.wn.main import batch_sources
 from exporters.wn.node_map import parse_node_map
 from exporters.wn.slurm_json import parse_jobs, parse_nodes
-from exporters.wn.slurm_usage import combine, parse_running, parse_steps
+from exporters.wn.slurm_usage import combine, parse_running, parse_use
 from tests.exporters.exposition import assert_golden, exposition
 from tests.exporters.wn.slurm_documents import sample
 
 NODE_MAP = "wn01 host-a vm-wn01\nwn04 host-b vm-wn04\n"
-RUNNING = b"1|2|1:00:00\n2|2|1:00:00\n3|2|30:00\n4|1|10:00\n"
+RUNNING = b"1|1_N/A|2|1:00:00\n2|2_N/A|2|1:00:00\n3|3_N/A|2|30:00\n4|4_N/A|1|10:00\n"
 STEPS = b"1.batch|1|01:54:00\n2.batch|1|01:00:00\n3.batch|1|00:00:00\n3.0|2|00:15:00\n"
 
 
@@ -20,7 +20,7 @@ def slurm(squeue: str, sinfo: str, steps: bytes = STEPS) -> dict[str, Source]:
     system = BatchSystem(
         jobs=lambda: parse_jobs("squeue", sample(squeue)),
         nodes=lambda: parse_nodes("sinfo", sample(sinfo)),
-        usages=lambda: combine(parse_running(RUNNING), parse_steps(steps)),
+        usages=lambda: combine(parse_running(RUNNING), parse_use(steps)),
     )
     return {source.name: source for source in batch_sources(system, 8, placed=parse_node_map(NODE_MAP))}
 
