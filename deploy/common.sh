@@ -30,6 +30,10 @@ has() {
         linux-image-cloud-amd64) compgen -G '/boot/vmlinuz-*-cloud-amd64' ;;
         slurm-wlm) command -v slurmctld && command -v slurmd && command -v squeue ;;
         slurm-wlm-jwt-plugin) compgen -G '/usr/lib*/slurm/auth_jwt.so' || compgen -G '/usr/lib/*/slurm-wlm/auth_jwt.so' ;;
+        mailutils) command -v mail ;; # gridengine wants a mailx, and the other one would bring a mail server
+        gridengine-master) [ -x /usr/lib/gridengine/sge_qmaster ] ;;
+        gridengine-exec) [ -x /usr/lib/gridengine/sge_execd ] ;;
+        gridengine-client) [ -x /usr/bin/qstat ] ;;
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
         procps) command -v ps ;;
@@ -61,6 +65,8 @@ stay_off() {
             prometheus) units+=(prometheus.service) ;;
             slurm-wlm) units+=(slurmctld.service slurmd.service) ;;
             slurmrestd) units+=(slurmrestd.service) ;;
+            gridengine-master) units+=(gridengine-master.service) ;;
+            gridengine-exec) units+=(gridengine-exec.service) ;;
         esac
     done
     [ "${#units[@]}" -eq 0 ] || as_root systemctl --quiet disable "${units[@]}" >/dev/null 2>&1 || true

@@ -1,0 +1,195 @@
+"""PBS Professional and OpenPBS, read from ``qstat -f -F json`` and ``pbsnodes -av -F json``; names as in qstat(1B).
+
+An empty queue has no "Jobs" at all, and so has an answer without a server, which differs by its exit code only.
+
+PBS writes JSON that is none: what a user put into a job's environment may have bare quotes, unknown escapes, numbers
+such as 007 or no value at all (openpbs issues 1255 and 2541, pull request 2049). But it writes one member per line, so
+a line which is unreadable by itself is left out. Nothing is guessed; a needed member that is missing is an error.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from exporters.serving import SourceUnavailable
+from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
+from exporters.wn.reading import MOST_CORES, Commands, decode
+
+T = TypeVar("T")
+
+STATES = {"Q": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.HELD, "W": JobState.HELD}
+ENDED = frozenset("FMX")  # finished, moved to another server, expired
+NEVER_RUNS = "Can Never Run"
+
+USABLE_STATES = frozenset({"free", "job-busy", "job-exclusive", "resv-exclusive", "busy"})
+DRAINED_STATES = frozenset({"offline", "maintenance", "provisioning", "wait-provisioning"})
+
+STRUCTURE = re.compile(rb'\{|[}\]],?|"[^"]*":\s*[{\[]')
+ARRAY_COUNT = re.compile(r"(Queued|Running|Exiting):([0-9]{1,9})(?!\S)")
+HOST = re.compile(r"([^/+]+)/[0-9]+(?:\*([0-9]{1,6}))?")
+DURATION = re.compile(r"([0-9]{1,7}):([0-9]{2}):([0-9]{2})")
+
+
+class Record(msgspec.Struct):
+    """What is asked of a job."""
+
+    job_state: str
+    queue: Any = None
+    comment: Any = None
+    exec_host: Any = None
+    array_state_count: Any = None
+    requested: dict[str, Any] = msgspec.field(name="Resource_List", default_factory=dict)
+    used: dict[str, Any] = msgspec.field(name="resources_used", default_factory=dict)
+
+
+class Vnode(msgspec.Struct):
+    """What is asked of a vnode."""
+
+    state: str
+    available: dict[str, Any] = msgspec.field(name="resources_available", default_factory=dict)
+
+
+class Queue(msgspec.Struct):
+    """What ``qstat`` prints; without the name of the server it is the answer of something else."""
+
+    pbs_server: Any
+    jobs: dict[str, Record] = msgspec.field(name="Jobs", default_factory=dict)
+
+
+class Farm(msgspec.Struct):
+    """What ``pbsnodes`` prints."""
+
+    nodes: dict[str, Vnode]
+
+
+def system(commands: Path | None, timeout_s: float) -> BatchSystem:
+    """Return PBS as asked through its commands in a folder, None = in the PATH."""
+    ask = Commands(commands, timeout_s)
+
+    def jobs() -> Sequence[Job]:
+        return parse_jobs(ask.run("qstat", "-f", "-F", "json"))
+
+    def nodes() -> Sequence[Node]:
+        return parse_nodes(ask.run("pbsnodes", "-a", "-v", "-F", "json"))
+
+    return BatchSystem(jobs, nodes)
+
+
+def parse_jobs(output: bytes) -> list[Job]:
+    """Read the jobs from ``qstat -f -F json``; raises :class:`SourceUnavailable` if it cannot be trusted.
+
+    Without ``-t`` an array is one record however many tasks it has; where these run, and what they have used, is not
+    told then.
+    """
+    records = _decode("qstat", output, Queue).jobs.values()
+    return [job for record in records if record.job_state not in ENDED for job in _jobs(record)]
+
+
+def parse_nodes(output: bytes) -> list[Node]:
+    """Read the nodes from ``pbsnodes -av -F json``; raises :class:`SourceUnavailable` if it cannot be trusted.
+
+    The vnodes of one host are one node; it is usable if one of them is, with the CPUs of the usable ones.
+    """
+    hosts: defaultdict[str, list[tuple[NodeState, int]]] = defaultdict(list)
+    for name, vnode in _decode("pbsnodes", output, Farm).nodes.items():
+        hosts[str(vnode.available.get("host", name))].append((_node_state(vnode.state), _ncpus(vnode)))
+    return [_node(host, vnodes) for host, vnodes in hosts.items()]
+
+
+def mend(output: bytes) -> bytes:
+    """Leave out the lines of PBS's JSON that are neither brackets nor, each by itself, a member of an object."""
+    kept: list[bytes] = []
+    for line in map(bytes.strip, output.splitlines()):
+        if STRUCTURE.fullmatch(line) or _is_member(line):
+            if line[:1] in b"}]" and kept:
+                kept[-1] = kept[-1].removesuffix(b",")
+            kept.append(line)
+    return b"\n".join(kept)
+
+
+def _is_member(line: bytes) -> bool:
+    try:
+        return bool(msgspec.json.decode(b"{" + line.removesuffix(b",") + b"}", type=dict[str, Any]))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _decode(command: str, output: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(output, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(command, mend(output), kind)
+
+
+def _jobs(record: Record) -> Iterator[Job]:
+    queue = str(record.queue)
+    state = STATES.get(record.job_state, JobState.OTHER)
+    if state is JobState.PENDING and str(record.comment).startswith(NEVER_RUNS):
+        state = JobState.HELD
+    if record.array_state_count is not None or record.job_state == "B":
+        yield from _tasks(record, queue, JobState.HELD if state is JobState.HELD else JobState.PENDING)
+    elif state is JobState.RUNNING:
+        cores = _cores(record)
+        wall_s = _seconds(record.used.get("walltime"))
+        core_s = None if wall_s is None else wall_s * cores
+        yield Job(state, queue, 1, cores, _cores_on(record), _seconds(record.used.get("cput")), core_s)
+    else:
+        yield Job(state, queue)
+
+
+def _tasks(record: Record, queue: str, waiting: JobState) -> Iterator[Job]:
+    """Yield the tasks of an array by state: array_state_count is like "Queued:5 Running:2 Exiting:0 Expired:3"."""
+    counts = {name: int(count) for name, count in ARRAY_COUNT.findall(str(record.array_state_count))}
+    if counts.keys() != {"Queued", "Running", "Exiting"}:
+        raise SourceUnavailable("qstat printed an array of jobs without its array_state_count")
+    running = counts["Running"]
+    yield Job(waiting, queue, counts["Queued"])
+    yield Job(JobState.RUNNING, queue, running, cores=running * _cores(record) if running else 0)
+    yield Job(JobState.OTHER, queue, counts["Exiting"])
+
+
+def _cores(record: Record) -> int:
+    return _whole_number(record.requested.get("ncpus"), "qstat printed a running job whose Resource_List has no ncpus")
+
+
+def _whole_number(value: Any, otherwise: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_CORES:
+        return value
+    raise SourceUnavailable(otherwise)
+
+
+def _cores_on(record: Record) -> dict[str, int]:
+    """Read exec_host, for example "wn01/0*8+wn02/1": host, slash, a number, and how many CPUs if not one."""
+    cores: defaultdict[str, int] = defaultdict(int)
+    for host, count in HOST.findall(str(record.exec_host or "")):
+        cores[host] += int(count or 1)
+    return dict(cores)
+
+
+def _seconds(value: Any) -> float | None:
+    """Read a duration such as "123:45:06" in seconds; None if it is none."""
+    match = DURATION.fullmatch(str(value))
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])
+
+
+def _node_state(words: str) -> NodeState:
+    """Translate the states of a vnode, for example "offline,down"; one that is not known cannot be used."""
+    states = set(re.split(r"\s*,\s*", words.strip()))
+    if states <= USABLE_STATES:
+        return NodeState.USABLE
+    return NodeState.DRAINED if states <= USABLE_STATES | DRAINED_STATES else NodeState.DOWN
+
+
+def _node(host: str, vnodes: Sequence[tuple[NodeState, int]]) -> Node:
+    state = next(state for state in NodeState if any(state is each for each, _ in vnodes))
+    return Node(host, sum(ncpus for each, ncpus in vnodes if each is state), state)
+
+
+def _ncpus(vnode: Vnode) -> int:
+    return _whole_number(
+        vnode.available.get("ncpus", 0), "pbsnodes printed a vnode whose resources_available have no number of ncpus"
+    )
