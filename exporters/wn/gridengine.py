@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -64,7 +64,7 @@ class _Instance:
     state: NodeState
 
 
-def system(commands: Path | None, timeout_s: float) -> BatchSystem:
+def system(commands: Path | None, timeout_s: float, clock: Callable[[], float] = time.time) -> BatchSystem:
     """Return Grid Engine as asked through its commands in a folder, None = in the PATH."""
     ask = Commands(commands, timeout_s)
 
@@ -74,7 +74,7 @@ def system(commands: Path | None, timeout_s: float) -> BatchSystem:
         if any(row.state is JobState.PENDING for row in rows):
             not_yet = parse_numbers(ask.run("qstat", *EVERYBODY, "-s", "ha", "-xml"))
             rows = [_held(row) if row.number in not_yet else row for row in rows]
-        return _jobs(rows, time.time())
+        return _jobs(rows, clock())
 
     def nodes() -> Sequence[Node]:
         return parse_nodes(ask.run("qstat", "-f", *NOBODY, "-F", "num_proc", "-xml"))

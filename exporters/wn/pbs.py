@@ -11,15 +11,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
 from exporters.wn.reading import MOST_CORES, Commands, decode
-
-T = TypeVar("T")
 
 STATES = {"Q": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.HELD, "W": JobState.HELD}
 ENDED = frozenset("FMX")  # finished, moved to another server, expired
@@ -85,7 +83,7 @@ def parse_jobs(output: bytes) -> list[Job]:
     Without ``-t`` an array is one record however many tasks it has; where these run, and what they have used, is not
     told then.
     """
-    records = _decode("qstat", output, Queue).jobs.values()
+    records = decode("qstat", output, Queue, mend).jobs.values()
     return [job for record in records if record.job_state not in ENDED for job in _jobs(record)]
 
 
@@ -95,7 +93,7 @@ def parse_nodes(output: bytes) -> list[Node]:
     The vnodes of one host are one node; it is usable if one of them is, with the CPUs of the usable ones.
     """
     hosts: defaultdict[str, list[tuple[NodeState, int]]] = defaultdict(list)
-    for name, vnode in _decode("pbsnodes", output, Farm).nodes.items():
+    for name, vnode in decode("pbsnodes", output, Farm, mend).nodes.items():
         hosts[str(vnode.available.get("host", name))].append((_node_state(vnode.state), _ncpus(vnode)))
     return [_node(host, vnodes) for host, vnodes in hosts.items()]
 
@@ -116,13 +114,6 @@ def _is_member(line: bytes) -> bool:
         return bool(msgspec.json.decode(b"{" + line.removesuffix(b",") + b"}", type=dict[str, Any]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
-
-
-def _decode(command: str, output: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(output, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return decode(command, mend(output), kind)
 
 
 def _jobs(record: Record) -> Iterator[Job]:
