@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
@@ -22,7 +22,7 @@ from defusedxml.ElementTree import iterparse
 
 from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
-from exporters.wn.reading import MOST_CORES, NO_QUEUE, Commands, count_tasks
+from exporters.wn.reading import NO_QUEUE, Commands, count_tasks
 
 EVERYBODY = ("-u", "*")
 NOBODY = ("-u", ".")  # no user has this name: the queues without their jobs
@@ -33,6 +33,7 @@ UTC_TIMES = {"TZ": "UTC"}
 # Forbidden in XML even when escaped, but not in what qsub takes: one job with such a name may not hide all the others.
 ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
+COUNT = re.compile(r"[0-9]{1,9}")
 QUEUE_NAME = re.compile(r"[\w.-]+")
 
 # The letters of a queue instance's state, qstat(1). Load alarms (a, A) are not among them: a full node has one.
@@ -94,7 +95,7 @@ def parse_jobs(output: bytes, now_s: float) -> list[Job]:
 
 def parse_numbers(output: bytes) -> frozenset[str]:
     """Read only the numbers of the jobs from ``qstat -xml``; raises :class:`SourceUnavailable`."""
-    return frozenset(_number(element) for element in _elements(output, "job_list"))
+    return frozenset(_number(_texts(element)) for element in _elements(output, "job_list"))
 
 
 def parse_nodes(output: bytes) -> list[Node]:
@@ -129,22 +130,21 @@ def _elements(output: bytes, tag: str) -> Iterator[Element]:
         raise SourceUnavailable("qstat printed XML that is no list of jobs: it has no queue_info and job_info")
 
 
-def _text(element: Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
+def _texts(element: Element) -> dict[str, str]:
+    return {child.tag: (child.text or "").strip() for child in element}
 
 
-def _number(element: Element) -> str:
-    number = _text(element, "JB_job_number")
+def _number(texts: Mapping[str, str]) -> str:
+    number = texts.get("JB_job_number")
     if not number:
         raise SourceUnavailable("qstat printed a job without its JB_job_number")
     return number
 
 
-def _count(element: Element, tag: str) -> int:
-    text = _text(element, tag)
-    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(MOST_CORES)):
-        raise SourceUnavailable(f"qstat printed a {element.tag} whose {tag} is not a number")
-    return int(text)
+def _count(texts: Mapping[str, str], tag: str) -> int:
+    if not COUNT.fullmatch(texts.get(tag, "")):
+        raise SourceUnavailable(f"qstat printed a record whose {tag} is not a number")
+    return int(texts[tag])
 
 
 def _rows(output: bytes) -> list[_Row]:
@@ -152,18 +152,19 @@ def _rows(output: bytes) -> list[_Row]:
 
 
 def _row(element: Element) -> _Row:
-    queue, _, host = _text(element, "queue_name").partition("@")
+    texts = _texts(element)
+    queue, _, host = texts.get("queue_name", "").partition("@")
     return _Row(
-        number=_number(element),
-        tasks=_text(element, "tasks"),
-        state=_state(_text(element, "state")),
+        number=_number(texts),
+        tasks=texts.get("tasks", ""),
+        state=_state(texts.get("state", "")),
         queue=queue or _wanted_queue(element),
         host=host,
-        slots=_count(element, "slots"),
-        granted=_count(element, "granted_pe") if _text(element, "granted_pe") else None,
-        is_master=_text(element, "master") == "MASTER",
-        cpu_s=_seconds(_text(element, "cpu_usage")),
-        started_s=_timestamp(_text(element, "JAT_start_time")),
+        slots=_count(texts, "slots"),
+        granted=_count(texts, "granted_pe") if "granted_pe" in texts else None,
+        is_master=texts.get("master") == "MASTER",
+        cpu_s=_seconds(texts.get("cpu_usage", "")),
+        started_s=_timestamp(texts.get("JAT_start_time", "")),
     )
 
 
@@ -241,16 +242,17 @@ def _cores_on(rows: Sequence[_Row]) -> dict[str, int]:
 
 
 def _instance(element: Element) -> _Instance:
-    _, _, host = _text(element, "name").partition("@")
+    texts = _texts(element)
+    _, _, host = texts.get("name", "").partition("@")
     if not host:
         raise SourceUnavailable("qstat printed a Queue-List without the name of a queue instance, queue@host")
     processors = element.findtext("resource[@name='num_proc']") or ""
-    letters = set(_text(element, "state"))
+    letters = set(texts.get("state", ""))
     state = NodeState.DRAINED if letters & DRAINED_LETTERS else NodeState.USABLE
     return _Instance(
         host=host,
-        slots=_count(element, "slots_total"),
-        processors=int(processors) if re.fullmatch("[0-9]{1,6}", processors) else 0,
+        slots=_count(texts, "slots_total"),
+        processors=int(processors) if COUNT.fullmatch(processors) else 0,
         state=NodeState.DOWN if letters & DOWN_LETTERS else state,
     )
 

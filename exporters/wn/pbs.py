@@ -26,7 +26,14 @@ NEVER_RUNS = "Can Never Run"
 USABLE_STATES = frozenset({"free", "job-busy", "job-exclusive", "resv-exclusive", "busy"})
 DRAINED_STATES = frozenset({"offline", "maintenance", "provisioning", "wait-provisioning"})
 
-STRUCTURE = re.compile(rb'\{|[}\]],?|"[^"]*":\s*[{\[]')
+# A line of PBS's JSON that is surely right; of the others, which are few, each is tried by itself.
+PLAIN = rb"[ !#-\[\]-~]*"  # printable ASCII without quote and backslash
+NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+BRACKETS = rb'\{|[}\]],?|"%s":\s*[{\[]' % PLAIN
+MEMBER = rb'"%s":\s*(?:"%s"|%s),?' % (PLAIN, PLAIN, NUMBER)
+DOUBTFUL_LINE = re.compile(rb"^(?!\s*(?:%s|%s)\s*$).*\n?" % (BRACKETS, MEMBER), re.MULTILINE)
+COMMA_BEFORE_BRACKET = re.compile(rb",(\s*\n\s*[}\]])")
+
 ARRAY_COUNT = re.compile(r"(Queued|Running|Exiting):([0-9]{1,9})(?!\S)")
 HOST = re.compile(r"([^/+]+)/[0-9]+(?:\*([0-9]{1,6}))?")
 DURATION = re.compile(r"([0-9]{1,7}):([0-9]{2}):([0-9]{2})")
@@ -100,20 +107,15 @@ def parse_nodes(output: bytes) -> list[Node]:
 
 def mend(output: bytes) -> bytes:
     """Leave out the lines of PBS's JSON that are neither brackets nor, each by itself, a member of an object."""
-    kept: list[bytes] = []
-    for line in map(bytes.strip, output.splitlines()):
-        if STRUCTURE.fullmatch(line) or _is_member(line):
-            if line[:1] in b"}]" and kept:
-                kept[-1] = kept[-1].removesuffix(b",")
-            kept.append(line)
-    return b"\n".join(kept)
+    return COMMA_BEFORE_BRACKET.sub(rb"\1", DOUBTFUL_LINE.sub(_if_member, output))
 
 
-def _is_member(line: bytes) -> bool:
+def _if_member(line: re.Match[bytes]) -> bytes:
     try:
-        return bool(msgspec.json.decode(b"{" + line.removesuffix(b",") + b"}", type=dict[str, Any]))
+        msgspec.json.decode(b"{" + line[0].strip().removesuffix(b",") + b"}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return b""
+    return line[0]
 
 
 def _jobs(record: Record) -> Iterator[Job]:
