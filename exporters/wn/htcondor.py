@@ -20,7 +20,7 @@ from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
 from exporters.wn.reading import MOST_CORES, NO_QUEUE, Commands, decode
 
-TOTALS = re.compile(rb"^\s*(?:Total for [^:\n]*: )?([0-9]+) jobs;", re.MULTILINE)
+TOTALS = re.compile(rb"^[ \t]*(?:Total for [^:\n]*: )?([0-9]{1,9}) jobs;", re.MULTILINE)
 
 # Scheduler, grid and local universe: these run on the access point or elsewhere, and not on worker nodes.
 NOT_ON_WORKER_NODES = frozenset({7, 9, 12})

@@ -29,10 +29,10 @@ DRAINED_STATES = frozenset({"offline", "maintenance", "provisioning", "wait-prov
 # A line of PBS's JSON that is surely right; of the others, which are few, each is tried by itself.
 PLAIN = rb"[ !#-\[\]-~]*"  # printable ASCII without quote and backslash
 NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-BRACKETS = rb'\{|[}\]],?|"%s":\s*[{\[]' % PLAIN
-MEMBER = rb'"%s":\s*(?:"%s"|%s),?' % (PLAIN, PLAIN, NUMBER)
-DOUBTFUL_LINE = re.compile(rb"^(?!\s*(?:%s|%s)\s*$).*\n?" % (BRACKETS, MEMBER), re.MULTILINE)
-COMMA_BEFORE_BRACKET = re.compile(rb",(\s*\n\s*[}\]])")
+BRACKETS = rb'\{|[}\]],?|"%s":[ \t]*[{\[]' % PLAIN
+MEMBER = rb'"%s":[ \t]*(?:"%s"|%s),?' % (PLAIN, PLAIN, NUMBER)
+DOUBTFUL_LINE = re.compile(rb"^(?![ \t]*(?:%s|%s)[ \t]*$).*\n?" % (BRACKETS, MEMBER), re.MULTILINE)
+COMMA_BEFORE_BRACKET = re.compile(rb",([ \t]*\n[ \t]*[}\]])")
 
 ARRAY_COUNT = re.compile(r"(Queued|Running|Exiting):([0-9]{1,9})(?!\S)")
 HOST = re.compile(r"([^/+]+)/[0-9]+(?:\*([0-9]{1,6}))?")

@@ -85,7 +85,7 @@ def test_a_job_on_hold_or_in_error_is_held(state: str) -> None:
     assert states(parse_jobs(qstat_of(job(state)), STARTED_S)) == {JobState.HELD: 1}
 
 
-@pytest.mark.parametrize("state", ["qw", "Rq w", "Rqw"])
+@pytest.mark.parametrize("state", ["qw", "Rqw"])
 def test_a_job_that_waits_for_its_turn_is_pending(state: str) -> None:
     assert states(parse_jobs(qstat_of(job(state)), STARTED_S)) == {JobState.PENDING: 1}
 
