@@ -7,7 +7,7 @@ import click
 from prometheus_client.core import Metric
 
 from exporters.serving import Seconds, Serving, Source, SourceUnavailable, serve, serving_options
-from exporters.wn import slurm
+from exporters.wn import gridengine, htcondor, pbs, slurm
 from exporters.wn.batch import DEFAULT_LIMITS, BatchSystem, Limits, job_metrics, node_metrics, usage_metrics
 from exporters.wn.domains import domain_source
 from exporters.wn.node_map import BadNodeMap, Placed, load_node_map, node_info_metrics
@@ -16,6 +16,9 @@ from exporters.wn.slurm_options import NOTHING_SAID, SlurmOptions, slurm_options
 # A batch system is one file that says how its commands are asked, and one line here.
 BATCH_SYSTEMS: Mapping[str, Callable[[Path | None, float], BatchSystem]] = {
     "slurm": slurm.system,
+    "gridengine": gridengine.system,
+    "htcondor": htcondor.system,
+    "pbs": pbs.system,
 }
 
 # How much longer than its commands a source may take: for what it makes of their answers.

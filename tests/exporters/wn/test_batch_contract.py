@@ -1,7 +1,4 @@
-"""What holds for every batch system: an answer that is none is unknown, and the reason is a sentence with the command.
-
-Slurm is here through its parser and its command as they are.
-"""
+"""What holds for every batch system: an answer that is none is unknown, and the reason names the command."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -12,9 +9,8 @@ from typing import Any
 import pytest
 
 from exporters.serving import SourceUnavailable
-from exporters.wn import gridengine, htcondor, pbs
-from exporters.wn.batch import BatchSystem, Limits, job_metrics, node_metrics
-from exporters.wn.slurm import parse_squeue, run_squeue
+from exporters.wn.batch import Limits, job_metrics, node_metrics
+from exporters.wn.main import BATCH_SYSTEMS
 from tests.exporters.exposition import SAMPLES
 from tests.exporters.wn.fakes import install, printing
 
@@ -32,31 +28,31 @@ class Question:
     of_another_kind: Path
 
 
-def jobs(system: Callable[[Path | None, float], BatchSystem]) -> Callable[[Path, float], Sequence[Any]]:
-    return lambda folder, timeout_s: system(folder, timeout_s).jobs()
+def jobs(name: str) -> Callable[[Path, float], Sequence[Any]]:
+    return lambda folder, timeout_s: BATCH_SYSTEMS[name](folder, timeout_s).jobs()
 
 
-def nodes(system: Callable[[Path | None, float], BatchSystem]) -> Callable[[Path, float], Sequence[Any]]:
-    return lambda folder, timeout_s: system(folder, timeout_s).nodes()
+def nodes(name: str) -> Callable[[Path, float], Sequence[Any]]:
+    return lambda folder, timeout_s: BATCH_SYSTEMS[name](folder, timeout_s).nodes()
 
 
-def squeue(folder: Path, timeout_s: float) -> Sequence[Any]:
-    return list(parse_squeue(run_squeue(str(folder / "squeue"), timeout_s)).counts)
-
-
-CONDOR, PBS = SAMPLES / "htcondor", SAMPLES / "pbs"
+SLURM, CONDOR, PBS = (SAMPLES / name for name in ("slurm", "htcondor", "pbs"))
 QUESTIONS = {
-    "slurm jobs": Question("squeue", squeue, SAMPLES / "slurm" / "squeue.json", XML),
-    "gridengine jobs": Question("qstat", jobs(gridengine.system), XML, JSON),
-    "gridengine nodes": Question("qstat", nodes(gridengine.system), SAMPLES / "gridengine" / "qstat-queues.xml", JSON),
-    "htcondor jobs": Question("condor_q", jobs(htcondor.system), CONDOR / "condor_q-json.NOT-FROM-A-DAEMON.json", JSON),
+    "slurm jobs": Question("squeue", jobs("slurm"), SLURM / "squeue.json", XML),
+    "slurm nodes": Question("sinfo", nodes("slurm"), SLURM / "sinfo.json", XML),
+    "gridengine jobs": Question("qstat", jobs("gridengine"), XML, JSON),
+    "gridengine nodes": Question("qstat", nodes("gridengine"), SAMPLES / "gridengine" / "qstat-queues.xml", JSON),
+    "htcondor jobs": Question("condor_q", jobs("htcondor"), CONDOR / "condor_q-json.NOT-FROM-A-DAEMON.json", JSON),
     "htcondor nodes": Question(
-        "condor_status", nodes(htcondor.system), CONDOR / "condor_status-json.NOT-FROM-A-DAEMON.json", JSON
+        "condor_status", nodes("htcondor"), CONDOR / "condor_status-json.NOT-FROM-A-DAEMON.json", JSON
     ),
-    "pbs jobs": Question("qstat", jobs(pbs.system), PBS / "qstat-f-F-json.FROM-DOCS.json", JSON),
-    "pbs nodes": Question("pbsnodes", nodes(pbs.system), PBS / "pbsnodes-av-F-json.FROM-DOCS.json", JSON),
+    "pbs jobs": Question("qstat", jobs("pbs"), PBS / "qstat-f-F-json.FROM-DOCS.json", JSON),
+    "pbs nodes": Question("pbsnodes", nodes("pbs"), PBS / "pbsnodes-av-F-json.FROM-DOCS.json", JSON),
 }
-SYSTEMS = {"gridengine": gridengine.system, "htcondor": htcondor.system, "pbs": pbs.system}
+
+
+def test_every_batch_system_is_asked_for_jobs_and_nodes() -> None:
+    assert QUESTIONS.keys() == {f"{name} {kind}" for name in BATCH_SYSTEMS for kind in ("jobs", "nodes")}
 
 
 @pytest.fixture(params=QUESTIONS.values(), ids=QUESTIONS.keys())
@@ -124,31 +120,31 @@ def test_a_command_that_is_not_there_is_named(question: Question, tmp_path: Path
         question.ask(tmp_path, 20)
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", BATCH_SYSTEMS)
 def test_the_commands_are_found_in_the_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = [each for key, each in QUESTIONS.items() if key.startswith(name)]
     for each in questions:
         install(tmp_path, each.command, printing(each.sample, tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert len(SYSTEMS[name](None, 20).nodes()) > 0
+    assert len(BATCH_SYSTEMS[name](None, 20).nodes()) > 0
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", BATCH_SYSTEMS)
 def test_a_farm_never_allocates_what_it_does_not_have(name: str, tmp_path: Path) -> None:
     """The allocated cores are the sum over the nodes, as far as it is known where jobs run."""
     question = QUESTIONS[f"{name} jobs"]
     install(tmp_path, question.command, printing(question.sample, tmp_path))
-    found = SYSTEMS[name](tmp_path, 20).jobs()
+    found = BATCH_SYSTEMS[name](tmp_path, 20).jobs()
     metrics = {metric.name: metric for metric in job_metrics(found, Limits())}
     on_nodes = sum(sample.value for sample in metrics["wn_node_cores_allocated"].samples)
     assert on_nodes == metrics["wn_cores_allocated"].samples[0].value
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("name", BATCH_SYSTEMS)
 def test_every_state_has_a_sample_even_if_it_is_zero(name: str, tmp_path: Path) -> None:
     for key in ("jobs", "nodes"):
         question = QUESTIONS[f"{name} {key}"]
         install(tmp_path, question.command, printing(question.sample, tmp_path))
-    farm = SYSTEMS[name](tmp_path, 20)
+    farm = BATCH_SYSTEMS[name](tmp_path, 20)
     slots = next(iter(node_metrics(farm.nodes(), Limits())))
     assert [sample.labels["state"] for sample in slots.samples] == ["usable", "drained", "down"]
