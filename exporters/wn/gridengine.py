@@ -11,18 +11,16 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.ElementTree import iterparse
+from xml.etree.ElementTree import Element
 
 from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
 from exporters.wn.reading import NO_QUEUE, Commands, count_tasks
+from exporters.wn.reading_xml import elements, texts
 
 EVERYBODY = ("-u", "*")
 NOBODY = ("-u", ".")  # no user has this name: the queues without their jobs
@@ -30,8 +28,7 @@ NOBODY = ("-u", ".")  # no user has this name: the queues without their jobs
 # Start times are printed in local time without its offset: ambiguous for an hour each autumn.
 UTC_TIMES = {"TZ": "UTC"}
 
-# Forbidden in XML even when escaped, but not in what qsub takes: one job with such a name may not hide all the others.
-ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+FRAME = ("queue_info", "job_info", "job_info")  # qstat's outermost element has the same name as an inner one
 
 COUNT = re.compile(r"[0-9]{1,9}")
 QUEUE_NAME = re.compile(r"[\w.-]+")
@@ -95,7 +92,7 @@ def parse_jobs(output: bytes, now_s: float) -> list[Job]:
 
 def parse_numbers(output: bytes) -> frozenset[str]:
     """Read only the numbers of the jobs from ``qstat -xml``; raises :class:`SourceUnavailable`."""
-    return frozenset(_number(_texts(element)) for element in _elements(output, "job_list"))
+    return frozenset(_number(texts(element)) for element in elements("qstat", output, "job_list", FRAME))
 
 
 def parse_nodes(output: bytes) -> list[Node]:
@@ -105,66 +102,43 @@ def parse_nodes(output: bytes) -> list[Node]:
     the same CPUs again, they are at most the node's CPUs, or the slots of its largest instance if a site gives more.
     """
     hosts: defaultdict[str, list[_Instance]] = defaultdict(list)
-    for element in _elements(output, "Queue-List"):
+    for element in elements("qstat", output, "Queue-List", FRAME):
         instance = _instance(element)
         hosts[instance.host].append(instance)
     return [_node(host, instances) for host, instances in hosts.items()]
 
 
-def _elements(output: bytes, tag: str) -> Iterator[Element]:
-    """Yield the elements of that name; each is forgotten afterwards, so that a long queue needs no memory."""
-    if not output.strip():
-        raise SourceUnavailable("qstat printed nothing")
-    text = ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", output.decode(errors="replace"))
-    tags = []
-    try:
-        for _, element in iterparse(StringIO(text), forbid_dtd=True):
-            if element.tag == tag:
-                yield element
-                element.clear()
-            elif element.tag in {"queue_info", "job_info"}:
-                tags.append(element.tag)
-    except (ParseError, ValueError) as error:
-        raise SourceUnavailable("qstat printed something that is not a whole XML document") from error
-    if tags != ["queue_info", "job_info", "job_info"]:
-        raise SourceUnavailable("qstat printed XML that is no list of jobs: it has no queue_info and job_info")
-
-
-def _texts(element: Element) -> dict[str, str]:
-    return {child.tag: (child.text or "").strip() for child in element}
-
-
-def _number(texts: Mapping[str, str]) -> str:
-    number = texts.get("JB_job_number")
+def _number(found: Mapping[str, str]) -> str:
+    number = found.get("JB_job_number")
     if not number:
         raise SourceUnavailable("qstat printed a job without its JB_job_number")
     return number
 
 
-def _count(texts: Mapping[str, str], tag: str) -> int:
-    if not COUNT.fullmatch(texts.get(tag, "")):
+def _count(found: Mapping[str, str], tag: str) -> int:
+    if not COUNT.fullmatch(found.get(tag, "")):
         raise SourceUnavailable(f"qstat printed a record whose {tag} is not a number")
-    return int(texts[tag])
+    return int(found[tag])
 
 
 def _rows(output: bytes) -> list[_Row]:
-    return [_row(element) for element in _elements(output, "job_list")]
+    return [_row(element) for element in elements("qstat", output, "job_list", FRAME)]
 
 
 def _row(element: Element) -> _Row:
-    texts = _texts(element)
-    queue, _, host = texts.get("queue_name", "").partition("@")
+    found = texts(element)
+    queue, _, host = found.get("queue_name", "").partition("@")
     return _Row(
-        number=_number(texts),
-        tasks=texts.get("tasks", ""),
-        state=_state(texts.get("state", "")),
+        number=_number(found),
+        tasks=found.get("tasks", ""),
+        state=_state(found.get("state", "")),
         queue=queue or _wanted_queue(element),
         host=host,
-        slots=_count(texts, "slots"),
-        granted=_count(texts, "granted_pe") if "granted_pe" in texts else None,
-        is_master=texts.get("master") == "MASTER",
-        cpu_s=_seconds(texts.get("cpu_usage", "")),
-        started_s=_timestamp(texts.get("JAT_start_time", "")),
+        slots=_count(found, "slots"),
+        granted=_count(found, "granted_pe") if "granted_pe" in found else None,
+        is_master=found.get("master") == "MASTER",
+        cpu_s=_seconds(found.get("cpu_usage", "")),
+        started_s=_timestamp(found.get("JAT_start_time", "")),
     )
 
 
@@ -242,16 +216,16 @@ def _cores_on(rows: Sequence[_Row]) -> dict[str, int]:
 
 
 def _instance(element: Element) -> _Instance:
-    texts = _texts(element)
-    _, _, host = texts.get("name", "").partition("@")
+    found = texts(element)
+    _, _, host = found.get("name", "").partition("@")
     if not host:
         raise SourceUnavailable("qstat printed a Queue-List without the name of a queue instance, queue@host")
     processors = element.findtext("resource[@name='num_proc']") or ""
-    letters = set(texts.get("state", ""))
+    letters = set(found.get("state", ""))
     state = NodeState.DRAINED if letters & DRAINED_LETTERS else NodeState.USABLE
     return _Instance(
         host=host,
-        slots=_count(texts, "slots_total"),
+        slots=_count(found, "slots_total"),
         processors=int(processors) if COUNT.fullmatch(processors) else 0,
         state=NodeState.DOWN if letters & DOWN_LETTERS else state,
     )

@@ -7,7 +7,7 @@ import click
 from prometheus_client.core import Metric
 
 from exporters.serving import Seconds, Serving, Source, SourceUnavailable, serve, serving_options
-from exporters.wn import gridengine, htcondor, pbs, slurm
+from exporters.wn import gridengine, htcondor, pbs, slurm, torque
 from exporters.wn.batch import DEFAULT_LIMITS, BatchSystem, Limits, job_metrics, node_metrics, usage_metrics
 from exporters.wn.domains import domain_source
 from exporters.wn.node_map import BadNodeMap, Placed, load_node_map, node_info_metrics
@@ -19,6 +19,7 @@ BATCH_SYSTEMS: Mapping[str, Callable[[Path | None, float], BatchSystem]] = {
     "gridengine": gridengine.system,
     "htcondor": htcondor.system,
     "pbs": pbs.system,
+    "torque": torque.system,
 }
 
 # How much longer than its commands a source may take: for what it makes of their answers.

@@ -17,7 +17,7 @@ import msgspec
 
 from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
-from exporters.wn.reading import MOST_CORES, Commands, decode
+from exporters.wn.reading import MOST_CORES, Commands, decode, duration_s
 
 STATES = {"Q": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.HELD, "W": JobState.HELD}
 ENDED = frozenset("FMX")  # finished, moved to another server, expired
@@ -36,7 +36,6 @@ COMMA_BEFORE_BRACKET = re.compile(rb",([ \t]*\n[ \t]*[}\]])")
 
 ARRAY_COUNT = re.compile(r"(Queued|Running|Exiting):([0-9]{1,9})(?!\S)")
 HOST = re.compile(r"([^/+]+)/[0-9]+(?:\*([0-9]{1,6}))?")
-DURATION = re.compile(r"([0-9]{1,7}):([0-9]{2}):([0-9]{2})")
 
 
 class Record(msgspec.Struct):
@@ -127,9 +126,9 @@ def _jobs(record: Record) -> Iterator[Job]:
         yield from _tasks(record, queue, JobState.HELD if state is JobState.HELD else JobState.PENDING)
     elif state is JobState.RUNNING:
         cores = _cores(record)
-        wall_s = _seconds(record.used.get("walltime"))
+        wall_s = duration_s(record.used.get("walltime"))
         core_s = None if wall_s is None else wall_s * cores
-        yield Job(state, queue, 1, cores, _cores_on(record), _seconds(record.used.get("cput")), core_s)
+        yield Job(state, queue, 1, cores, _cores_on(record), duration_s(record.used.get("cput")), core_s)
     else:
         yield Job(state, queue)
 
@@ -161,12 +160,6 @@ def _cores_on(record: Record) -> dict[str, int]:
     for host, count in HOST.findall(str(record.exec_host or "")):
         cores[host] += int(count or 1)
     return dict(cores)
-
-
-def _seconds(value: Any) -> float | None:
-    """Read a duration such as "123:45:06" in seconds; None if it is none."""
-    match = DURATION.fullmatch(str(value))
-    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])
 
 
 def _node_state(words: str) -> NodeState:

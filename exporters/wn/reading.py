@@ -20,6 +20,7 @@ NO_QUEUE = "none"
 MOST_CORES = 2**32
 
 RECORD_NUMBER = re.compile(r"\[[0-9]+\]")
+DURATION = re.compile(r"([0-9]{1,7}):([0-9]{2}):([0-9]{2})")
 TASK_RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10})(?::([0-9]{1,10}))?)?")
 
 
@@ -68,3 +69,9 @@ def _count_range(part: str) -> int | None:
         return None
     first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
     return (last - first) // step + 1 if step > 0 and last >= first else None
+
+
+def duration_s(value: object) -> float | None:
+    """Read a duration such as "123:45:06" in seconds; None if it is none."""
+    match = DURATION.fullmatch(str(value))
+    return None if match is None else int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])

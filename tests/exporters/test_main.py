@@ -97,7 +97,7 @@ def test_an_entry_point_that_is_no_command_is_left_out(tmp_path: Path) -> None:
         (["proof", "--admin-path", "/x", "--notify", "ftp://x"], "'ftp://x' is not a URL, for example http://"),
         (["proof", "--admin-path", "/x", "--max-users", "-1"], "-1 is not in the range x>=0."),
         (["wn"], "Missing option '--batch' or '--libvirt'."),
-        (["wn", "--batch", "lsf"], "'lsf' is not one of 'slurm', 'gridengine', 'htcondor', 'pbs'."),
+        (["wn", "--batch", "lsf"], "'lsf' is not one of 'slurm', 'gridengine', 'htcondor', 'pbs', 'torque'."),
         (["wn", "--batch", "slurm", "--max-nodes", "-1"], "-1 is not in the range x>=0."),
         (["wn", "--batch", "slurm", "--slurmrestd", "here"], "'here' is none of http://HOST:PORT, https://HOST:PORT,"),
         (["wn", "--batch", "slurm", "--slurmrestd-version", "40"], "'40' is not a version such as v0.0.38."),

@@ -36,7 +36,7 @@ def nodes(name: str) -> Callable[[Path, float], Sequence[Any]]:
     return lambda folder, timeout_s: BATCH_SYSTEMS[name](folder, timeout_s).nodes()
 
 
-SLURM, CONDOR, PBS = (SAMPLES / name for name in ("slurm", "htcondor", "pbs"))
+SLURM, CONDOR, PBS, TORQUE = (SAMPLES / name for name in ("slurm", "htcondor", "pbs", "torque"))
 QUESTIONS = {
     "slurm jobs": Question("squeue", jobs("slurm"), SLURM / "squeue.json", XML),
     "slurm nodes": Question("sinfo", nodes("slurm"), SLURM / "sinfo.json", XML),
@@ -48,6 +48,8 @@ QUESTIONS = {
     ),
     "pbs jobs": Question("qstat", jobs("pbs"), PBS / "qstat-f-F-json.FROM-DOCS.json", JSON),
     "pbs nodes": Question("pbsnodes", nodes("pbs"), PBS / "pbsnodes-av-F-json.FROM-DOCS.json", JSON),
+    "torque jobs": Question("qstat", jobs("torque"), TORQUE / "qstat-f-t-x.FROM-DOCS.xml", JSON),
+    "torque nodes": Question("pbsnodes", nodes("torque"), TORQUE / "pbsnodes-x.FROM-DOCS.xml", JSON),
 }
 
 

@@ -1,4 +1,4 @@
-"""No input makes a parser of Grid Engine, HTCondor or PBS raise anything but its documented error."""
+"""No input makes a parser of Grid Engine, HTCondor, PBS or Torque raise anything but its documented error."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.serving import SourceUnavailable
-from exporters.wn import gridengine, htcondor, pbs
+from exporters.wn import gridengine, htcondor, pbs, torque
 from exporters.wn.batch import Job, Limits, Node, job_metrics, node_metrics
 from exporters.wn.reading import count_tasks
 from tests.exporters.exposition import SAMPLES
@@ -22,6 +22,8 @@ QUEUES_XML = (SAMPLES / "gridengine" / "qstat-queues.xml").read_bytes()
 CONDOR_Q = (SAMPLES / "htcondor" / "condor_q-json.NOT-FROM-A-DAEMON.json").read_bytes()
 CONDOR_STATUS = (SAMPLES / "htcondor" / "condor_status-json.NOT-FROM-A-DAEMON.json").read_bytes()
 PBS_QSTAT = (SAMPLES / "pbs" / "qstat-f-F-json-unreadable-environment.FROM-DOCS.json").read_bytes()
+TORQUE_QSTAT = (SAMPLES / "torque" / "qstat-f-t-x.FROM-DOCS.xml").read_bytes()
+TORQUE_PBSNODES = (SAMPLES / "torque" / "pbsnodes-x.FROM-DOCS.xml").read_bytes()
 PBSNODES = (SAMPLES / "pbs" / "pbsnodes-av-F-json.FROM-DOCS.json").read_bytes()
 
 numbers = st.integers(-1, 64) | st.floats(allow_nan=False, allow_infinity=False) | anything
@@ -159,6 +161,24 @@ def test_documents_of_pbs_of_any_shape_are_read_or_refused(jobs: Any, vnodes: An
         check_jobs(lambda listed=listed: pbs.parse_jobs(json.dumps({"pbs_server": "a", "Jobs": listed}).encode()))
     for listed in (dict(enumerate(vnodes)), other):
         check_nodes(lambda listed=listed: pbs.parse_nodes(json.dumps({"nodes": listed}).encode()))
+
+
+torque_jobs = xml("Job", {"job_state": words, "queue": words, "exec_host": words, "resources_used": words})
+torque_nodes = xml("Node", {"name": words, "state": st.sampled_from(["free", "offline", "down"]), "np": words})
+
+
+@unhurried
+@given(st.binary() | cut_and_changed(TORQUE_QSTAT) | cut_and_changed(TORQUE_PBSNODES))
+def test_the_xml_of_torque_is_read_or_refused(output: bytes) -> None:
+    check_jobs(lambda: torque.parse_jobs(output))
+    check_nodes(lambda: torque.parse_nodes(output))
+
+
+@unhurried
+@given(st.lists(torque_jobs, max_size=4), st.lists(torque_nodes, max_size=3))
+def test_xml_of_torque_of_any_content_is_read_or_refused(jobs: list[str], nodes: list[str]) -> None:
+    check_jobs(lambda: torque.parse_jobs(f"<Data>{''.join(jobs)}</Data>".encode()))
+    check_nodes(lambda: torque.parse_nodes(f"<Data>{''.join(nodes)}</Data>".encode()))
 
 
 @unhurried

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from exporters.wn import gridengine, htcondor, pbs
+from exporters.wn import gridengine, htcondor, pbs, torque
 from exporters.wn.batch import BatchSystem
 from exporters.wn.main import batch_sources
 from tests.exporters.exposition import SAMPLES, assert_golden, exposition
@@ -39,3 +39,9 @@ def test_a_pbs_with_jobs(tmp_path: Path) -> None:
     for command, options in (("qstat", "f-F"), ("pbsnodes", "av-F")):
         install(tmp_path, command, printing(SAMPLES / "pbs" / f"{command}-{options}-json.FROM-DOCS.json", tmp_path))
     assert_golden("wn_pbs", expositions(pbs.system(tmp_path, 20)))
+
+
+def test_a_torque_with_jobs(tmp_path: Path) -> None:
+    for command, options in (("qstat", "f-t-x"), ("pbsnodes", "x")):
+        install(tmp_path, command, printing(SAMPLES / "torque" / f"{command}-{options}.FROM-DOCS.xml", tmp_path))
+    assert_golden("wn_torque", expositions(torque.system(tmp_path, 20)))
