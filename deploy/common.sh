@@ -33,7 +33,7 @@ has() {
         mailutils) command -v mail ;; # gridengine wants a mailx, and the other one would bring a mail server
         gridengine-master) [ -x /usr/lib/gridengine/sge_qmaster ] ;;
         gridengine-exec) [ -x /usr/lib/gridengine/sge_execd ] ;;
-        gridengine-client) [ -x /usr/bin/qstat ] ;;
+        gridengine-client) [ -x /usr/lib/gridengine/qstat ] ;;
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
         procps) command -v ps ;;
