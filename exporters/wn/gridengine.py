@@ -194,7 +194,8 @@ def _job(rows: Sequence[_Row], now_s: float) -> Job:
     cores = sum(cores_on.values())
     cpu_s = [row.cpu_s for row in rows if row.cpu_s is not None]
     core_s = None if first.started_s is None else max(now_s - first.started_s, 0) * cores
-    return Job(first.state, first.queue, 1, cores, cores_on, sum(cpu_s) if cpu_s else None, core_s)
+    known = {host: count for host, count in cores_on.items() if host}
+    return Job(first.state, first.queue, 1, cores, known, sum(cpu_s) if cpu_s else None, core_s)
 
 
 def _tasks(row: _Row) -> int:

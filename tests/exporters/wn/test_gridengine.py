@@ -80,6 +80,11 @@ def test_a_job_on_its_node_runs(state: str) -> None:
     assert states(parse_jobs(qstat_of(job(state)), STARTED_S)) == {JobState.RUNNING: 1}
 
 
+def test_a_running_job_may_not_say_where() -> None:
+    found = one(parse_jobs(qstat_of(job("t", slots=2)), STARTED_S))
+    assert (found.cores, found.cores_on) == (2, {})
+
+
 @pytest.mark.parametrize("state", ["hqw", "hRwq", "Eqw", "Ehqw", "EhRqw"])
 def test_a_job_on_hold_or_in_error_is_held(state: str) -> None:
     assert states(parse_jobs(qstat_of(job(state)), STARTED_S)) == {JobState.HELD: 1}
