@@ -16,7 +16,7 @@ from typing import Self
 from tests.testbed.processes import Process
 
 XPROOFD_PORT = 1093
-BIN = "/opt/root/bin"
+BIN = "/usr/local/bin"
 FOLDERS = ("activesessions", "terminatedsessions", "clients", "socks", "rootsysvalidation")
 
 

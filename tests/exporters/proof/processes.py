@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
-SERV = "/opt/root/bin/proofserv.exe"
+SERV = "/usr/local/bin/proofserv.exe"
 MASTER = (SERV, "proofserv", "xpd", "1093", "0")
 WORKER = (SERV, "proofslave", "xpd", "1093", "0")
-DAEMON = ("/opt/root/bin/xproofd", "-c", "import signal; signal.pause()")
+DAEMON = ("/usr/local/bin/xproofd", "-c", "import signal; signal.pause()")
 
 DEADLINE_S = 60
 

@@ -50,14 +50,14 @@ def scrape(*processes: object) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("arguments", "role"),
     [
-        (["/opt/root/bin/proofserv.exe", "proofserv", "xpd", "xpdpath:/tmp/.xproofd.1093", "0"], Role.MASTER),
-        (["/opt/root/bin/proofserv", "proofserv", "xpd", "1234", "0"], Role.MASTER),
-        (["/opt/root/bin/proofserv", "proofslave", "xpd", "1234", "0"], Role.WORKER),
+        (["/usr/local/bin/proofserv.exe", "proofserv", "xpd", "xpdpath:/tmp/.xproofd.1093", "0"], Role.MASTER),
+        (["/usr/local/bin/proofserv", "proofserv", "xpd", "1234", "0"], Role.MASTER),
+        (["/usr/local/bin/proofserv", "proofslave", "xpd", "1234", "0"], Role.WORKER),
         (["proofserv", "proofslave"], Role.WORKER),
         (["vim", "proofserv"], None),
-        (["/bin/sh", "/opt/root/bin/proofserv", "proofserv", "xpd"], None),  # its start script, for an instant
-        (["/opt/root/bin/proofserv.exe", "xpd", "proofserv"], None),
-        (["/opt/root/bin/proofserv.exe"], None),
+        (["/bin/sh", "/usr/local/bin/proofserv", "proofserv", "xpd"], None),  # its start script, for an instant
+        (["/usr/local/bin/proofserv.exe", "xpd", "proofserv"], None),
+        (["/usr/local/bin/proofserv.exe"], None),
         ([], None),
     ],
 )
@@ -74,7 +74,7 @@ def test_the_admin_area_is_a_word_of_a_session_from_root_5_22_on() -> None:
 @pytest.mark.parametrize(
     ("arguments", "daemon"),
     [
-        (["/opt/root/bin/xproofd", "-c", "/etc/xpd.cf"], True),
+        (["/usr/local/bin/xproofd", "-c", "/etc/xpd.cf"], True),
         (["xrootd", "-c", "/etc/xrootd.cf"], True),  # xproofd may be its plug-in (xrd.protocol xproofd)
         (["/usr/bin/python3", "xproofd"], False),
         ([], False),
