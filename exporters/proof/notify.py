@@ -77,7 +77,9 @@ class Notifier:
         while not self._closed.is_set():
             self._changed.clear()
             try:
-                pauses_s = [*self._arm(), *self._tell()]
+                unarmed = [*self._arm()]
+                pauses_s = [*unarmed, *self._tell()]
+                self._complaint = self._complaint if unarmed else ""
             except Exception as error:  # noqa: BLE001 - whatever it is, the next change must be told
                 pauses_s = [self._complain(f"unexpected {type(error).__name__}: {error}")]
             self._closed.wait(self._rest_s)
@@ -89,8 +91,6 @@ class Notifier:
             self._watch.arm()
         except OSError as error:
             yield self._complain(f"cannot watch {error.filename or self._area.path}: {error.strerror}")
-        else:
-            self._complaint = ""
 
     def _complain(self, complaint: str) -> float:
         """Log it once while it lasts; return after how many seconds to try again."""
