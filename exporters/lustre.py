@@ -181,7 +181,13 @@ def stats_metrics(stats: dict[str, Stats]) -> Iterator[Metric]:
 )
 @serving_options(default_port=9614)
 def command(patterns: Sequence[str], parameters: Sequence[str], timeout_s: float, *, serving: Serving) -> None:
-    """Export the throughput of Lustre, on a client or on an object storage server."""
+    """Export the throughput of Lustre, on a client or on an object storage server.
+
+    \b
+    Examples:
+      vaf-exporter lustre --once
+      vaf-exporter lustre --lctl 'obdfilter.*.stats'
+    """
 
     def read() -> Iterator[Metric]:
         return stats_metrics(read_lctl(parameters, timeout_s) if parameters else read_files(patterns))

@@ -101,7 +101,14 @@ def command(
     max_domains: int,
     serving: Serving,
 ) -> None:
-    """Export the jobs and slots of the Worker Nodes' batch system, and what hypervisors see of their domains."""
+    """Export the Worker Nodes' batch jobs and slots, and their domains as hypervisors see them.
+
+    \b
+    Examples:
+      vaf-exporter wn --batch slurm --cpu-efficiency
+      vaf-exporter wn --batch htcondor --commands /usr/local/condor/bin --once
+      vaf-exporter wn --libvirt qemu:///system
+    """
     sources: list[Source] = []
     if batch is not None:
         system = _system(batch, commands, timeout_s, of_slurm)

@@ -42,7 +42,14 @@ from exporters.xrootd.receiver import receiving_reports
 def command(
     report: Address, ttl_s: float, servers: tuple[Address, ...], fstream: Fstream | None, *, serving: Serving
 ) -> None:
-    """Export the throughput of the xrootd servers."""
+    """Export the throughput of the xrootd servers.
+
+    \b
+    Examples:
+      vaf-exporter xrootd --report 127.0.0.1:9931
+      vaf-exporter xrootd --report 10.0.0.1:9931 --fstream 10.0.0.1:9930
+      vaf-exporter xrootd --report 10.0.0.1:9931 --pull se1:1094 --pull se2:1094
+    """
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving_reports(report, ttl_s))
         sources = [Source("xrootd", receiver.read, receiver.newest)]

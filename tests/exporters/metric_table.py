@@ -29,16 +29,18 @@ HEADER = ["| metric | type | unit | meaning |", "|---|---|---|---|"]
 
 @dataclass
 class Row:
-    """One metric: its name as exposed, its type, its help text, and all labels that were seen."""
+    """One metric: its name as exposed, its type, its help text, and all sets of labels that were seen."""
 
     name: str
     type: str
     meaning: str
-    labels: set[str] = field(default_factory=set)
+    labels: set[tuple[str, ...]] = field(default_factory=set)
 
     def __str__(self) -> str:
-        labels = f"{{{','.join(sorted(self.labels))}}}" if self.labels else ""
-        return f"| `{self.name}{labels}` | {self.type} | {unit(self.name)} | {self.meaning} |"
+        """Return the row; a metric whose labels depend on an option shows each set of them."""
+        labelled = [f"{{{','.join(names)}}}" if names else "" for names in sorted(self.labels)]
+        names = " or ".join(f"`{self.name}{labels}`" for labels in labelled)
+        return f"| {names} | {self.type} | {unit(self.name)} | {self.meaning} |"
 
 
 def unit(name: str) -> str:
@@ -62,7 +64,7 @@ def rows() -> dict[str, Row]:
         for family in families:
             name = general_name(exposed_name(family), sources)
             row = found.setdefault(name, Row(name, family.type, family.documentation))
-            row.labels.update(label for sample in family.samples for label in sample.labels)
+            row.labels.update(tuple(sorted(sample.labels)) for sample in family.samples)
     return found
 
 
