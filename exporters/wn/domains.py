@@ -35,6 +35,8 @@ CALLS_PER_HOST = 2
 # How libvirt notices that the other end is gone without a word: after so many questions, so far apart, unanswered.
 KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT = 5, 3
 
+LONGEST_REASON = 1000
+
 # By the names of virDomainMemoryStats (in its Python binding) what the bulk statistics call otherwise.
 MEMORY_STATISTICS = {
     "actual": "balloon.current",
@@ -80,7 +82,7 @@ class DomainReader:
         up = [_host_up({name: answer is not None for name, answer in zip(names, answers, strict=True)})]
         if all(answer is None for answer in answers):
             reasons = "; ".join(f"{host.uri}: {host.trouble}" for host in self._hosts)
-            raise SourceUnavailable(f"no hypervisor can be read: {reasons}", known=up)
+            raise SourceUnavailable(f"no hypervisor can be read: {reasons}"[:LONGEST_REASON], known=up)
         for host in self._hosts:
             host.log_changes()
         now = time.time()
@@ -114,7 +116,7 @@ class _Host:
         self.trouble: str | None = None
         self._timeout_s = timeout_s
         self._links = [_Link(uri) for _ in range(CALLS_PER_HOST)]
-        self._logged: str | None = None
+        self._logged: set[str] = set()
 
     def read(self) -> Mapping[str, Stats] | None:
         """Return the statistics by domain; None, and ``trouble`` says why, when they cannot be read."""
@@ -139,11 +141,13 @@ class _Host:
 
     def log_changes(self) -> None:
         """Say once that it cannot be read and why, and once that it can be read again."""
-        if self.trouble is not None and self.trouble != self._logged:
-            log.warning("domain: %s: %s", self.uri, self.trouble)
-        if self.trouble is None and self._logged is not None:
+        if self.trouble is not None:
+            if self.trouble not in self._logged:
+                log.warning("domain: %s: %s", self.uri, self.trouble)
+            self._logged.add(self.trouble)
+        elif self._logged:
             log.info("domain: %s: can be read again", self.uri)
-        self._logged = self.trouble
+            self._logged.clear()
 
 
 def _host_in(uri: str) -> str:

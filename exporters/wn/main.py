@@ -78,7 +78,7 @@ def _node_map(_: click.Context, __: click.Parameter, file: Path | None) -> Seque
     "uris",
     multiple=True,
     metavar="URI",
-    help="A hypervisor whose domains to export, too, for example qemu:///system; may be given several times.",
+    help="Export the domains of this hypervisor, too; only reads. Example: qemu:///system. May be given several times.",
 )
 @click.option(
     "--max-domains",

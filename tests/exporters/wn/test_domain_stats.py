@@ -97,6 +97,13 @@ def test_a_hosts_clock_far_ahead_makes_the_guests_word_unknown() -> None:
     assert parse_domain("wn", WN, LAST_UPDATE_S - STATISTICS_MAX_AGE_S - 1).guest == GuestMemory()
 
 
+def test_what_xen_calls_available_is_not_the_guests_word() -> None:
+    # FROM-DOCS: libxlDomainMemoryStats in libvirt's libxl_driver.c gives the maximum by that name, and no date.
+    xen = {"state.state": 2, "balloon.current": 585_728, "balloon.maximum": 7_077_888, "balloon.available": 7_077_888}
+    domain = parse_domain("wn", xen, NOW)
+    assert (domain.balloon_bytes, domain.guest) == (585_728 * KIB, GuestMemory())
+
+
 def test_a_domain_that_is_shut_off_is_only_a_state() -> None:
     stats = CAPTURED["vaf-proof-001"]
     assert {"balloon.current", "cpu.time"} <= stats.keys()
