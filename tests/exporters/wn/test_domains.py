@@ -201,7 +201,7 @@ def test_domains_are_exported_without_a_batch_system(uri: str) -> None:
 
 
 def test_a_batch_system_that_is_down_hides_no_domain(uri: str) -> None:
-    done = run("--batch", "slurm", "--commands", "/nonexistent", "--libvirt", uri, "--once")
+    done = run("--batch", "slurm", "--libvirt", uri, "--once", PATH="/nonexistent")
     assert done.returncode == 1
     assert {"wn_up 0.0", "domain_up 1.0"} <= set(done.stdout.splitlines())
 
@@ -217,5 +217,5 @@ def test_where_the_binding_is_missing_the_command_says_what_to_install(tmp_path:
 
 def test_where_the_binding_is_missing_the_batch_system_is_exported(tmp_path: Path) -> None:
     (tmp_path / "libvirt.py").write_text("raise ImportError\n")
-    done = run("--batch", "slurm", "--commands", "/nonexistent", "--once", PYTHONPATH=str(tmp_path))
+    done = run("--batch", "slurm", "--once", PATH="/nonexistent", PYTHONPATH=str(tmp_path))
     assert "wn_up 0.0" in done.stdout.splitlines()
