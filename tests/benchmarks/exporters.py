@@ -17,7 +17,10 @@ PARTS = ("proof", "wn", "xrootd")
 def measure(part: str) -> object:
     """Run one part; return what it printed."""
     done = subprocess.run(
-        [sys.executable, HERE / f"exporters_{part}.py"], cwd=HERE.parents[1], stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", f"tests.benchmarks.exporters_{part}"],
+        cwd=HERE.parents[1],
+        stdout=subprocess.PIPE,
+        check=True,
     )
     return json.loads(done.stdout)
 

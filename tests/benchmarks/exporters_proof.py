@@ -1,4 +1,4 @@
-"""What a scrape of PROOF sessions costs: `python tests/benchmarks/exporters_proof.py` prints JSON.
+"""What a scrape of PROOF sessions costs: `python -m tests.benchmarks.exporters_proof` prints JSON.
 
 The installed `vaf-exporter proof` is scraped over HTTP on loopback, one new connection for each scrape as Prometheus at
 its worst. Every session has a session and a status file with fresh times and a process that lives: a thousand processes
@@ -13,7 +13,6 @@ that at 1 000, 1 is linear.
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -24,10 +23,7 @@ from statistics import median
 
 import psutil
 
-TOP = Path(__file__).parents[2]
-sys.path.insert(0, str(TOP))  # run as a script, it is not beside the tests
-
-from tests.exporters.running import Exporter, running_exporter  # noqa: E402
+from tests.exporters.running import Exporter, running_exporter
 
 SIZES = (10, 100, 1000, 10_000)
 REFERENCE = 1000

@@ -1,4 +1,4 @@
-"""What 20 000 jobs cost ``vaf-exporter wn``: `python tests/benchmarks/exporters_wn.py` prints JSON.
+"""What 20 000 jobs cost ``vaf-exporter wn``: `python -m tests.benchmarks.exporters_wn` prints JSON.
 
 ``squeue --json`` is stood for by `cat` of a file in the layout of a real one (the captured sample's records, repeated
 with numbers of their own). Each way of reading runs in a process of its own: ``seconds`` is the wall time of the work,

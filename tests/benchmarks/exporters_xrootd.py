@@ -1,4 +1,4 @@
-"""Reports per second taken without loss on one core: `python tests/benchmarks/exporters_xrootd.py` prints JSON.
+"""Reports per second taken without loss on one core: `python -m tests.benchmarks.exporters_xrootd` prints JSON.
 
 Measured are the exporter of xrootd, scraped each second meanwhile, and `mpxstats` of the xrootd-server package, which
 writes the same reports as text and keeps nothing. Each gets one core, the sender and all else another one. A rate holds
