@@ -67,7 +67,7 @@ def _output(
             code = process.wait(max(0.0, deadline - time.monotonic()))
         except BaseException:
             # It is not waited for yet, so its group cannot be another one's by now.
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return output, errors, code

@@ -25,8 +25,8 @@ def system(
     def jobs() -> Sequence[Job]:
         if rest is not None:
             return parse_jobs("slurmrestd", rest.get("jobs"))
-        # --local: not the jobs of other clusters in a federation.
-        return parse_jobs("squeue", ask.run("squeue", "--json", "--local", environment=ENVIRONMENT))
+        # --all: also those in hidden partitions; --local: not those of other clusters in a federation.
+        return parse_jobs("squeue", ask.run("squeue", "--json", "--all", "--local", environment=ENVIRONMENT))
 
     def nodes() -> Sequence[Node]:
         if rest is not None:

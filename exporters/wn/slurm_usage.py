@@ -16,8 +16,8 @@ from exporters.wn.reading import Commands
 
 MOST_STEPS = 100
 
-JOBS = ("--noheader", "--local", "--states=RUNNING", "--format=%A|%F_%K|%C|%M")
-STEPS = ("--noheader", "--local", "--steps", "--format=%i")
+JOBS = ("--noheader", "--all", "--local", "--states=RUNNING", "--format=%A|%F_%K|%C|%M")
+STEPS = ("--noheader", "--all", "--local", "--steps", "--format=%i")
 SSTAT = ("--noheader", "--parsable2", "--format=JobID,NTasks,AveCPU")
 
 JOB_LINE = re.compile(

@@ -270,7 +270,7 @@ def test_a_list_of_nodes_that_cannot_be_trusted_is_unavailable(output: bytes, re
 def test_squeue_is_asked_for_this_clusters_jobs_with_uncut_task_lists(tmp_path: Path) -> None:
     install(tmp_path, "squeue", f'echo "$@ $SLURM_BITSTR_LEN" > {tmp_path}/asked; echo \'{{"jobs": []}}\'')
     assert system(tmp_path, DEADLINE_S).jobs() == []
-    assert (tmp_path / "asked").read_text() == "--json --local 0\n"
+    assert (tmp_path / "asked").read_text() == "--json --all --local 0\n"
 
 
 def test_sinfo_is_asked_for_each_node_of_all_partitions(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 import socketserver
+import ssl
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pytest_httpserver import HTTPServer
 
 from exporters.serving import SourceUnavailable
@@ -155,6 +157,33 @@ def test_a_server_that_does_not_speak_tls_is_a_sentence(httpserver: HTTPServer) 
     url = f"https://127.0.0.1:{httpserver.port}"
     with pytest.raises(SourceUnavailable, match=rf"^cannot reach slurmrestd at {url}: "):
         RestServer(url, "v0.0.38", DEADLINE_S).get("jobs")
+
+
+@pytest.fixture
+def tls_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HTTPServer]:
+    """Give a server with a certificate of an authority that SSL_CERT_FILE, by which OpenSSL is told, names."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with HTTPServer(host="localhost", port=0, ssl_context=context) as server:
+        server.expect_request("/slurm/v0.0.38/jobs").respond_with_json(NO_JOBS)
+        yield server
+
+
+def test_tls_is_spoken_with_a_server_whose_certificate_is_trusted(tls_server: HTTPServer) -> None:
+    assert json.loads(rest(tls_server).get("jobs")) == NO_JOBS
+
+
+def test_a_certificate_that_is_not_trusted_is_a_sentence(
+    tls_server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(
+        SourceUnavailable, match=r"^the certificate of slurmrestd at https://\S+ is not valid: unable to"
+    ):
+        rest(tls_server).get("jobs")
 
 
 class _Jobs(BaseHTTPRequestHandler):
