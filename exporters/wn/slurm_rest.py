@@ -10,12 +10,14 @@ import socket
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from io import BytesIO
 from pathlib import Path
 from ssl import SSLCertVerificationError
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -57,8 +59,8 @@ class RestServer:
         connection = connection_to(self.url, self.timeout_s)
         try:
             connection.request("GET", f"/slurm/{self.version}/{what}", headers=headers)
-            response = connection.getresponse()
-            body = _read(response, deadline)
+            with connection.getresponse() as response:
+                status, body = response.status, _read(response, deadline)
         except SSLCertVerificationError as error:
             raise SourceUnavailable(f"the certificate of {self._name} is not valid: {error.verify_message}") from error
         except TimeoutError as error:
@@ -69,8 +71,8 @@ class RestServer:
             raise SourceUnavailable(f"{self._name} answered something that is not HTTP") from error
         finally:
             connection.close()
-        if response.status != HTTPStatus.OK:
-            raise SourceUnavailable(self._refusal(response.status, body))
+        if status != HTTPStatus.OK:
+            raise SourceUnavailable(self._refusal(status, body))
         return body
 
     @property
@@ -91,8 +93,22 @@ class RestServer:
             return f"{said}: it wants a token that is valid; see --slurmrestd-token-file"
         if status == HTTPStatus.NOT_FOUND:
             return f"{said}: it does not speak {self.version}; name a version that it does with --slurmrestd-version"
-        message = " ".join(body.decode(errors="replace").split())[-LONGEST_MESSAGE:]
-        return f"{said}: slurmctld is down or the token not valid; it says: {message}"
+        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            return f"{said}: slurmctld is down, or the token not valid; it says: {message_of(body)}"
+        return f"{said}: {message_of(body)}"
+
+
+class Refusal(msgspec.Struct):
+    """What a document says of errors; beside them is the number of the connection, which is another each time."""
+
+    errors: list[Any]
+
+
+def message_of(body: bytes) -> str:
+    """Return the errors in the body of a refusal, or its text if it is no document; bounded, in one line."""
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        body = msgspec.json.encode(msgspec.json.decode(body, type=Refusal).errors)
+    return " ".join(body.decode(errors="replace").split())[:LONGEST_MESSAGE] or "it gave no reason"
 
 
 class _UnixConnection(HTTPConnection):
@@ -122,7 +138,8 @@ def connection_to(url: str, timeout_s: float) -> HTTPConnection:
 
 def _read(response: HTTPResponse, deadline: float) -> bytes:
     body = BytesIO()
-    while chunk := response.read(CHUNK_BYTES):
+    # read1 returns what is there, so that a trickle does not outlast the deadline.
+    while chunk := response.read1(CHUNK_BYTES):
         body.write(chunk)
         if time.monotonic() > deadline:
             raise TimeoutError

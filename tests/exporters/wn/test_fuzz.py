@@ -13,7 +13,7 @@ from exporters.wn.batch import Limits, job_metrics, node_metrics, usage_metrics
 from exporters.wn.hostlist import MOST_HOSTS, BadHostlist, expand_hostlist
 from exporters.wn.node_map import BadNodeMap, node_info_metrics, parse_node_map
 from exporters.wn.slurm_json import parse_jobs, parse_nodes
-from exporters.wn.slurm_rest import read_token, user_of
+from exporters.wn.slurm_rest import LONGEST_MESSAGE, message_of, read_token, user_of
 from exporters.wn.slurm_usage import combine, parse_running, parse_steps, parse_use
 from exporters.wn.slurm_usage import sample as choose
 from tests.exporters.fuzzing import anything, cut_and_changed, unhurried
@@ -139,6 +139,12 @@ def test_output_of_squeue_and_sstat_is_read_or_refused(jobs: bytes, steps: bytes
 def test_any_token_names_a_user_or_nobody(token: str) -> None:
     user = user_of(token)
     assert user is None or (user.isascii() and user.isprintable())
+
+
+@unhurried
+@given(st.binary() | st.fixed_dictionaries({"errors": anything}).map(as_bytes) | cut_and_changed(b'{"errors": [{}]}'))
+def test_any_refusal_has_a_bounded_message(body: bytes) -> None:
+    assert 0 < len(message_of(body)) <= LONGEST_MESSAGE
 
 
 @unhurried

@@ -7,7 +7,7 @@ import ssl
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 import trustme
 from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from exporters.serving import SourceUnavailable
+from exporters.wn import slurm_rest
 from exporters.wn.slurm import system
 from exporters.wn.slurm_rest import BadUrl, RestServer, connection_to, read_token, user_of
 
@@ -97,14 +99,26 @@ def test_a_token_file_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None
     [
         (401, r"answered 401: it wants a token that is valid; see --slurmrestd-token-file$"),
         (404, r"answered 404: it does not speak v0\.0\.38; name a version that it does with --slurmrestd-version$"),
-        (500, r"answered 500: slurmctld is down or the token not valid; it says: Failed while looking for jobs$"),
-        (302, r"answered 302: "),
+        (500, r"answered 500: slurmctld is down, or the token not valid; it says: Failed while looking for jobs$"),
+        (503, r"answered 503: Failed while looking for jobs$"),
     ],
 )
 def test_a_refusal_is_a_sentence_that_says_what_to_do(httpserver: HTTPServer, status: int, reason: str) -> None:
     httpserver.expect_request("/slurm/v0.0.38/jobs").respond_with_data("Failed while\n looking for jobs", status)
     with pytest.raises(SourceUnavailable, match=rf"^slurmrestd at http://localhost:[0-9]+ {reason}"):
         rest(httpserver).get("jobs")
+
+
+def test_a_refusal_is_the_same_sentence_whatever_the_number_of_the_connection(httpserver: HTTPServer) -> None:
+    for number in range(2):
+        answer = {
+            "meta": {"client": {"source": f"[::1]:{number}(fd:{number})"}},
+            "errors": [{"error": "no"}],
+            "jobs": [],
+        }
+        httpserver.expect_ordered_request("/slurm/v0.0.38/jobs").respond_with_json(answer, 500)
+        with pytest.raises(SourceUnavailable, match=r'it says: \[{"error":"no"}\]$'):
+            rest(httpserver).get("jobs")
 
 
 def test_errors_in_an_answer_of_200_are_no_empty_queue(httpserver: HTTPServer) -> None:
@@ -122,15 +136,17 @@ def test_nobody_who_listens_is_a_sentence() -> None:
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """Give the URL of a server that says this to everybody, and then nothing more."""
+def answering(answer: bytes, trickle: bytes = b"") -> Iterator[str]:
+    """Give the URL of a server that says this to everybody, and then little by little the trickle, or nothing."""
     over = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.recv(65536)
             self.request.sendall(answer)
-            over.wait(DEADLINE_S)
+            with suppress(OSError):  # the other side has gone
+                while not over.wait(0.05):
+                    self.request.sendall(trickle)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -145,6 +161,27 @@ def answering(answer: bytes) -> Iterator[str]:
 def test_a_server_that_hangs_is_given_up(begun: bytes) -> None:
     with answering(begun) as url, pytest.raises(SourceUnavailable, match=r"gave no answer within 0\.5 s$"):
         RestServer(url, "v0.0.38", 0.5).get("jobs")
+
+
+def test_an_answer_that_only_trickles_is_given_up() -> None:
+    begun = b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"
+    given_up = pytest.raises(SourceUnavailable, match=r"gave no answer within 0\.5 s$")
+    with answering(begun, trickle=b" ") as url, given_up:
+        RestServer(url, "v0.0.38", 0.5).get("jobs")
+
+
+def test_an_answer_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm_rest, "MOST_BYTES", 2**20)
+    given_up = pytest.raises(SourceUnavailable, match=r"^slurmrestd answered more than 1 MiB$")
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n", trickle=b" " * 2**19) as url, given_up:
+        RestServer(url, "v0.0.38", DEADLINE_S).get("jobs")
+
+
+def test_half_an_answer_is_no_document(httpserver: HTTPServer) -> None:
+    half = Response('{"jobs": [', headers={"Content-Length": "999"})
+    httpserver.expect_request("/slurm/v0.0.38/jobs").respond_with_response(half)
+    with pytest.raises(SourceUnavailable, match=r"^slurmrestd printed something that is not a whole JSON document$"):
+        system(None, DEADLINE_S, rest(httpserver)).jobs()
 
 
 def test_what_is_not_http_is_a_sentence() -> None:
