@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.testbed.processes import Process
 
 EXPORTER = Path(sys.executable).with_name("vaf-exporter")
-DEADLINE_S = 120
+DEADLINE_S = 300
 
 Values = dict[str, float]
 

@@ -7,14 +7,13 @@ tests are: without a group of its own for each job, which takes root, it cannot 
 import getpass
 import os
 import pwd
-import signal
 import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.testbed.processes import Process, free_port, wait_until
+from tests.testbed.processes import Process, free_port, kill_marked
 from tests.testbed.xrootd_server import compile_loopback_bind
 
 START_DEADLINE_S = 120
@@ -98,7 +97,7 @@ class GridEngine:
 
     def _lay_out(self) -> None:
         common, spool = self._folder / "default" / "common", self._folder / "spool"
-        for folder in (common, spool / "qmaster" / "job_scripts", spool / "execd"):
+        for folder in (common, spool / "qmaster" / "job_scripts", spool / "execd", self._folder / "tmp"):
             folder.mkdir(parents=True)
         for name in ("bin", "lib", "util", "utilbin"):
             (self._folder / name).symlink_to(INSTALLED / name)
@@ -134,7 +133,7 @@ class GridEngine:
     def __enter__(self) -> Self:
         self._initialise_spool()
         with ExitStack() as children:
-            children.callback(self._kill_jobs)
+            children.callback(kill_marked, f"SGE_ROOT={self._folder}", COMMAND_DEADLINE_S)
             children.enter_context(self.master)
             self.wait_for_master()
             self._configure()
@@ -171,6 +170,7 @@ class GridEngine:
                 slots=str(slots),
                 pe_list="parallel",
                 shell="/bin/sh",
+                tmpdir=str(self._folder / "tmp"),
                 load_thresholds="NONE",  # a busy machine is no reason to leave a test's jobs waiting
             )
             self.run("qconf", "-Aq", self._write("queue", text))
@@ -208,29 +208,8 @@ class GridEngine:
         folder = () if "-wd" in options else ("-wd", str(self._folder))
         return self.run("qsub", *fixed, *folder, *options, *job).strip().partition(".")[0]
 
-    def _kill_jobs(self) -> None:
-        """Kill what the node started: jobs run in sessions of their own and outlive their daemon."""
-        wait_until(lambda: not any(self._kill(pid) for pid in self._pids()), COMMAND_DEADLINE_S, "the end of all jobs")
-
-    def _pids(self) -> list[int]:
-        """Return the processes whose environment names this Grid Engine's own folder."""
-        mark = f"SGE_ROOT={self._folder}\0".encode()
-        return [int(entry.parent.name) for entry in Path("/proc").glob("[0-9]*/environ") if mark in _environ(entry)]
-
-    def _kill(self, pid: int) -> int:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return pid
-
 
 def _with(text: str, **values: str) -> str:
     """Return a configuration of qconf with some of its values replaced."""
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
     return "".join(f"{name} {values.get(name, value)}\n" for name, value in lines)
-
-
-def _environ(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""

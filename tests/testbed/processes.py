@@ -196,3 +196,25 @@ class Process:
         with suppress(BrokenPipeError):
             self._watcher.communicate()
         self._watcher = None
+
+
+def kill_marked(mark: str, deadline_s: float) -> None:
+    """Kill every process with ``mark`` (NAME=value) in its environment, until none is left.
+
+    For the jobs of a batch system: they run in sessions of their own, and outlive the daemon that started them.
+    """
+    wait_until(lambda: not [_kill(pid) for pid in _marked(f"{mark}\0".encode())], deadline_s, f"the end of all {mark}")
+
+
+def _marked(mark: bytes) -> Iterator[int]:
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        # A process that has ended meanwhile has no environment; nobody's but root's own can be read by others.
+        with suppress(OSError):
+            if mark in file.read_bytes():
+                yield int(file.parent.name)
+
+
+def _kill(pid: int) -> int:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    return pid

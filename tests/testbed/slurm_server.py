@@ -7,16 +7,15 @@ import getpass
 import os
 import pwd
 import secrets
-import signal
 import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
 import psutil
 
-from tests.testbed.processes import Process, free_port, wait_until
+from tests.testbed.processes import Process, free_port, kill_marked
 
 START_DEADLINE_S = 120
 COMMAND_DEADLINE_S = 60
@@ -102,7 +101,7 @@ class Slurm:
 
     def __enter__(self) -> Self:
         with ExitStack() as children:
-            children.callback(self._kill_jobs)
+            children.callback(kill_marked, f"SLURM_CONF={self.environment['SLURM_CONF']}", COMMAND_DEADLINE_S)
             for process in (self.controller, *self.nodes.values()):
                 children.enter_context(process)
             self.wait_for_nodes()
@@ -160,24 +159,3 @@ class Slurm:
         """Return the processes of the jobs' scripts, without the daemons and those that only wait."""
         mine = [psutil.Process(pid) for pid in self._pids()]
         return [process for process in mine if process.name() == "slurm_script" and process.status() != "sleeping"]
-
-    def _kill_jobs(self) -> None:
-        """Kill what the node started: jobs run in sessions of their own and outlive their slurmd."""
-        wait_until(lambda: not any(self._kill(pid) for pid in self._pids()), COMMAND_DEADLINE_S, "the end of all jobs")
-
-    def _pids(self) -> list[int]:
-        """Return the processes whose environment names this Slurm's own configuration file."""
-        mark = f"SLURM_CONF={self.environment['SLURM_CONF']}\0".encode()
-        return [int(entry.parent.name) for entry in Path("/proc").glob("[0-9]*/environ") if mark in _environ(entry)]
-
-    def _kill(self, pid: int) -> int:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return pid
-
-
-def _environ(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
