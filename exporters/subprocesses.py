@@ -52,7 +52,7 @@ def run(
 
 
 def _end(code: int) -> str:
-    return f"failed with exit code {code}" if code > 0 else f"was ended by {signal.Signals(-code).name}"
+    return f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code} ({signal.strsignal(-code)})"
 
 
 def _output(

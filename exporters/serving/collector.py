@@ -9,7 +9,8 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -17,6 +18,21 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from exporters.serving.source import Source, SourceUnavailable
 
 log = logging.getLogger(__name__)
+
+Outcome = list[Metric] | SourceUnavailable
+
+# Words of a foreign command may differ at each read; they must fill neither the log nor the memory.
+MOST_REASONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One reading of a source: when it began, by the clock and by the timer, and when it is given up."""
+
+    outcome: Future[Outcome]
+    begun_at_s: float
+    begun: float
+    until_s: float
 
 
 class SourceCollector:
@@ -33,47 +49,53 @@ class SourceCollector:
         self._clock = clock
         self._timer = timer
         self._lock = threading.Lock()
-        self._hanging: Future[list[Metric]] | None = None
+        self._reading: _Reading | None = None
         self._last_success: float | None = None
         self._failures = 0
         self._logged_reasons: set[str] = set()
 
     def collect(self) -> list[Metric]:
-        """Read the source once; never raises, and never lasts much longer than the source's deadline."""
+        """Read the source; never raises, and never lasts much longer than the source's deadline."""
+        return self.finish(self.begin())
+
+    def begin(self) -> _Reading:
+        """Start a reading, unless one is under way: those who scrape at the same time get the same answer."""
         with self._lock:
-            begun_at_s, begun = self._clock(), self._timer()
-            values = self._read(begun_at_s)
-            return [*self._health(self._timer() - begun), *values]
+            if self._reading is None or self._reading.outcome.done():
+                until_s = time.monotonic() + self._source.deadline_s
+                self._reading = _Reading(Future(), self._clock(), self._timer(), until_s)
+                # A thread of its own, since neither a lost NFS mount nor a hung libvirt call can be interrupted.
+                arguments = (self._reading.outcome,)
+                threading.Thread(target=self._read_into, args=arguments, name=self._source.name, daemon=True).start()
+            return self._reading
 
-    def _read(self, now: float) -> list[Metric]:
+    def finish(self, reading: _Reading) -> list[Metric]:
+        """Wait for a reading until its deadline, and return what came of it."""
+        outcome = self._outcome(reading)
+        with self._lock:
+            if isinstance(outcome, SourceUnavailable):
+                values = self._failed(outcome)
+            else:
+                self._succeeded(reading.begun_at_s)
+                values = outcome
+            return [*self._health(self._timer() - reading.begun), *values]
+
+    def _outcome(self, reading: _Reading) -> Outcome:
         try:
-            values = self._read_in_time()
+            return reading.outcome.result(max(0.0, reading.until_s - time.monotonic()))
+        except TimeoutError:
+            return SourceUnavailable(f"no answer within {self._source.deadline_s:g} s")
+
+    def _read_into(self, outcome_of: Future[Outcome]) -> None:
+        # No exception goes into the future: its frames hold all that was read, and would refer to it in a circle.
+        try:
+            outcome: Outcome = [printable(metric) for metric in self._source.read()]
         except SourceUnavailable as unavailable:
-            return self._failed(unavailable)
-        except Exception as error:
-            # A fault in one exporter's code must be seen as "down" by the one who reads, not as a broken scrape.
+            outcome = SourceUnavailable(unavailable.reason, unavailable.known)
+        except BaseException as error:  # a fault in an exporter's code must be seen as "down"
             log.debug("%s", self._source.name, exc_info=True)
-            return self._failed(SourceUnavailable(f"unexpected {type(error).__name__}: {error}"))
-        self._succeeded(now)
-        return values
-
-    def _read_in_time(self) -> list[Metric]:
-        # A thread of its own, since neither a lost NFS mount nor a hung libvirt call can be interrupted.
-        silence = SourceUnavailable(f"no answer within {self._source.deadline_s:g} s")
-        if self._hanging is not None and not self._hanging.done():
-            raise silence
-        reading = self._hanging = Future()
-        threading.Thread(target=self._read_into, args=(reading,), name=self._source.name, daemon=True).start()
-        try:
-            return reading.result(self._source.deadline_s)
-        except TimeoutError as error:
-            raise (error if reading.done() else silence) from None
-
-    def _read_into(self, reading: Future[list[Metric]]) -> None:
-        try:
-            reading.set_result(list(self._source.read()))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
-            reading.set_exception(error)
+            outcome = SourceUnavailable(f"unexpected {type(error).__name__}: {error}")
+        outcome_of.set_result(outcome)
 
     def _succeeded(self, now: float) -> None:
         if self._logged_reasons:
@@ -82,9 +104,9 @@ class SourceCollector:
         self.up, self._last_success = True, now
 
     def _failed(self, unavailable: SourceUnavailable) -> list[Metric]:
-        if unavailable.reason not in self._logged_reasons:
+        if unavailable.reason not in self._logged_reasons and len(self._logged_reasons) < MOST_REASONS:
             log.warning("%s: %s", self._source.name, unavailable.reason)
-        self._logged_reasons.add(unavailable.reason)
+            self._logged_reasons.add(unavailable.reason)
         self.up = False
         self._failures += 1
         return list(unavailable.known)
@@ -107,7 +129,6 @@ class ExporterCollector:
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._collectors = [SourceCollector(source) for source in sources]
-        self._pool = ThreadPoolExecutor(max(1, len(sources)), thread_name_prefix="scrape")
 
     @property
     def up(self) -> bool:
@@ -117,8 +138,29 @@ class ExporterCollector:
     def collect(self) -> Iterable[Metric]:
         """Read every source once; never raises."""
         yield build_info()
-        for metrics in self._pool.map(SourceCollector.collect, self._collectors):
-            yield from metrics
+        readings = [(collector, collector.begin()) for collector in self._collectors]
+        for collector, reading in readings:
+            yield from collector.finish(reading)
+
+
+def printable(metric: Metric) -> Metric:
+    """Return ``metric`` with labels that can be written as UTF-8: names of files and users need not be.
+
+    One that cannot would take the whole exposition down. Such a byte is shown as U+FFFD.
+    """
+    for number, sample in enumerate(metric.samples):
+        if not all(map(_is_utf8, sample.labels.values())):
+            labels = {name: _replaced(value) for name, value in sample.labels.items()}
+            metric.samples[number] = sample._replace(labels=labels)
+    return metric
+
+
+def _is_utf8(text: str) -> bool:
+    return text.isascii() or text == _replaced(text)
+
+
+def _replaced(text: str) -> str:
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def build_info() -> Metric:

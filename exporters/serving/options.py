@@ -76,7 +76,6 @@ def serving_options(default_port: int) -> Callable[[Callable[..., None]], Callab
             "web",
             type=_web_config,
             metavar="FILE",
-            default="",
             help="TLS and basic authentication, in the format of Prometheus' own exporters (web-config.yml).",
         ),
         click.option(
@@ -86,8 +85,8 @@ def serving_options(default_port: int) -> Callable[[Callable[..., None]], Callab
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def command(*, listen: Address, web: WebConfig, once: bool, **others: Any) -> None:
-            function(serving=Serving(listen, once, web), **others)
+        def command(*, listen: Address, web: WebConfig | None, once: bool, **others: Any) -> None:
+            function(serving=Serving(listen, once, web or OPEN), **others)
 
         decorated: Callable[..., None] = command
         for option in reversed(options):
@@ -99,7 +98,8 @@ def serving_options(default_port: int) -> Callable[[Callable[..., None]], Callab
 
 def _web_config(file: str) -> WebConfig:
     if not file:
-        return OPEN
+        # An unset variable in a unit must not open the door.
+        raise click.BadParameter("the name of the file is empty.")
     try:
         return load_web_config(Path(file))
     except BadWebConfig as error:

@@ -144,10 +144,17 @@ def batch_sources(
             # Which domain a node is, is known from a file.
             raise SourceUnavailable(unavailable.reason, [*info, *unavailable.known]) from unavailable
 
+    def nodes() -> Iterable[Metric]:
+        known = system.nodes()
+        if not known:
+            # A collector that has just been started knows of no machine yet; a farm without any is no farm.
+            raise SourceUnavailable("the batch system lists no worker node at all")
+        return node_metrics(known, limits)
+
     deadline_s = timeout_s + READING_S
     sources = [
         Source("wn", jobs, deadline_s=deadline_s),
-        Source("wn_nodes", lambda: node_metrics(system.nodes(), limits), deadline_s=deadline_s),
+        Source("wn_nodes", nodes, deadline_s=deadline_s),
     ]
     if system.usages is not None:
         usages = system.usages

@@ -3,6 +3,7 @@
 The commands exit 0 and show an empty list when slurmctld is down; only ``errors`` beside it tells the difference.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -32,9 +33,12 @@ FINISHED_STATES = frozenset({
 # A job that has ended with one of these flags beside still holds something: its nodes, or data to be staged out.
 NOT_YET_OVER = frozenset({"COMPLETING", "STAGE_OUT", "REQUEUED", "RESIZING"})
 
-# A requeued job waits again; the last two are held until somebody releases them.
+# A state is one base word and any flags, as CONFIGURING or SIGNALING: with all but these a running job has its cores.
+NOT_RUNNING = frozenset({"COMPLETING", "STOPPED", "SUSPENDED"})
+
+# A requeued job waits again; these are held until somebody releases them.
 WAITING_STATES = frozenset({"PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"})
-HELD_STATES = frozenset({"REQUEUE_HOLD", "SPECIAL_EXIT"})
+HELD_STATES = frozenset({"REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
 
 # Pending for one of these reasons, a job would not start on an empty farm: it is no load that waits for cores.
 HELD_REASONS = frozenset({
@@ -42,6 +46,13 @@ HELD_REASONS = frozenset({
     "DeadLine", "PartitionConfig", "PartitionDown", "PartitionInactive", "PartitionNodeLimit", "PartitionTimeLimit",
     "BadConstraints", "Reservation", "ReservationDeleted", "InvalidAccount", "InvalidQOS",
 })  # fmt: skip
+
+# Of the many reasons of limits (job_reason_codes), those of what one job asks for, and of a budget that is used up. The
+# limits of what a user's or an account's jobs may have together do not hold on an empty farm.
+HELD_BY_LIMIT = re.compile(
+    r"(QOS|Assoc)Max\w+Per(Job|Node)(Limit)?|(Account|QOS)NotAllowed|(QOS|Association)TimeLimit"
+    r"|(QOS|Assoc)Grp\w*Minutes\w*|QOSMin\w+|MaxMemPerLimit"
+)
 
 # What the words of a node's state say (NODE_STATE_* in slurm.h); the worst counts. A word that is not here, such as
 # COMPLETING, PLANNED, RESERVED (it works for whom it is reserved) or REBOOT_REQUESTED (not before it is idle), does not
@@ -99,13 +110,17 @@ def _job_state(teller: str, record: JobRecord) -> JobState | None:
     words = _words(record.job_state)
     if not words:
         raise SourceUnavailable(f"{teller} printed a job whose job_state is empty")
-    if words == {"RUNNING"}:
+    if "RUNNING" in words and not words & NOT_RUNNING:
         return JobState.RUNNING
-    if words <= WAITING_STATES:
-        return JobState.HELD if words & HELD_STATES or record.state_reason in HELD_REASONS else JobState.PENDING
+    if words <= WAITING_STATES or "PENDING" in words:
+        return JobState.HELD if words & HELD_STATES or _never_starts(record.state_reason) else JobState.PENDING
     if words & FINISHED_STATES and not words & NOT_YET_OVER:
         return None
     return JobState.OTHER
+
+
+def _never_starts(reason: object) -> bool:
+    return reason in HELD_REASONS or HELD_BY_LIMIT.fullmatch(str(reason)) is not None
 
 
 def _tasks(teller: str, expression: str | None) -> int:

@@ -13,7 +13,8 @@ from pytest_httpserver import HTTPServer
 from tests.exporters.proof.processes import DAEMON, MASTER, running
 from tests.exporters.running import EXPORTER
 
-NOTHING = '#!/bin/sh\necho \'{"errors": [], "jobs": [], "nodes": []}\'\n'
+NODE = '{"name": "wn01", "cpus": 2, "state": "idle", "state_flags": []}'
+IDLE = f"#!/bin/sh\necho '{{\"errors\": [], \"jobs\": [], \"nodes\": [{NODE}]}}'\n"
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,11 +34,11 @@ def install(folder: Path, entry_points: str) -> None:
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Path:
-    """Give the commands of a batch system without jobs and nodes."""
+    """Give the commands of a batch system without jobs."""
     folder = tmp_path / "commands"
     folder.mkdir()
     for name in ("squeue", "sinfo"):
-        (folder / name).write_text(NOTHING)
+        (folder / name).write_text(IDLE)
         (folder / name).chmod(0o755)
     return folder
 

@@ -85,7 +85,7 @@ def test_the_words_of_a_failure_are_bounded_and_need_not_be_text(folder: Path) -
 
 
 def test_a_command_that_is_killed_is_told_by_the_signal(folder: Path) -> None:
-    with pytest.raises(SourceUnavailable, match=r"^ask was ended by SIGKILL: it gave no reason$"):
+    with pytest.raises(SourceUnavailable, match=r"^ask was ended by signal 9 \(Killed\): it gave no reason$"):
         run([script(folder, "kill -KILL $$")], DEADLINE_S)
 
 

@@ -1,16 +1,19 @@
 """What surrounds every source: health metrics, and the absence of values."""
 
+import gc
 import logging
+import os
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from exporters.serving import Source, SourceCollector, SourceUnavailable
-from exporters.serving.collector import ExporterCollector
+from exporters.serving.collector import MOST_REASONS, ExporterCollector
 from tests.testbed.processes import wait_until
 
 
@@ -180,3 +183,55 @@ def test_a_source_that_hangs_does_not_hide_the_others(hanging: Hanging) -> None:
 def test_every_exporter_says_its_version() -> None:
     (info,) = [metric for metric in ExporterCollector([]).collect() if metric.name == "vaf_exporter_build"]
     assert info.samples[0].labels["version"] == version("vaf-autoscaler")
+
+
+def test_those_who_scrape_at_the_same_time_share_one_reading(hanging: Hanging) -> None:
+    collector = SourceCollector(Source("demo", hanging.read))
+    readings = [collector.begin() for _ in range(3)]
+    hanging.go.set()
+    assert [values(collector.finish(reading))["demo_value"] for reading in readings] == [7, 7, 7]
+    assert hanging.calls == 1
+
+
+def test_a_failed_read_leaves_nothing_of_what_it_read_in_memory() -> None:
+    """Not even until the next garbage collection: half a document of a batch system is tens of megabytes."""
+
+    class Document(list[str]):
+        """Something whose end can be seen."""
+
+    seen: list[weakref.ref[Document]] = []
+
+    def read() -> Iterable[Metric]:
+        document = Document()
+        seen.append(weakref.ref(document))
+        raise SourceUnavailable("it is half a document")
+
+    gc.disable()
+    try:
+        SourceCollector(Source("demo", read)).collect()
+        wait_until(lambda: seen[0]() is None, 60, "the end of the document")
+    finally:
+        gc.enable()
+
+
+def test_words_that_differ_at_each_read_fill_neither_log_nor_memory(
+    demo: Demo, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(100):
+        demo.source.next = SourceUnavailable(f"cannot read /tmp/FS_{number}")
+        demo.scrape()
+    assert len(caplog.messages) == MOST_REASONS
+
+
+def test_a_label_that_is_not_utf_8_does_not_take_the_exposition_down() -> None:
+    def read() -> Iterable[Metric]:
+        family = GaugeMetricFamily("demo_value", "A value.", labels=["name"])
+        family.add_metric([os.fsdecode(b"a\xe9")], 1)
+        family.add_metric(["\u00e9"], 2)
+        return [family]
+
+    registry = CollectorRegistry()
+    registry.register(SourceCollector(Source("demo", read)))
+    text = generate_latest(registry).decode()
+    assert 'demo_value{name="a\ufffd"} 1.0' in text
+    assert 'demo_value{name="\u00e9"} 2.0' in text

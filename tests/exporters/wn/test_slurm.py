@@ -122,7 +122,11 @@ def test_the_reason_is_the_same_whichever_job_is_wrong() -> None:
         (["COMPLETED", "COMPLETING"], JobState.OTHER),
         (["FAILED", "STAGE_OUT"], JobState.OTHER),
         ("SUSPENDED", JobState.OTHER),
-        (["RUNNING", "CONFIGURING"], JobState.OTHER),
+        (["RUNNING", "CONFIGURING"], JobState.RUNNING),
+        (["RUNNING", "SIGNALING"], JobState.RUNNING),
+        (["RUNNING", "COMPLETING"], JobState.OTHER),
+        (["PENDING", "LAUNCH_FAILED"], JobState.PENDING),
+        (["PENDING", "RESV_DEL_HOLD"], JobState.HELD),
         (["PENDING", "REQUEUED"], JobState.PENDING),
         (["PENDING", "REQUEUE_HOLD"], JobState.HELD),
         ("REQUEUE_HOLD", JobState.HELD),
@@ -293,3 +297,20 @@ def test_a_command_that_is_not_there_or_fails_is_unavailable(tmp_path: Path, ask
 def test_cpu_efficiency_is_asked_only_if_wanted(tmp_path: Path) -> None:
     assert system(tmp_path, DEADLINE_S).usages is None
     assert system(tmp_path, DEADLINE_S, cpu_efficiency=True).usages is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "state"),
+    [
+        ("QOSMaxWallDurationPerJobLimit", JobState.HELD),
+        ("AssocMaxCpuPerJobLimit", JobState.HELD),
+        ("AccountNotAllowed", JobState.HELD),
+        ("QOSTimeLimit", JobState.HELD),
+        ("AssocGrpCPUMinutesLimit", JobState.HELD),
+        ("QOSMaxCpuPerUserLimit", JobState.PENDING),
+        ("AssocGrpCpuLimit", JobState.PENDING),
+        ("Resources", JobState.PENDING),
+    ],
+)
+def test_a_job_that_would_not_start_on_an_empty_farm_is_held(reason: str, state: JobState) -> None:
+    assert counts(jobs_of(job(["PENDING"], state_reason=reason))) == {state: 1}

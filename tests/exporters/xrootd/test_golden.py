@@ -10,6 +10,7 @@ from tests.exporters.xrootd.packets import ANSWER, report, samples
 def reports(silent: list[bytes], talking: list[bytes]) -> Source:
     now = NOW - 3600
     receiver = ReportReceiver(Address("127.0.0.1", 9931), ttl_s=90, clock=lambda: now)
+    receiver.dropped = lambda: 0
     for packet in silent:
         receiver.take(packet)
     now = NOW - 4
