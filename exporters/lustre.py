@@ -26,7 +26,11 @@ CLIENT_STATS = ("/proc/fs/lustre/llite/*/stats", "/sys/kernel/debug/lustre/llite
 MAX_STATS_BYTES = 65536
 MAX_TARGETS = 1000
 
-SNAPSHOT = re.compile(r"snapshot_time +[0-9]+\. *[0-9]+ .*")
+# snapshot_time and, since 2.15, start_time and elapsed_time.
+TIME = re.compile(r"\w+_time +[0-9]+\. *[0-9]+ secs\.\w+", re.ASCII)
+
+# Any counter: with its number of calls only, or with the smallest, largest, sum, and sum of squares.
+COUNTER = re.compile(r"\S+ +[0-9]{1,20} samples \[[^\s\]]*\]( -?[0-9]{1,20}){0,4}", re.ASCII)
 
 # name, number of calls, unit, smallest, largest, sum, and since 2.13 the sum of squares, which may overflow.
 BYTES = re.compile(
@@ -55,15 +59,26 @@ class Stats:
 def parse_stats(text: str) -> Stats:
     """Read the text of one ``stats`` file; a counter that is not there is 0, as Lustre leaves out what never happened.
 
-    Raises :class:`SourceUnavailable` if the text does not begin with its ``snapshot_time``, or if a line of the bytes
-    is not what it should be.
+    Raises :class:`SourceUnavailable` if the text does not begin with its ``snapshot_time``, is cut off, or has a line
+    that is not what it should be: what is missing from half a text is not 0.
     """
     lines = text.strip().splitlines()
-    if not lines or not SNAPSHOT.fullmatch(lines[0].strip()):
+    if not lines or lines[0].split(maxsplit=1)[:1] != ["snapshot_time"]:
         raise SourceUnavailable("the text does not begin with snapshot_time: is it a stats file of Lustre?")
+    if not text.endswith("\n"):
+        raise SourceUnavailable("the text is cut off: it does not end with a newline")
+    for line in map(str.strip, lines):
+        if line and not TIME.fullmatch(line) and not COUNTER.fullmatch(line):
+            raise _unreadable(line.split(maxsplit=1)[0])
+    if not TIME.fullmatch(lines[0].strip()):
+        raise _unreadable("snapshot_time")
     read_calls, read_bytes = _counter(lines, "read_bytes")
     write_calls, written_bytes = _counter(lines, "write_bytes")
     return Stats(read_bytes, read_calls, written_bytes, write_calls)
+
+
+def _unreadable(name: str) -> SourceUnavailable:
+    return SourceUnavailable(f"the line {name[:40]} cannot be read: is it a stats file of Lustre?")
 
 
 def _counter(lines: Iterable[str], name: str) -> tuple[int, int]:
@@ -71,7 +86,7 @@ def _counter(lines: Iterable[str], name: str) -> tuple[int, int]:
         if line.split(maxsplit=1)[:1] == [name]:
             found = BYTES.fullmatch(line.strip())
             if found is None:
-                raise SourceUnavailable(f"the line {name} cannot be read: is it a stats file of Lustre?")
+                raise _unreadable(name)
             return int(found["calls"]), int(found["bytes"])
     return 0, 0
 
@@ -87,7 +102,9 @@ def parse_get_param(output: str) -> dict[str, Stats]:
             lines.append(line)
     if not texts:
         raise SourceUnavailable("lctl printed no statistics: the parameter must be one that ends in .stats")
-    return {target: _parse_of(target, "\n".join(lines)) for target, lines in texts.items()}
+    if not output.endswith("\n"):
+        raise SourceUnavailable("what lctl printed is cut off: it does not end with a newline")
+    return {target: _parse_of(target, "\n".join([*lines, ""])) for target, lines in texts.items()}
 
 
 def read_files(patterns: Iterable[str]) -> dict[str, Stats]:
@@ -100,13 +117,19 @@ def read_files(patterns: Iterable[str]) -> dict[str, Stats]:
     stats: dict[str, Stats] = {}
     for file in files:
         text = _read(file)
-        if text is not None and file.parent.name not in stats:
-            stats[file.parent.name] = _parse_of(str(file), text)
+        target = _printable(file.parent.name)
+        if text is not None and target not in stats:
+            stats[target] = _parse_of(_printable(str(file)), text)
     if not stats:
         raise SourceUnavailable(
             f"no statistics of Lustre in {' or '.join(patterns)}: nothing is mounted, or only root may look"
         )
     return stats
+
+
+def _printable(name: str) -> str:
+    """Return the name of a file with a sign in place of every byte that is not UTF-8, which no label may have."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _read(file: Path) -> str | None:
@@ -116,7 +139,7 @@ def _read(file: Path) -> str | None:
     except FileNotFoundError:  # it was unmounted a moment ago
         return None
     except OSError as error:
-        raise SourceUnavailable(f"cannot read {file}: {error.strerror}") from error
+        raise SourceUnavailable(f"cannot read {_printable(str(file))}: {error.strerror}") from error
 
 
 def _parse_of(origin: str, text: str) -> Stats:
@@ -127,11 +150,8 @@ def _parse_of(origin: str, text: str) -> Stats:
 
 
 def read_lctl(parameters: Iterable[str], timeout_s: float) -> dict[str, Stats]:
-    """Ask lctl, by target; gives up after ``timeout_s`` seconds. Raises :class:`SourceUnavailable`."""
-    stats: dict[str, Stats] = {}
-    for parameter in parameters:
-        stats |= parse_get_param(run(["lctl", "get_param", parameter], timeout_s).decode(errors="replace"))
-    return stats
+    """Ask lctl once for all, by target; gives up after ``timeout_s`` seconds. Raises :class:`SourceUnavailable`."""
+    return parse_get_param(run(["lctl", "get_param", *parameters], timeout_s).decode(errors="replace"))
 
 
 def stats_metrics(stats: dict[str, Stats]) -> Iterator[Metric]:

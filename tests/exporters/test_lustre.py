@@ -88,7 +88,13 @@ def test_a_sum_of_squares_that_overflowed_is_no_harm() -> None:
         (f"{NOTHING}write_bytes 3 samples [bytes] 1 2 -5\n", "the line write_bytes cannot be read"),
         (f"{NOTHING}write_bytes 3 samples [bytes] 1 2 {'9' * 5000}\n", "the line write_bytes cannot be read"),
         (f"{NOTHING}write_bytes ٣ samples [bytes] 1 2 5\n", "the line write_bytes cannot be read"),
-        (f"{NOTHING}read_bytes", "the line read_bytes cannot be read"),
+        (f"{NOTHING}read_bytes", "it does not end with a newline"),
+        (NOTHING.strip(), "it does not end with a newline"),
+        (FILE[:-1], "it does not end with a newline"),
+        ("snapshot_time 17\n", "the line snapshot_time cannot be read"),
+        (f"{NOTHING}read_bytes\n", "the line read_bytes cannot be read"),
+        (f"{NOTHING}open 3 sam\n", "the line open cannot be read"),
+        (f"{NOTHING}rubbish\n", "the line rubbish cannot be read"),
     ],
 )
 def test_what_is_no_statistics_is_no_zero(text: str, sentence: str) -> None:
@@ -122,6 +128,16 @@ def test_what_is_unmounted_while_it_is_read_is_left_out(tmp_path: Path) -> None:
     assert list(read_files([pattern])) == ["scratch-ffff9e1d3b2c7000"]
 
 
+def test_a_name_that_is_not_utf_8_can_be_shown(tmp_path: Path) -> None:
+    pattern = lay_down(tmp_path, os.fsdecode(b"scratch\xff-OST0000"), FILE)
+    assert list(read_files([pattern])) == ["scratch\N{REPLACEMENT CHARACTER}-OST0000"]
+
+
+def test_what_lctl_printed_by_half_is_unknown() -> None:
+    with pytest.raises(SourceUnavailable, match="what lctl printed is cut off"):
+        parse_get_param(printed("client-2.15")[:-1])
+
+
 def test_nothing_mounted_is_unknown_and_not_nothing_read(tmp_path: Path) -> None:
     with pytest.raises(SourceUnavailable, match=r"no statistics of Lustre in .*: nothing is mounted, or only root may"):
         read_files([f"{tmp_path}/*/stats"])
@@ -136,16 +152,19 @@ def test_a_pattern_that_finds_too_much_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def lctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give an lctl that prints the sample its parameter is the name of, and fails for any other."""
+    """Give an lctl that prints the samples its parameters are the names of, and fails for any other."""
     script = tmp_path / "lctl"
-    script.write_text(f'#!/bin/sh\n[ "$1" = get_param ] && exec cat "{LUSTRE}/FROM-DOCS-$2.txt"\n')
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" = get_param ] && shift || exit 2\n'
+        f'for name; do cat "{LUSTRE}/FROM-DOCS-$name.txt" || exit 1; done\n'
+    )
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     return script
 
 
 @pytest.mark.usefixtures("lctl")
-def test_lctl_is_asked_for_each_parameter() -> None:
+def test_lctl_is_asked_for_all_parameters() -> None:
     stats = read_lctl(["client-2.15", "server-2.12"], 8)
     assert sorted(stats) == [
         "home-ffff9e1d3b2c8800",
