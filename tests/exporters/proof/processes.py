@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
+
+from tests.testbed.processes import wait_until
 
 SERV = "/usr/local/bin/proofserv.exe"
 MASTER = (SERV, "proofserv", "xpd", "1093", "0")
@@ -28,7 +30,7 @@ def running(scratch: Path, *command_lines: Sequence[str]) -> Iterator[list[psuti
     with ExitStack() as children:
         processes = [psutil.Process(children.enter_context(_child(words, scratch)).pid) for words in command_lines]
         for process, arguments in zip(processes, command_lines, strict=True):
-            _wait_for_its_name(process, arguments)
+            wait_until(partial(_has_command_line, process, arguments), DEADLINE_S, f"{arguments} to run")
         yield processes
 
 
@@ -41,8 +43,5 @@ def _child(arguments: Sequence[str], scratch: Path) -> Iterator["subprocess.Pope
             child.kill()
 
 
-def _wait_for_its_name(process: psutil.Process, arguments: Sequence[str]) -> None:
-    give_up = time.monotonic() + DEADLINE_S
-    while process.cmdline() != list(arguments):
-        assert time.monotonic() < give_up, f"{arguments} does not run: {process}"
-        time.sleep(0.01)
+def _has_command_line(process: psutil.Process, arguments: Sequence[str]) -> bool:
+    return bool(process.cmdline() == list(arguments))

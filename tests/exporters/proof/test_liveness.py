@@ -10,6 +10,7 @@ import pytest
 
 from exporters.proof.liveness import SESSION_PROGRAMS, is_alive, is_replaced
 from tests.exporters.proof.processes import DAEMON, MASTER, WORKER, running
+from tests.testbed.processes import wait_until
 
 LONG_AGO_S = 3600
 
@@ -52,9 +53,7 @@ def test_a_younger_process_with_the_name_of_a_session_may_be_it_after_the_clock_
 
 def test_a_zombie_is_nobody(child: "subprocess.Popen[bytes]") -> None:
     child.kill()
-    give_up = time.monotonic() + 60
-    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < give_up
+    wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, 60, "the zombie")
     assert is_alive(child.pid)
     assert is_replaced(child.pid, time.time(), SESSION_PROGRAMS)
     assert is_replaced(child.pid, time.time() - LONG_AGO_S, SESSION_PROGRAMS)

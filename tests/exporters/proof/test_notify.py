@@ -16,8 +16,10 @@ from werkzeug import Request, Response
 from exporters.proof.admin_area import AdminArea
 from exporters.proof.delivery import Delivery
 from exporters.proof.notify import Notifier
+from exporters.proof.sessions import STATUS_LAG_S
 from exporters.serving import Source
 from tests.exporters.exposition import exposition
+from tests.testbed.processes import wait_until
 
 DEADLINE_S = 60
 LONG_AGO_S = 600
@@ -140,12 +142,15 @@ def test_a_status_that_is_refreshed_without_a_change_is_not_told(site: Site) -> 
     assert site.messages.empty()
 
 
-def test_a_session_that_becomes_idle_by_time_alone_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("exporters.proof.sessions.STATUS_LAG_S", 1.0)
+def test_a_session_that_becomes_idle_by_time_alone_is_told(site: Site) -> None:
     site.make_area()
-    site.session(1, "0", begun_ago_s=-0.9)
+    file = site.session(1, "0", begun_ago_s=20)
+    settles_at_s = file.stat().st_mtime + STATUS_LAG_S
+    now = [settles_at_s - 0.05]
+    site.area.clock = lambda: now[0]
     site.notifier.start()
     assert site.told() == (1, 0, 0)
+    now[0] = settles_at_s
     assert site.told() == (0, 0, 0)
 
 
@@ -154,14 +159,14 @@ def test_after_an_outage_of_the_controller_only_the_newest_state_is_told(site: S
     site.refuse.set()
     site.session(1, "1")
     site.notifier.start()
-    wait_for(lambda: site.delivery.failed > 1)
+    wait_until(lambda: site.delivery.failed > 1, DEADLINE_S, "the delivery")
     site.session(2, "3")
     site.session(3, "3")
     failed = site.delivery.failed
-    wait_for(lambda: site.delivery.failed > failed + 1)
+    wait_until(lambda: site.delivery.failed > failed + 1, DEADLINE_S, "the delivery")
     site.refuse.clear()
     assert site.told() == (3, 2, 1)
-    wait_for(lambda: site.delivery.delivered == 1)
+    wait_until(lambda: site.delivery.delivered == 1, DEADLINE_S, "the delivery")
     assert site.messages.empty()
 
 
@@ -188,10 +193,10 @@ def test_what_was_told_and_what_failed_is_counted_also_while_the_source_is_down(
     site.make_area()
     site.refuse.set()
     site.notifier.start()
-    wait_for(lambda: site.delivery.failed > 0)
+    wait_until(lambda: site.delivery.failed > 0, DEADLINE_S, "the delivery")
     site.refuse.clear()
     assert site.told() == (0, 0, 0)
-    wait_for(lambda: site.delivery.delivered == 1)
+    wait_until(lambda: site.delivery.delivered == 1, DEADLINE_S, "the delivery")
     read = site.notifier.beside(site.area.read)
     while_up = exposition(Source("proof", read))
     shutil.rmtree(site.path)
@@ -240,10 +245,3 @@ def _raise_next(errors: Iterator[Exception]) -> bool:
     for error in errors:
         raise error
     return False
-
-
-def wait_for(condition) -> None:
-    give_up = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
