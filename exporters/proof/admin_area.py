@@ -8,7 +8,7 @@ what has a live process counts. Sessions that have ended are in ``terminatedsess
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from exporters.serving import SourceUnavailable
 # then its process needs no second look.
 STATUS_SUSPECT_AGE_S = 90.0
 
-# A much older status of a live session means that the daemon itself hangs.
+# A much older status says nothing any more; when that of every session is, the daemon itself hangs.
 STATUS_MAX_AGE_S = 300.0
 
 # A status file belongs to the user's process; nobody shall fill the exporter's memory or its time through it.
@@ -63,9 +63,9 @@ class AdminArea:
     """The admin area of one xproofd, ``<adminpath>[/<instance>]/.xproofd.<port>``.
 
     It remembers the sessions of the last read: a status file found empty is being written, and keeps its last value.
-    A user's session whose status is older than ``status_max_age_s`` makes the whole area unknown. ``alive`` and
-    ``replaced`` say whether a process lives, and whether it is another one than the file's. ``waiting`` tells how many
-    sessions wait by the daemon's log, None = it does not say.
+    A user's session whose status is older than ``status_max_age_s`` is of state "unknown"; when the newest one is, the
+    whole area is unknown. ``alive`` and ``replaced`` say whether a process lives, and whether it is another one than
+    the file's. ``waiting`` tells how many sessions wait by the daemon's log, None = it does not say.
     """
 
     path: Path
@@ -94,8 +94,9 @@ class AdminArea:
                 f"area of xproofd (all.adminpath, -n), and this user must be allowed to read it{self._hint()}"
             ) from error
         sessions = [seen.session for seen in self._last.values()]
-        self._require_fresh(sessions)
-        return sessions
+        now = self.clock()
+        self._require_fresh(sessions, now)
+        return [replace(session, status=None) if self._is_stale(session, now) else session for session in sessions]
 
     @property
     def missing(self) -> bool:
@@ -133,15 +134,20 @@ class AdminArea:
                 f"xproofd is not running: pid {pid} of {file} is another program's now", [xproofd_up(up=False)]
             )
 
-    def _require_fresh(self, sessions: Sequence[Session]) -> None:
-        now = self.clock()
-        statuses = (session.status_at_s for session in sessions if session.role is Role.MASTER)
-        if any(at_s is not None and now - at_s > self.status_max_age_s for at_s in statuses):
+    def _require_fresh(self, sessions: Sequence[Session], now: float) -> None:
+        """Raise :class:`SourceUnavailable` if the newest status is stale; an older one may be its session's fault."""
+        asked = [session for session in sessions if session.role is Role.MASTER and session.status_at_s is not None]
+        if asked and all(self._is_stale(session, now) for session in asked):
             raise SourceUnavailable(
                 f"the status files have not been refreshed for more than {self.status_max_age_s:g} s: xproofd is alive "
                 "but does not ask its sessions",
                 [xproofd_up(up=True), *status_age(sessions, now)],
             )
+
+    def _is_stale(self, session: Session, now: float) -> bool:
+        if session.role is not Role.MASTER or session.status_at_s is None:
+            return False
+        return now - session.status_at_s > self.status_max_age_s
 
     def _live_sessions(self) -> Iterator[tuple[str, _Seen]]:
         folder = self.path / "activesessions"
@@ -163,8 +169,10 @@ class AdminArea:
             return None
         version = (found.st_ino, found.st_mtime_ns, found.st_size)
         # It is written once: of a thousand sessions, all but the new ones need no second reading.
-        role = last.session.role if last and last.version == version else self._role(file)
-        status = _content(f"{file.path}.status")
+        # One that could not be read may be readable now, which its version does not tell.
+        known = last is not None and last.version == version and last.session.role is not Role.UNKNOWN
+        role = last.session.role if last and known else self._role(file)
+        status = self._status_content(file)
         if role is None or (status is None and not os.path.exists(file.path)):  # noqa: PTH110 - it is a string
             # The daemon is just removing it. A status file alone may be missing: ROOT before 5.26 has none.
             return None
@@ -172,8 +180,18 @@ class AdminArea:
         return None if self._is_left_behind(name.pid, session) else _Seen(name, version, session)
 
     def _role(self, file: "os.DirEntry[str]") -> Role | None:
-        found = _content(file.path)
+        try:
+            found = _content(file.path)
+        except OSError:
+            # One file that cannot be read is one unknown session, and no reason to know nothing of the others.
+            return Role.UNKNOWN
         return parse_role(found[0]) if found else None
+
+    def _status_content(self, file: "os.DirEntry[str]") -> tuple[bytes, float] | None:
+        try:
+            return _content(f"{file.path}.status")
+        except OSError:
+            return None
 
     def _status(self, found: tuple[bytes, float] | None, last: _Seen | None) -> tuple[int | None, float | None]:
         if found is None:

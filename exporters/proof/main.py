@@ -46,7 +46,8 @@ def parse_url(text: str) -> str:
     default=STATUS_MAX_AGE_S,
     show_default=True,
     metavar="SECONDS",
-    help="A session's older status means that xproofd hangs: all is unknown. Keep it well above 3 x its checkfq.",
+    help="A session with an older status is of unknown state; if all are, xproofd hangs and there are no sessions' "
+    "metrics. Keep it well above 3 x its checkfq.",
 )
 @click.option(
     "--max-users",

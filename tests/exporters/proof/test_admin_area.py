@@ -286,11 +286,21 @@ def test_a_named_pipe_for_a_status_does_not_make_the_exporter_wait(area: Area) -
     assert area.states() == {"unknown": 1}
 
 
-def test_a_status_that_cannot_be_read_is_named(area: Area) -> None:
+def test_a_status_that_cannot_be_read_is_unknown_and_hides_no_other_session(area: Area) -> None:
     area.session(status=None)
     (area.path / "activesessions" / "ganis.alice.4711.status").mkdir()
-    with pytest.raises(SourceUnavailable, match=r"cannot read .*/ganis\.alice\.4711\.status: Is a directory; "):
-        area.reader.read()
+    area.session("u.g.1", status="1")
+    assert area.states() == {"running": 1, "unknown": 1}
+    assert area.scrape()["proof_demand_sessions"] == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_session_that_may_not_be_read_is_unknown_until_it_may(area: Area) -> None:
+    file = area.session(status="1")
+    file.chmod(0)
+    assert area.states() == {"unknown": 1}
+    file.chmod(0o600)
+    assert area.states() == {"running": 1}
 
 
 def test_a_folder_with_absurdly_many_files_is_not_read(area: Area, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,10 +320,20 @@ def test_the_status_age_is_that_of_the_oldest_status(area: Area) -> None:
     assert area.scrape()["proof_status_age_seconds"] == 75
 
 
-def test_a_status_that_nobody_refreshes_makes_the_source_unavailable(area: Area) -> None:
-    area.session("u.g.1")
-    area.session("u.g.2")
+def test_one_status_that_nobody_refreshes_is_unknown_which_is_demand(area: Area) -> None:
+    area.session("u.g.1", status="0")
+    area.session("u.g.2", status="0")
     area.write("u.g.2.status", "0", NOW - 301)
+    assert area.states() == {"idle": 1, "unknown": 1}
+    assert area.scrape()["proof_demand_sessions"] == 1
+    area.write("u.g.2.status", "0", NOW - 1)
+    assert area.states() == {"idle": 2}
+
+
+def test_statuses_that_nobody_refreshes_make_the_source_unavailable(area: Area) -> None:
+    for name in ("u.g.1", "u.g.2"):
+        area.session(name, begun_at_s=NOW - 3600)
+        area.write(f"{name}.status", "0", NOW - 301)
     with pytest.raises(SourceUnavailable, match="the status files have not been refreshed for more than 300 s") as down:
         area.reader.read()
     assert {m.name: m.samples[0].value for m in down.value.known} == {
