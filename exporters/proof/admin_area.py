@@ -197,8 +197,10 @@ class AdminArea:
         if found is None:
             return None, None
         content, changed_at_s = found
-        remembered = last.session.status if last else None
-        return parse_integer(content) if content else remembered, changed_at_s
+        if not content and last and last.session.status is not None:
+            # Its time as well: a first "idle" is not made true by the instant in which the answer is being written.
+            return last.session.status, last.session.status_at_s
+        return parse_integer(content), changed_at_s
 
     def _is_left_behind(self, pid: int, session: Session) -> bool:
         fresh = session.status_at_s is not None and self.clock() - session.status_at_s <= STATUS_SUSPECT_AGE_S

@@ -30,7 +30,11 @@ def session_metrics(
     ``queue_known`` False: the source cannot tell who waits, and there is no queue depth rather than 0.
     """
     demand = demand_of(sessions, now, waiting)
-    yield _by_state("proof_sessions", "Users' PROOF sessions (on the master) by state.", masters(sessions), now)
+    help_text = (
+        "Users' PROOF sessions (on the master) by state; starting = not yet asked by xproofd what it does; it counts "
+        "as demand."
+    )
+    yield _by_state("proof_sessions", help_text, masters(sessions), now)
     if queue_known:
         yield GaugeMetricFamily("proof_queue_depth", "PROOF sessions with a query in the queue.", demand.queue_depth)
     help_text = "PROOF sessions which need workers or may need them."

@@ -12,9 +12,13 @@ STATES_IN_DEMAND = ("running", "queued", "starting", "unknown")
 # XProofProtocol.h and TProofServ.cxx; 4 = idle for too long, right before it ends itself.
 STATE_OF_STATUS = {0: "idle", 1: "running", 2: "terminating", 3: "queued", 4: "terminating"}
 
-# The daemon asks its sessions for their status this often (xpd.proofservmgr checkfq, default 30 s). Until the first
-# time, the file says "idle" for a session that may well run; a user who has just come must not wait for it.
+# The daemon asks its sessions for their status this often (xpd.proofservmgr checkfq, default 30 s), but may put it off
+# up to five times as long. Until the first time, the file says "idle" for a session that may well run; a user who has
+# just come must not wait for it.
 STATUS_LAG_S = 30.0
+
+# The status file is made together with the session's: one that is not younger than this was not written again.
+MADE_WITHIN_S = 1.0
 
 # A session that does not yet say what it is counts as a user's: growing for nothing costs less than a waiting user.
 MASTER_ROLES = (Role.MASTER, Role.STARTING, Role.UNKNOWN)
@@ -41,12 +45,18 @@ class Session:
         if self.role is Role.UNKNOWN or self.status is None:
             return "unknown"
         state = STATE_OF_STATUS.get(self.status, "unknown")
-        return "starting" if state == "idle" and self._is_new(now) else state
+        return "starting" if state == "idle" and (self._is_new(now) or not self._was_asked(now)) else state
 
     def settles_at_s(self, now: float) -> float | None:
         """Return when the state will change by time alone, None if only a file can change it."""
         by_time = self.status == 0 and self.role not in (Role.STARTING, Role.UNKNOWN)
-        return self.begun_at_s + STATUS_LAG_S if by_time and self._is_new(now) else None
+        settles = by_time and self._is_new(now) and self._was_asked(now)
+        return self.begun_at_s + STATUS_LAG_S if settles else None
+
+    def _was_asked(self, now: float) -> bool:
+        """Whether the daemon has asked for the status since the beginning; one in the future tells nothing of that."""
+        in_the_future = self.begun_at_s - now >= STATUS_LAG_S
+        return in_the_future or self.status_at_s is None or self.status_at_s > self.begun_at_s + MADE_WITHIN_S
 
     def _is_new(self, now: float) -> bool:
         return abs(now - self.begun_at_s) < STATUS_LAG_S

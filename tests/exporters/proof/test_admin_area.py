@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from exporters.proof.admin_area import AdminArea
+from exporters.proof.formats import Role
 from exporters.proof.process_table import admin_areas_in_use
+from exporters.proof.sessions import Session
 from exporters.serving import SourceUnavailable
 from tests.exporters.proof.processes import MASTER, running
 
@@ -114,6 +116,31 @@ def test_a_new_session_counts_as_starting_until_the_daemon_has_asked_it(area: Ar
     assert area.states() == {"starting": 1}
     os.utime(file, (NOW - 31, NOW - 31))
     assert area.states() == {"idle": 1}
+
+
+def test_an_idle_that_the_daemon_has_not_yet_asked_for_is_not_believed(area: Area) -> None:
+    begun = NOW - 100
+    area.session(begun_at_s=begun)
+    seen = []
+    # A query is submitted after 5 s, and the daemon first asks after 100 s: the file is emptied, then written.
+    for after_s, status, written_after_s in [(5, "0", 0), (31, "0", 0), (99, "0", 1), (100, "", 100), (100, "1", 100)]:
+        area.reader.clock = lambda now=begun + after_s: now
+        area.write("ganis.alice.4711.status", status, begun + written_after_s)
+        scraped = area.scrape()
+        seen.append((scraped["proof_demand_sessions"], *area.states()))
+    assert seen == [(1, "starting")] * 4 + [(1, "running")]
+
+
+def test_an_idle_that_the_daemon_asked_for_is_believed_after_the_lag(area: Area) -> None:
+    area.session(begun_at_s=NOW - 31)
+    area.write("ganis.alice.4711.status", "0", NOW - 29)
+    assert area.states() == {"idle": 1}
+
+
+def test_a_session_settles_by_time_only_if_it_was_asked() -> None:
+    asked, unasked = (Session("u", "g", Role.MASTER, NOW - 10, 0, status_at_s) for status_at_s in (NOW - 8, NOW - 9))
+    assert (asked.settles_at_s(NOW), unasked.settles_at_s(NOW)) == (NOW + 20, None)
+    assert (asked.state(NOW + 20), unasked.state(NOW + 20)) == ("idle", "starting")
 
 
 def test_a_session_from_the_future_is_not_starting_for_ever(area: Area) -> None:
