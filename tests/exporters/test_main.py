@@ -14,7 +14,7 @@ from tests.exporters.proof.processes import DAEMON, MASTER, running
 from tests.exporters.running import EXPORTER
 
 NODE = '{"name": "wn01", "cpus": 2, "state": "idle", "state_flags": []}'
-IDLE = f"#!/bin/sh\necho '{{\"errors\": [], \"jobs\": [], \"nodes\": [{NODE}]}}'\n"
+IDLE = f'#!/bin/sh\necho \'{{"errors": [], "jobs": [], "nodes": [{NODE}]}}\'\n'
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -321,15 +321,6 @@ def test_a_status_that_cannot_be_read_is_unknown_and_hides_no_other_session(area
     assert area.scrape()["proof_demand_sessions"] == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_session_that_may_not_be_read_is_unknown_until_it_may(area: Area) -> None:
-    file = area.session(status="1")
-    file.chmod(0)
-    assert area.states() == {"unknown": 1}
-    file.chmod(0o600)
-    assert area.states() == {"running": 1}
-
-
 def test_a_folder_with_absurdly_many_files_is_not_read(area: Area, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("exporters.proof.admin_area.MAX_FILES", 3)
     area.session("u.g.1")
