@@ -60,6 +60,10 @@ class Known:
         return self.waiting if now - self.waiting_at_s <= QUEUE_MAX_AGE_S else None
 
 
+# A read under way ends sooner; one that does not, hangs.
+HUNG_READ_S = 1.0
+
+
 class DaemonLog:
     """Follows the log of one xproofd; for ``clock``, see :func:`time.time`.
 
@@ -83,16 +87,17 @@ class DaemonLog:
             return list(log_metrics(self._known, now, self._max_age_s))
 
     def waiting_sessions(self) -> int | None:
-        """Return how many sessions wait in the scheduler's queue by now, None if the log does not say it; never raises.
+        """Return how many sessions wait in the scheduler's queue by the last read, None if it did not say so.
 
-        It reads the log as :meth:`read` does, and may be called from another thread.
+        It reads nothing itself, and may be called from another thread: where the log lies on a file system that hangs,
+        only :meth:`read` hangs with it.
         """
-        with self._lock:
-            try:
-                now = self._follow()
-            except SourceUnavailable:
-                return None
-            return self._known.waiting_sessions(now)
+        if not self._lock.acquire(timeout=HUNG_READ_S):
+            return None
+        try:
+            return self._known.waiting_sessions(self._clock())
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Close the file; the next read begins as the first one did."""

@@ -78,7 +78,7 @@ def parse_url(text: str) -> str:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Follow the log of xproofd (its -l) too, as proof_log_*. Its queue is in there with 'xpd.trace dbg' only, and "
-    "then counts for proof_queue_depth at once.",
+    "then counts for proof_queue_depth from the next scrape on.",
 )
 @click.option(
     "--notify",

@@ -51,7 +51,7 @@ def status_age(sessions: Iterable[Session], now: float) -> Iterator[Metric]:
     status_times = [session.status_at_s for session in sessions if session.status_at_s is not None]
     if status_times:
         help_text = "Age of the oldest status of a live session, in seconds."
-        yield GaugeMetricFamily("proof_status_age_seconds", help_text, now - min(status_times))
+        yield GaugeMetricFamily("proof_status_age_seconds", help_text, max(0.0, now - min(status_times)))
 
 
 def _by_state(name: str, help_text: str, sessions: Iterable[Session], now: float) -> Metric:

@@ -5,6 +5,7 @@ XrdProofdProofServMgr.cxx; the next word is the daemon's pid, or ``xpdpath:<admi
 does cannot be seen: every session is of state "unknown", which counts as demand, and there is no queue depth.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PROGRAMS = ("proofserv", "proofserv.exe")
 ROLE_OF_SERVICE = {"proofserv": Role.MASTER, "proofslave": Role.WORKER}
 
 ADMIN_AREA = "xpdpath:"
+OF_PROOF = re.compile("proof|xpd", re.IGNORECASE)
 
 
 def parse_role(arguments: Sequence[str]) -> Role | None:
@@ -44,8 +46,14 @@ def parse_admin_area(arguments: Sequence[str]) -> str | None:
 
 
 def is_daemon(arguments: Sequence[str]) -> bool:
-    """Say whether this is the command line of xproofd, or of the xrootd whose plug-in it may be."""
-    return bool(arguments) and PurePath(arguments[0]).name in DAEMON_PROGRAMS
+    """Say whether this is the command line of xproofd, or of an xrootd that runs it as a plug-in.
+
+    Most run none: an xrootd counts only if its words (the configuration, the log) name PROOF or xpd. A storage server
+    taken for PROOF's daemon would make an outage look like an idle facility.
+    """
+    if not arguments or PurePath(arguments[0]).name not in DAEMON_PROGRAMS:
+        return False
+    return PurePath(arguments[0]).name == "xproofd" or any(OF_PROOF.search(word) for word in arguments[1:])
 
 
 def _command_lines(processes: Iterable[Any]) -> Iterator[tuple[Any, list[str]]]:
@@ -84,7 +92,8 @@ class ProcessTable:
             ) from error
         if not any(is_daemon(arguments) for _, arguments in found):
             raise SourceUnavailable(
-                "xproofd is not running: there is no process xproofd or xrootd on this machine", [xproofd_up(up=False)]
+                "xproofd is not running: there is no process xproofd, nor an xrootd with PROOF or xpd in its words",
+                [xproofd_up(up=False)],
             )
         sessions = list(_sessions(found))
         metrics = session_metrics(sessions, self.clock(), max_users=self.max_users, queue_known=False)

@@ -184,6 +184,7 @@ def test_the_queue_is_unknown_when_it_has_not_been_written_for_three_checks(log:
     log.write(WAITING, 2)
     log.now += 90
     log.write(SESSIONS, 3)
+    log.values()
     assert log.reader.waiting_sessions() == 2
     log.now += 1
     assert log.reader.waiting_sessions() is None
@@ -247,6 +248,15 @@ def test_later_they_cannot_be_older_than_the_last_read_whatever_their_time_zone(
     log.values()
     log.now += 15
     log.write(WAITING, 2, at_s=log.now - 3600)
+    log.values()
+    assert log.reader.waiting_sessions() == 2
+
+
+def test_a_read_that_hangs_leaves_the_queue_unknown_and_holds_up_nobody(log: Log) -> None:
+    log.write(WAITING, 2)
+    log.values()
+    with log.reader._lock:
+        assert log.reader.waiting_sessions() is None
     assert log.reader.waiting_sessions() == 2
 
 

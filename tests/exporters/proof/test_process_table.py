@@ -75,7 +75,10 @@ def test_the_admin_area_is_a_word_of_a_session_from_root_5_22_on() -> None:
     ("arguments", "daemon"),
     [
         (["/usr/local/bin/xproofd", "-c", "/etc/xpd.cf"], True),
-        (["xrootd", "-c", "/etc/xrootd.cf"], True),  # xproofd may be its plug-in (xrd.protocol xproofd)
+        (["xrootd", "-c", "/etc/xpd.cf"], True),  # xproofd is its plug-in (xrd.protocol xproofd)
+        (["xrootd", "-l", "/var/log/proof.log"], True),
+        (["xrootd", "-c", "/etc/xrootd.cf"], False),
+        (["/usr/bin/xrootd"], False),
         (["/usr/bin/python3", "xproofd"], False),
         ([], False),
     ],
@@ -103,7 +106,7 @@ def test_an_idle_facility_has_zeros_but_no_queue_depth() -> None:
 
 
 def test_without_a_daemon_nothing_is_known_about_sessions() -> None:
-    with pytest.raises(SourceUnavailable, match="there is no process xproofd or xrootd on this machine") as down:
+    with pytest.raises(SourceUnavailable, match="there is no process xproofd, nor an xrootd with PROOF") as down:
         scrape(AProcess(MASTER))
     assert [(m.name, m.samples[0].value) for m in down.value.known] == [("proof_xproofd_up", 0)]
 
