@@ -203,14 +203,15 @@ def kill_marked(mark: str, deadline_s: float) -> None:
 
     For the jobs of a batch system: they run in sessions of their own, and outlive the daemon that started them.
     """
-    wait_until(lambda: not [_kill(pid) for pid in _marked(f"{mark}\0".encode())], deadline_s, f"the end of all {mark}")
+    wait_until(lambda: not [_kill(pid) for pid in marked(mark)], deadline_s, f"the end of all {mark}")
 
 
-def _marked(mark: bytes) -> Iterator[int]:
+def marked(mark: str) -> Iterator[int]:
+    """Yield the ids of the processes with ``mark`` (NAME=value) in their environment."""
     for file in Path("/proc").glob("[0-9]*/environ"):
         # A process that has ended meanwhile has no environment; nobody's but root's own can be read by others.
         with suppress(OSError):
-            if mark in file.read_bytes():
+            if f"{mark}\0".encode() in file.read_bytes():
                 yield int(file.parent.name)
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import psutil
 
-from tests.testbed.processes import Process, free_port, kill_marked
+from tests.testbed.processes import Process, free_port, kill_marked, marked
 
 START_DEADLINE_S = 120
 COMMAND_DEADLINE_S = 60
@@ -68,6 +68,7 @@ class Slurm:
         # Slurm's daemons could be root, but then they would need root's way of authentication.
         self._account = pwd.getpwnam("nobody" if os.geteuid() == 0 else getpass.getuser())
         self.environment = {"SLURM_CONF": str(self.folder / "slurm.conf")}
+        self._mark = f"SLURM_CONF={self.environment['SLURM_CONF']}"
         self.node_names = [f"wn{number:02}" for number in range(1, nodes + 1)]
         self._write_configuration(cpus, gather)
         self.controller = self._daemon("slurmctld", "-D")
@@ -101,7 +102,7 @@ class Slurm:
 
     def __enter__(self) -> Self:
         with ExitStack() as children:
-            children.callback(kill_marked, f"SLURM_CONF={self.environment['SLURM_CONF']}", COMMAND_DEADLINE_S)
+            children.callback(kill_marked, self._mark, COMMAND_DEADLINE_S)
             for process in (self.controller, *self.nodes.values()):
                 children.enter_context(process)
             self.wait_for_nodes()
@@ -157,5 +158,5 @@ class Slurm:
 
     def busy_processes(self) -> list[psutil.Process]:
         """Return the processes of the jobs' scripts, without the daemons and those that only wait."""
-        mine = [psutil.Process(pid) for pid in self._pids()]
+        mine = [psutil.Process(pid) for pid in marked(self._mark)]
         return [process for process in mine if process.name() == "slurm_script" and process.status() != "sleeping"]
