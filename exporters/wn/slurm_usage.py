@@ -55,7 +55,8 @@ def read_usages(commands: Commands) -> Sequence[Usage]:
 def sample(running: Sequence[Running], steps: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Return by job the steps to ask for, at most :data:`MOST_STEPS`: old and new jobs, the same ones at each read."""
     known = sorted((each for each in running if each.name in steps), key=lambda each: int(each.job))
-    stride = -(-len(known) // MOST_STEPS) or 1
+    # Counted in steps, as the room is: with two steps a job, a stride of jobs would leave no room for the newest ones.
+    stride = -(-sum(len(steps[each.name]) for each in known) // MOST_STEPS) or 1
     asked: dict[str, list[str]] = {}
     room = MOST_STEPS
     for each in known[::stride]:

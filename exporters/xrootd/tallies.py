@@ -15,20 +15,25 @@ FORGET_AFTER_S = 7 * 86400.0
 # No packet is on its way for longer: what seems to be older was sent after the server's clock had been set back.
 LONGEST_DELAY_S = 60
 
+# Several servers may share a name, and a restarted one has another process: so many are remembered beside the newest.
+MOST_OTHER_PROCESSES = 7
+
+BYTES = (READ_BYTES, WRITTEN_BYTES)
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """One server's last report, when it came (seconds since the epoch), and what it counted since its first report.
 
-    ``reports`` counts the reports, those too that were overtaken on their way. ``previous`` is the last report of the
-    process that reported before this one: it may be on its way still, or two servers may share a name.
+    ``reports`` counts the reports, those too that were overtaken on their way. ``others`` are the last reports of the
+    processes that reported before this one: one may be on its way still, or several servers may share a name.
     """
 
     report: Report
     came_at_s: float
     reports: int = 1
     totals: Mapping[Key, int] = field(default_factory=dict)
-    previous: Report | None = None
+    others: tuple[Report, ...] = ()
 
     @classmethod
     def of(cls, report: Report, came_at_s: float) -> "Tally":
@@ -42,22 +47,22 @@ class Tally:
         if last is not None and was_overtaken(report, last):
             return counted
         totals = self._grown(report, last)
-        if last is not None and last is self.previous and is_late(report, self.report):
-            return replace(counted, totals=totals, previous=report)
-        previous = self.previous if last is self.report else self.report
-        return replace(counted, report=report, came_at_s=came_at_s, totals=totals, previous=previous)
+        others = [each for each in self.others if each.process != report.process]
+        if last is not None and last is not self.report and is_late(report, self.report):
+            return replace(counted, totals=totals, others=(report, *others))
+        if last is not self.report:
+            others = [self.report, *others][:MOST_OTHER_PROCESSES]
+        return replace(counted, report=report, came_at_s=came_at_s, totals=totals, others=tuple(others))
 
     def _last_of(self, process: tuple[int, int]) -> Report | None:
-        if process == self.report.process:
-            return self.report
-        return self.previous if self.previous is not None and process == self.previous.process else None
+        return next((each for each in (self.report, *self.others) if each.process == process), None)
 
     def _grown(self, report: Report, last: Report | None) -> dict[Key, int]:
         # A restarted server counts from 0 again, so what it has counted so far is what is new. A counter that the same
         # process did not have before is one of which nobody knows when it counted.
         before = dict.fromkeys(report.counters, 0) if last is None else last.counters
         return {
-            key: self.totals.get(key, 0) + growth(before.get(key, value), value)
+            key: self.totals.get(key, 0) + growth(before.get(key, value), value, wraps=key not in BYTES)
             for key, value in report.counters.items()
         }
 
@@ -65,7 +70,7 @@ class Tally:
 def was_overtaken(report: Report, last: Report) -> bool:
     """Say whether ``report`` was made before ``last`` by the same process; reports have whole seconds only."""
     if report.made_at_s == last.made_at_s:
-        return any(report.counters[key] < last.counters[key] for key in (READ_BYTES, WRITTEN_BYTES))
+        return any(report.counters[key] < last.counters[key] for key in BYTES)
     return is_late(report, last)
 
 
@@ -74,10 +79,12 @@ def is_late(report: Report, newest: Report) -> bool:
     return newest.made_at_s - LONGEST_DELAY_S <= report.made_at_s < newest.made_at_s
 
 
-def growth(before: int, after: int) -> int:
-    """Return by how much a counter grew; one of 32 bits may have begun anew at 0 in between."""
+def growth(before: int, after: int, *, wraps: bool) -> int:
+    """Return by how much a counter grew; one that ``wraps``, having 32 bits, may have begun anew at 0 in between."""
     if after >= before:
         return after - before
+    if not wraps:
+        return 0
     wrapped = (after - before) % INT32
     return wrapped if before < INT32 and wrapped < INT32 // 2 else 0
 

@@ -102,6 +102,13 @@ def test_of_many_jobs_a_sample_is_asked_which_has_old_and_new_ones(number: int) 
     assert numbers == [] or (numbers[0] == 0 and numbers[-1] >= number * 0.98 - 1)
 
 
+def test_a_sample_reaches_the_newest_jobs_also_when_each_has_several_steps() -> None:
+    running = [Running(str(number), str(number), 1.0) for number in range(1000, 1200)]
+    asked = sample(running, {each.name: ["batch", "extern"] for each in running})
+    assert sum(map(len, asked.values())) <= MOST_STEPS
+    assert max(map(int, asked)) > 1190
+
+
 def test_a_job_of_very_many_steps_is_left_out() -> None:
     steps = {"1": ["batch"], "2": [str(step) for step in range(MOST_STEPS)], "3": ["0", "batch"]}
     assert sample(jobs(1, 2, 3), steps) == {"1": ["1.batch"], "3": ["3.0", "3.batch"]}

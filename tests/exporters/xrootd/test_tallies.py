@@ -92,6 +92,18 @@ def test_two_servers_that_share_a_name_are_added_up() -> None:
     assert read_bytes(*packets) == 40 + 40
 
 
+@pytest.mark.parametrize("servers", [2, 3, 8])
+def test_as_many_servers_as_are_remembered_may_share_a_name(servers: int) -> None:
+    """Each one's history counts once, when it is first heard of, and not again at each report."""
+    pids = range(10, 10 + servers)
+    packets = (report(100 + n, sent=1000 + 10 * n, pid=pid) for n in range(5) for pid in pids)
+    assert read_bytes(*packets) == 40 * servers + 1000 * (servers - 1)
+
+
+def test_bytes_have_64_bits_and_do_not_wrap() -> None:
+    assert read_bytes(report(100, sent=4_000_000_000), report(101, sent=100_000), report(102, sent=100_007)) == 7
+
+
 def test_a_server_whose_clock_was_set_back_is_heard() -> None:
     assert read_bytes(report(5000, sent=10), report(1400, sent=15), report(1410, sent=17)) == 7
 
