@@ -8,11 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import repeat
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 # The name under which what is beyond a limit of series is added up; no batch system allows it for a queue.
 OTHERS = "_other"
+
+# Of running jobs, or parts of them, of which the batch system does not say where they run.
+NOWHERE = "_unknown"
 
 
 class JobState(StrEnum):
@@ -132,9 +136,14 @@ def _by_node(running: Iterable[Job], limit: int) -> Iterator[Metric]:
     jobs: Counter[str] = Counter()
     cores: Counter[str] = Counter()
     for job in running:
-        jobs.update(job.cores_on.keys())
+        jobs.update(job.cores_on.keys() or repeat(NOWHERE, job.count))
         cores.update(job.cores_on)
-    yield _of_nodes("wn_node_jobs", "Batch jobs on a worker node; one without jobs has no series.", jobs, limit)
+        # Without it, a node whose jobs are not told would look idle, and nobody would see that they are missing.
+        untold = job.cores - sum(job.cores_on.values())
+        if untold > 0:
+            cores[NOWHERE] += untold
+    help_text = "Batch jobs on a worker node; one without jobs has no series, and _unknown are those not told where."
+    yield _of_nodes("wn_node_jobs", help_text, jobs, limit)
     yield _of_nodes("wn_node_cores_allocated", "Cores of the jobs that run on a worker node.", cores, limit)
 
 

@@ -4,7 +4,7 @@ One call tells the jobs: only with all of ``-ext -pri -r`` are the CPU time, the
 record, and only with ``-g t`` there is a record per slot of a parallel job, so that each node gets its own. It cannot
 tell the jobs which are not to start before some time (``qsub -a``) from those that wait; ``-s ha`` can.
 
-Where the execution daemon does not run as root, ``cpu_usage`` stays 0, and so does the CPU efficiency.
+Where the execution daemon does not run as root, ``cpu_usage`` stays 0: then the CPU time is unknown.
 """
 
 import math
@@ -32,6 +32,9 @@ FRAME = ("queue_info", "job_info", "job_info")  # qstat's outermost element has 
 
 COUNT = re.compile(r"[0-9]{1,9}")
 QUEUE_NAME = re.compile(r"[\w.-]+")
+
+# Jobs which together have had cores for so many seconds have used some CPU time; none means that nobody counts it.
+UNTOLD_AFTER_S = 600.0
 
 # The letters of a queue instance's state, qstat(1). Load alarms (a, A) are not among them: a full node has one.
 DOWN_LETTERS = frozenset("uEc")  # unknown: no execution daemon; error; ambiguous configuration
@@ -182,7 +185,11 @@ def _jobs(rows: Sequence[_Row], now_s: float) -> list[Job]:
     slots_of: defaultdict[tuple[str, str], list[_Row]] = defaultdict(list)
     for row in rows:
         slots_of[row.number, row.tasks].append(row)
-    return [_job(rows, now_s) for rows in slots_of.values()]
+    jobs = [_job(rows, now_s) for rows in slots_of.values()]
+    core_s = sum(job.core_s for job in jobs if job.core_s is not None)
+    if core_s > UNTOLD_AFTER_S and not any(job.cpu_s for job in jobs):
+        return [replace(job, cpu_s=None) for job in jobs]
+    return jobs
 
 
 def _job(rows: Sequence[_Row], now_s: float) -> Job:

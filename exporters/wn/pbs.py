@@ -17,7 +17,7 @@ import msgspec
 
 from exporters.serving import SourceUnavailable
 from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
-from exporters.wn.reading import MOST_CORES, Commands, decode, duration_s
+from exporters.wn.reading import MOST_CORES, Commands, decode, duration_s, node_state
 
 STATES = {"Q": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.HELD, "W": JobState.HELD}
 ENDED = frozenset("FMX")  # finished, moved to another server, expired
@@ -100,7 +100,9 @@ def parse_nodes(output: bytes) -> list[Node]:
     """
     hosts: defaultdict[str, list[tuple[NodeState, int]]] = defaultdict(list)
     for name, vnode in decode("pbsnodes", output, Farm, mend).nodes.items():
-        hosts[str(vnode.available.get("host", name))].append((_node_state(vnode.state), _ncpus(vnode)))
+        hosts[str(vnode.available.get("host", name))].append(
+            (node_state(vnode.state, USABLE_STATES, DRAINED_STATES), _ncpus(vnode))
+        )
     return [_node(host, vnodes) for host, vnodes in hosts.items()]
 
 
@@ -160,14 +162,6 @@ def _cores_on(record: Record) -> dict[str, int]:
     for host, count in HOST.findall(str(record.exec_host or "")):
         cores[host] += int(count or 1)
     return dict(cores)
-
-
-def _node_state(words: str) -> NodeState:
-    """Translate the states of a vnode, for example "offline,down"; one that is not known cannot be used."""
-    states = set(re.split(r"\s*,\s*", words.strip()))
-    if states <= USABLE_STATES:
-        return NodeState.USABLE
-    return NodeState.DRAINED if states <= USABLE_STATES | DRAINED_STATES else NodeState.DOWN
 
 
 def _node(host: str, vnodes: Sequence[tuple[NodeState, int]]) -> Node:

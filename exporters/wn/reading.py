@@ -10,6 +10,7 @@ import msgspec
 
 from exporters.serving import SourceUnavailable
 from exporters.subprocesses import run
+from exporters.wn.batch import NodeState
 
 T = TypeVar("T")
 
@@ -18,6 +19,9 @@ NO_QUEUE = "none"
 
 # More cores than any machine has: a larger number is a mistake, not a load.
 MOST_CORES = 2**32
+
+# What JSON forbids inside a string; whoever names a job or a group can put it there.
+CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 RECORD_NUMBER = re.compile(r"\[[0-9]+\]")
 DURATION = re.compile(r"([0-9]{1,7}):([0-9]{2}):([0-9]{2})")
@@ -40,21 +44,26 @@ class Commands:
 def decode(command: str, output: bytes, kind: type[T], mend: Callable[[bytes], bytes] | None = None) -> T:
     """Read the JSON that a command printed as a value of ``kind``; raises :class:`SourceUnavailable`.
 
-    ``mend`` repairs what a system is known to write wrong; it is asked only if the output is no JSON as it stands. The
-    reason names the field of a wrong type by its path, without the number of the record.
+    Where the output is no JSON as it stands, bytes that are no text are replaced (one user's odd name must not hide
+    the jobs of all), and then ``mend`` may repair what a system is known to write wrong. The reason names the field of
+    a wrong type by its path, without the number of the record.
     """
     if not output.strip():
         raise SourceUnavailable(f"{command} printed nothing")
-    try:
-        return msgspec.json.decode(output, type=kind)
-    except msgspec.ValidationError as error:
-        where = RECORD_NUMBER.sub("[...]", str(error))
-        raise SourceUnavailable(f"{command} printed JSON of another kind than expected: {where}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        mended = mend(output) if mend else b""
-        if mended:
-            return decode(command, mended, kind)
-        raise SourceUnavailable(f"{command} printed something that is not a whole JSON document") from error
+    for attempt in (bytes, as_text, mend):
+        try:
+            return msgspec.json.decode(attempt(output) if attempt else b"", type=kind)
+        except msgspec.ValidationError as error:
+            where = RECORD_NUMBER.sub("[...]", str(error))
+            raise SourceUnavailable(f"{command} printed JSON of another kind than expected: {where}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+    raise SourceUnavailable(f"{command} printed something that is not a whole JSON document")
+
+
+def as_text(output: bytes) -> bytes:
+    """Return ``output`` with what is not UTF-8, and control characters, replaced."""
+    return CONTROL.sub(b"?", output.decode(errors="replace").encode())
 
 
 def count_tasks(expression: str) -> int | None:
@@ -69,6 +78,14 @@ def _count_range(part: str) -> int | None:
         return None
     first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
     return (last - first) // step + 1 if step > 0 and last >= first else None
+
+
+def node_state(words: str, usable: frozenset[str], drained: frozenset[str]) -> NodeState:
+    """Translate the states of a node of the PBS family, as "offline,down"; one that is not known cannot be used."""
+    states = set(re.split(r"\s*,\s*", words.strip()))
+    if states <= usable:
+        return NodeState.USABLE
+    return NodeState.DRAINED if states <= usable | drained else NodeState.DOWN
 
 
 def duration_s(value: object) -> float | None:

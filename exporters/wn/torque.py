@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exporters.serving import SourceUnavailable
-from exporters.wn.batch import BatchSystem, Job, JobState, Node, NodeState
-from exporters.wn.reading import NO_QUEUE, Commands, count_tasks, duration_s
+from exporters.wn.batch import BatchSystem, Job, JobState, Node
+from exporters.wn.reading import NO_QUEUE, Commands, count_tasks, duration_s, node_state
 from exporters.wn.reading_xml import elements, texts
 
 FRAME = ("Data",)
@@ -20,7 +20,7 @@ STATES = {"Q": JobState.PENDING, "R": JobState.RUNNING, "H": JobState.HELD, "W":
 COMPLETED = "C"
 
 USABLE_STATES = frozenset({"free", "job-exclusive", "job-sharing", "busy", "reserve"})
-DRAINED_STATE = "offline"
+DRAINED_STATES = frozenset({"offline"})
 
 COUNT = re.compile(r"[0-9]{1,9}")
 
@@ -95,11 +95,4 @@ def _node(found: dict[str, str]) -> Node:
     name, state, slots = found.get("name"), found.get("state"), found.get("np", "")
     if not name or not state or not COUNT.fullmatch(slots):
         raise SourceUnavailable("pbsnodes printed a node without its name, its state or its np")
-    return Node(name, int(slots), _state(set(re.split(r"\s*,\s*", state))))
-
-
-def _state(words: set[str]) -> NodeState:
-    """Translate the states of a node, for example "down,offline"; one that is not known cannot be used."""
-    if words <= USABLE_STATES:
-        return NodeState.USABLE
-    return NodeState.DRAINED if words <= USABLE_STATES | {DRAINED_STATE} else NodeState.DOWN
+    return Node(name, int(slots), node_state(state, USABLE_STATES, DRAINED_STATES))

@@ -112,3 +112,12 @@ def test_jobs_that_tell_their_use_give_the_efficiency_and_others_do_not_count() 
         Job(JobState.RUNNING, "batch", cpu_s=9),
     ]
     assert values(job_metrics(told, NO_LIMIT))["wn_cpu_efficiency_ratio"] == 0.5
+
+
+def test_running_jobs_of_which_nobody_says_where_they_run_are_seen_to_be_missing() -> None:
+    jobs = [running(wn01=2), Job(JobState.RUNNING, "batch", 3, cores=6), Job(JobState.RUNNING, "batch", 0)]
+    jobs.append(Job(JobState.RUNNING, "batch", cores=4, cores_on={"wn01": 3}))
+    metrics = list(job_metrics(jobs, NO_LIMIT))
+    assert of("wn_node_jobs", metrics) == {"wn01": 2, "_unknown": 3}
+    assert of("wn_node_cores_allocated", metrics) == {"wn01": 5, "_unknown": 7}
+    assert sum(of("wn_node_cores_allocated", metrics).values()) == values(metrics)["wn_cores_allocated"]

@@ -259,3 +259,8 @@ def test_a_node_whose_number_of_cpus_is_not_known_has_the_slots_of_its_largest_q
 def test_queues_that_cannot_be_trusted_are_unavailable(queue: str, reason: str) -> None:
     with pytest.raises(SourceUnavailable, match=reason):
         nodes_of(queue)
+
+
+@pytest.mark.parametrize(("usage", "after_s", "cpu_s"), [("0.0", 599, 0), ("0.0", 601, None), ("0.5", 601, 0.5)])
+def test_cpu_time_is_unknown_where_nobody_counts_it(usage: str, after_s: float, cpu_s: float | None) -> None:
+    assert one(parse_jobs(qstat_of(running(cpu_usage=usage)), STARTED_S + after_s)).cpu_s == cpu_s

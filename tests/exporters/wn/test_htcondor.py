@@ -202,3 +202,9 @@ def test_a_backfill_slot_offers_nothing_of_its_own() -> None:
 def test_output_of_condor_status_that_cannot_be_trusted_is_unavailable(output: bytes, reason: str) -> None:
     with pytest.raises(SourceUnavailable, match=reason):
         parse_nodes(output)
+
+
+@pytest.mark.parametrize("group", [b"caf\xe9", b"a\x01b", b"a\x1bb"])
+def test_an_odd_group_of_one_user_does_not_hide_the_jobs_of_all(group: bytes) -> None:
+    output = b'[{"JobStatus":1,"AcctGroup":"' + group + b'"},{"JobStatus":2,"RequestCpus":1}]'
+    assert [job.state for job in parse_jobs(output)] == [JobState.PENDING, JobState.RUNNING]
