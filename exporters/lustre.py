@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from prometheus_client.core import CounterMetricFamily, Metric
 
-from exporters.serving import Seconds, Serving, Source, SourceUnavailable, serve, serving_options
+from exporters.serving import Serving, Source, SourceUnavailable, serve, serving_options, timeout_option
 from exporters.subprocesses import run
 
 # Of a client up to Lustre 2.11, and since; only root may read the latter.
@@ -190,15 +190,7 @@ def stats_metrics(stats: dict[str, Stats]) -> Iterator[Metric]:
     help="Ask 'lctl get_param PARAMETER' instead: 'llite.*.stats' on a client, 'obdfilter.*.stats' on a server. May be "
     "given several times.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Seconds(),
-    default=8.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up on lctl after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
-)
+@timeout_option("lctl")
 @serving_options(default_port=9614)
 def command(patterns: Sequence[str], parameters: Sequence[str], timeout_s: float, *, serving: Serving) -> None:
     """Export the throughput of Lustre, on a client or on an object storage server.

@@ -26,7 +26,7 @@ README = (TOP / "README.md").read_text()
 EXAMPLE = TOP / "deploy" / "autoscaler.yaml"
 
 # What of exporters/ is not an exporter: the command and what all exporters share.
-SHARED = {"__init__", "main", "serving", "subprocesses"}
+SHARED = {"__init__", "main", "serving", "sockets", "subprocesses"}
 
 
 def modules(folder: str) -> set[str]:

@@ -9,11 +9,11 @@ import re
 import secrets
 import socket
 import struct
-import time
 
 import click
 
 from exporters.serving import Address, SourceUnavailable
+from exporters.sockets import left_s, receive
 
 # The third number tells xproofd from xrootd, whose handshake is else the same; xproofd wants the last two at once.
 HANDSHAKE = struct.pack(">7i", 0, 0, 1, 0, 0, 4, 2012)
@@ -133,24 +133,11 @@ class Connection:
         return SourceUnavailable(f"{self._who} asks for authentication, which it should not ask an administrator for")
 
     def _send(self, data: bytes) -> None:
-        self._link.settimeout(self._left_s())
+        self._link.settimeout(left_s(self._until_s))
         self._link.sendall(data)
 
     def _receive(self, length: int) -> bytes:
         if not 0 <= length <= self._budget:
             raise SourceUnavailable(f"{self._who} sends more than an answer can have, or less than nothing")
         self._budget -= length
-        data = bytearray()
-        while len(data) < length:
-            self._link.settimeout(self._left_s())
-            piece = self._link.recv(length - len(data))
-            if not piece:
-                raise ConnectionResetError("closed by the other side")
-            data += piece
-        return bytes(data)
-
-    def _left_s(self) -> float:
-        left_s = self._until_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError("the time is over")
-        return left_s
+        return receive(self._link, length, self._until_s)

@@ -16,7 +16,7 @@ from exporters.proof.metrics import DEFAULT_MAX_USERS
 from exporters.proof.notify import Notifier
 from exporters.proof.process_table import ProcessTable
 from exporters.proof.workers_query import WorkersQuery
-from exporters.serving import Address, Seconds, Serving, Source, parse_address, serve, serving_options
+from exporters.serving import Address, Seconds, Serving, Source, parse_address, require, serve, serving_options
 
 
 def parse_url(text: str) -> str:
@@ -111,6 +111,7 @@ def command(
       vaf-exporter proof --admin-path /tmp --port 21093 --once
       vaf-exporter proof --process-table
     """
+    require("tcp", "tcp_user")
     daemon_log = None if log is None else DaemonLog(log, status_max_age_s)
     read: Callable[[], Iterable[Metric]]
     if admin_path is None:

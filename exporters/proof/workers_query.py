@@ -19,10 +19,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from exporters.proof.connection import Connection
 from exporters.serving import Address, SourceUnavailable
+from exporters.sockets import connected
 
 QUERY_WORKERS = 1004
 
-# Twice (a host may have an IPv6 and an IPv4 address) it is still below the deadline of a source.
+# For all of it; well below the deadline of a source.
 TIMEOUT_S = 4.0
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 1.0, 60.0
 
@@ -103,11 +104,6 @@ def _by_worker(name: str, help_text: str, numbers: Counter[str]) -> Metric:
     return family
 
 
-def connect(address: Address, timeout_s: float) -> socket.socket:
-    """Return a TCP connection; raises :class:`OSError`."""
-    return socket.create_connection((address.host, address.port), timeout_s)
-
-
 @dataclass(slots=True)
 class WorkersQuery:
     """Asks one xproofd for its workers, over one connection that is kept from scrape to scrape.
@@ -121,7 +117,7 @@ class WorkersQuery:
     user: str
     timeout_s: float = TIMEOUT_S
     clock: Callable[[], float] = time.monotonic
-    connect: Callable[[Address, float], socket.socket] = connect
+    connect: Callable[[Address, float], socket.socket] = connected
     _connection: Connection | None = None
     _failures: int = 0
     _quiet_until_s: float = float("-inf")
@@ -155,7 +151,7 @@ class WorkersQuery:
                 return self._connection.ask(QUERY_WORKERS, until_s)
             except ConnectionError:
                 self.close()
-        self._connection = Connection(self.connect(self.address, self.timeout_s), self.address)
+        self._connection = Connection(self.connect(self.address, until_s), self.address)
         self._connection.log_in(self.user, until_s)
         return self._connection.ask(QUERY_WORKERS, until_s)
 

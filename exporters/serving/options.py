@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from exporters.serving.web_config import BadWebConfig, WebConfig, load_web_config
 
@@ -94,6 +95,32 @@ def serving_options(default_port: int) -> Callable[[Callable[..., None]], Callab
         return decorated
 
     return decorate
+
+
+def timeout_option(what: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command ``--timeout``; it gets as ``timeout_s`` after how many seconds to give up on ``what``."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=Seconds(),
+        default=8.0,
+        show_default=True,
+        metavar="SECONDS",
+        help=f"Give up on {what} after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
+    )
+
+
+def require(needed: str, *parameters: str) -> None:
+    """Refuse those ``parameters`` of the present command that were given without the one they mean something for.
+
+    All are names of parameters. Raises :class:`click.UsageError`.
+    """
+    context = click.get_current_context()
+    option = {each.name: each.opts[0] for each in context.command.params}
+    given = {name for name in option if context.get_parameter_source(str(name)) is ParameterSource.COMMANDLINE}
+    for name in parameters:
+        if name in given and needed not in given:
+            raise click.UsageError(f"'{option[name]}' needs '{option[needed]}'.")
 
 
 def _web_config(file: str) -> WebConfig:

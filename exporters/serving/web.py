@@ -13,7 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 from wsgiref.simple_server import WSGIRequestHandler
 
 import bcrypt
@@ -22,7 +22,7 @@ from prometheus_client.exposition import ThreadingWSGIServer
 
 from exporters.serving.options import Address, Serving
 
-# Nobody takes that long for a request; it may be somebody who wants to fill the server with waiting connections.
+# Nobody who asks for metrics is silent for so long in the middle of a request.
 REQUEST_TIMEOUT_S = 15
 
 Environment = Mapping[str, Any]
@@ -35,8 +35,30 @@ PAGE = """<!DOCTYPE html>
 """
 
 
+class _Writer:
+    """Says that the pipe is broken whatever keeps an answer from its client, as that is what wsgiref passes over."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        """Send ``data``; a client that speaks TLS leaves with an error of its own, a slow one with a time-out."""
+        try:
+            return self._stream.write(data)
+        except OSError as error:
+            raise BrokenPipeError from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Handler(WSGIRequestHandler):
     timeout = REQUEST_TIMEOUT_S
+
+    def setup(self) -> None:
+        """Prepare the streams."""
+        super().setup()
+        self.wfile: Any = _Writer(self.wfile)
 
     def handle(self) -> None:
         """Answer one request; a client that is gone, or speaks no TLS, is none of the log's business."""

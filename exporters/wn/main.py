@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from prometheus_client.core import Metric
 
-from exporters.serving import Seconds, Serving, Source, SourceUnavailable, serve, serving_options
+from exporters.serving import Serving, Source, SourceUnavailable, require, serve, serving_options, timeout_option
 from exporters.wn import gridengine, htcondor, pbs, slurm, torque
 from exporters.wn.batch import DEFAULT_LIMITS, BatchSystem, Limits, job_metrics, node_metrics, usage_metrics
 from exporters.wn.domains import domain_source
@@ -41,15 +41,7 @@ def _node_map(_: click.Context, __: click.Parameter, file: Path | None) -> Seque
     metavar="DIR",
     help="Where the batch system's commands are; by default in the PATH.",
 )
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=Seconds(),
-    default=8.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Give up on a command after this long; keep it below Prometheus' scrape_timeout (10 s by default).",
-)
+@timeout_option("a command")
 @click.option(
     "--node-map",
     "placed",
@@ -109,14 +101,16 @@ def command(
       vaf-exporter wn --batch htcondor --commands /usr/local/condor/bin --once
       vaf-exporter wn --libvirt qemu:///system
     """
+    if batch is None and not uris:
+        raise click.UsageError("Missing option '--batch' or '--libvirt'.")
+    require("batch", "commands", "placed", "max_queues", "max_nodes", "cpu_efficiency", "url")
+    require("uris", "max_domains")
     sources: list[Source] = []
     if batch is not None:
         system = _system(batch, commands, timeout_s, of_slurm)
         sources += batch_sources(system, timeout_s, Limits(max_queues, max_nodes), placed)
     if uris:
         sources.append(domain_source(uris, max_domains=max_domains, timeout_s=timeout_s))
-    if not sources:
-        raise click.UsageError("Missing option '--batch' or '--libvirt'.")
     serve(*sources, serving=serving)
 
 

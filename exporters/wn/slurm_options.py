@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from exporters.serving import require
 from exporters.wn.slurm_rest import VERSION, RestServer, connection_to
 
 
@@ -80,6 +81,7 @@ def slurm_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(*, cpu_efficiency: bool, url: str | None, token_file: Path | None, version: str, **others: Any) -> None:
+        require("url", "token_file", "version")
         function(of_slurm=SlurmOptions(cpu_efficiency, url, token_file, version), **others)
 
     decorated: Callable[..., None] = command

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from exporters.serving import Address, parse_address
+from exporters.serving import Address, parse_address, require
 from exporters.xrootd.file_counters import Labels
 from exporters.xrootd.file_traffic import FileTraffic
 from exporters.xrootd.udp import receiving
@@ -60,6 +60,7 @@ def fstream_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(*, address: Address | None, by: str, path_depth: int, max_series: int, **others: Any) -> None:
+        require("address", "by", "path_depth", "max_series")
         fstream = Fstream(address, Labels(by, path_depth, max_series)) if address else None
         function(fstream=fstream, **others)
 

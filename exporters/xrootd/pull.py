@@ -10,7 +10,6 @@ The format is that of "The XRootD protocol", version 5, section "Initial handsha
 """
 
 import logging
-import socket
 import struct
 import threading
 import time
@@ -21,6 +20,7 @@ from dataclasses import asdict, dataclass
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 
 from exporters.serving import Address
+from exporters.sockets import connected, left_s, receive
 
 log = logging.getLogger(__name__)
 
@@ -64,29 +64,15 @@ def shake_hands(server: Address, timeout_s: float = TIMEOUT_S) -> Answer:
 
     ``timeout_s`` is for all of it in seconds, except that the look-up of a name takes as long as the resolver lets it.
     """
-    give_up = time.monotonic() + timeout_s
-    with socket.create_connection((server.host, server.port), timeout=timeout_s) as connection:
-        connection.settimeout(_left(give_up))
+    until_s = time.monotonic() + timeout_s
+    with connected(server, until_s) as connection:
+        connection.settimeout(left_s(until_s))
         connection.sendall(HANDSHAKE)
-        return parse_answer(_receive(connection, give_up))
-
-
-def _receive(connection: socket.socket, give_up: float) -> bytes:
-    received = b""
-    while len(received) < ANSWER.size:
-        connection.settimeout(_left(give_up))
-        piece = connection.recv(ANSWER.size - len(received))
-        if not piece:
-            break
-        received += piece
-    return received
-
-
-def _left(give_up: float) -> float:
-    left = give_up - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left
+        try:
+            answer = receive(connection, ANSWER.size, until_s)
+        except ConnectionResetError:
+            answer = b""
+    return parse_answer(answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ UNITS = {
     "ratio": "ratio, 1 = whole",
     "info": "always 1",
     "up": "1 or 0",
+    "running": "1 or 0",
 }
 HEADER = ["| metric | type | unit | meaning |", "|---|---|---|---|"]
 

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
@@ -19,8 +20,9 @@ from exporters.proof.connection import (
     new_pid,
     parse_user,
 )
-from exporters.proof.workers_query import MAX_WORKERS, Workers, WorkersQuery, connect, parse_workers, worker_metrics
+from exporters.proof.workers_query import MAX_WORKERS, Workers, WorkersQuery, parse_workers, worker_metrics
 from exporters.serving import Address, Source, SourceUnavailable
+from exporters.sockets import connected
 from tests.exporters.exposition import assert_golden, exposition
 from tests.exporters.fuzzing import cut_and_changed, unhurried
 from tests.testbed.fake_xproofd import FakeXproofd, Worker
@@ -141,7 +143,8 @@ def test_all_that_is_sent_is_a_login_and_one_question_per_read(server: FakeXproo
 
 
 def test_a_connection_ends_the_one_that_has_its_process_id(server: FakeXproofd) -> None:
-    with connect(Address("127.0.0.1", server.port), 30) as one, connect(Address("127.0.0.1", server.port), 30) as two:
+    address, until_s = Address("127.0.0.1", server.port), time.monotonic() + 30
+    with connected(address, until_s) as one, connected(address, until_s) as two:
         for link in (one, two):
             link.sendall(HANDSHAKE + login_request("ganis", 4711))
             assert link.makefile("rb").read(28) == HANDSHAKE_ANSWER + LOGIN_ANSWER

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,13 @@ import pytest
 import requests
 import trustme
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from exporters.serving import Address, Serving
 from exporters.serving.web import WebServer
 from exporters.serving.web_config import TlsServer, WebConfig
+from tests.testbed.processes import wait_until
 
 DEADLINE_S = 60
 USERS = {"prometheus": bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()}
@@ -22,9 +26,11 @@ LONGEST_PASSWORD = 72
 
 
 @contextmanager
-def serving(web: WebConfig) -> Iterator[str]:
-    """Serve one gauge; give the address of the site."""
+def serving(web: WebConfig, more: Collector | None = None) -> Iterator[str]:
+    """Serve one gauge, and what there is ``more``; give the address of the site."""
     registry = CollectorRegistry()
+    if more is not None:
+        registry.register(more)
     Gauge("demo_value", "A value.", registry=registry).set(7)
     server = WebServer(registry, Serving(Address("127.0.0.1", 0), web=web), "demo", "About <this>.")
     try:
@@ -141,6 +147,32 @@ def test_a_client_that_says_nothing_delays_nobody(
     url = request.getfixturevalue(scheme)
     with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))):
         assert get(f"{url}/metrics", verify=tmp_path / "ca.pem").ok
+
+
+@pytest.mark.parametrize("tls_wanted", [False, True])
+def test_a_client_that_leaves_in_the_middle_of_an_answer_is_not_in_the_log(
+    tls: TlsServer, tmp_path: Path, capfd: pytest.CaptureFixture[str], tls_wanted: bool
+) -> None:
+    asked, left = threading.Event(), threading.Event()
+
+    class Large:
+        def collect(self) -> Iterator[GaugeMetricFamily]:
+            asked.set()
+            left.wait(DEADLINE_S)
+            yield GaugeMetricFamily("large_value", "x" * 10_000_000, 1)
+
+    with serving(WebConfig(tls.context(tmp_path) if tls_wanted else None), Large()) as url:
+        with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), DEADLINE_S) as plain:
+            context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+            link = context.wrap_socket(plain, server_hostname="127.0.0.1") if tls_wanted else plain
+            link.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            asked.wait(DEADLINE_S)
+            link.close()
+        left.set()
+    wait_until(
+        lambda: not [thread for thread in threading.enumerate() if "process_request" in thread.name], 60, "its end"
+    )
+    assert capfd.readouterr().err == ""
 
 
 def test_the_oldest_tls_is_1_2(tls: TlsServer, tmp_path: Path) -> None:
