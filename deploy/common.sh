@@ -57,7 +57,8 @@ allow_servers() {
         say "left behind, and it keeps servers from starting: $policy; remove it as root"
 }
 
-# Debian enables what it installs: what was not on this machine before does not start at the next boot either.
+# Debian enables what it installs: those that would listen on the network, and were not on this machine before, do not
+# start at the next boot either. munge and libvirtd, which listen on UNIX sockets only, do.
 stay_off() {
     local package units=()
     for package in "$@"; do
