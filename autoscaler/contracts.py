@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from autoscaler.model import Decision, Demand, DomainObservation, HostTimers, Outcome, Window
+from autoscaler.model import Decision, Demand, DomainState, HostReading, HostTimers, Outcome, Quarantine, Window
 
 
 class HypervisorError(Exception):
@@ -59,12 +59,20 @@ class Hypervisor(Protocol):
     connection, the host or a domain is a ``HypervisorError``. Not thread-safe: one thread per host.
     """
 
-    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
-        """Return our domains as they are now, and the MiB held by running domains that are not ours."""
+    def read(self) -> HostReading:
+        """Return our domains as they are now, and the host. A domain that does not run is a state, not an error."""
         ...
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """Ask for a balloon size, live."""
+        ...
+
+    def wake(self, domain: str) -> None:
+        """Resume a paused domain, restore a saved one, start one that is shut off."""
+        ...
+
+    def sleep(self, domain: str, state: DomainState) -> None:
+        """Ask a running domain to be paused, saved or shut off; the guest shuts itself down, it is never forced."""
         ...
 
     def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
@@ -103,6 +111,14 @@ class Store(Protocol):
         """Return the balloon size last asked for, MiB by (host, domain)."""
         ...
 
+    def record_strain(self, host: str, at: datetime) -> None:
+        """Write that a donor of the host began to swap."""
+        ...
+
+    def record_quarantine(self, host: str, quarantine: Quarantine | None) -> None:
+        """Write the quarantine a host is in, ``None`` lifts it."""
+        ...
+
     def timers(self) -> Sequence[HostTimers]:
-        """Return the timers of every host that ever changed."""
+        """Return what is remembered of every host of which there is something."""
         ...

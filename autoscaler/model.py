@@ -27,9 +27,27 @@ class Allocation:
     cpu_cap_cores: float | None = None
 
 
+class DomainState(StrEnum):
+    """What a domain does, in libvirt's words; ``saved`` is shut off with a managed save image, ``absent`` unknown."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    SAVED = "saved"
+    SHUT_OFF = "shut_off"
+    ABSENT = "absent"
+
+    @property
+    def holds_memory(self) -> bool:
+        """Whether the hypervisor holds memory for the domain."""
+        return self in (DomainState.RUNNING, DomainState.PAUSED)
+
+
 @dataclass(frozen=True, slots=True)
 class ProofDomain:
-    """The PROOF domain of a host, as configured. Zero workers means ``dormant``."""
+    """The PROOF domain of a host, as configured. Zero workers means ``dormant``.
+
+    ``dormant_state`` is what it does then: run on, or be paused, saved or shut off until it is wanted.
+    """
 
     name: str
     dormant: Allocation
@@ -37,40 +55,51 @@ class ProofDomain:
     workers_min: int
     workers_max: int
     cpu_weight_awake: int
+    dormant_state: DomainState = DomainState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)
 class WnDomain:
-    """The Worker Node domain of a host, as configured.
+    """A Worker Node domain of a host, as configured.
 
-    ``cpu_weight`` holds while PROOF is dormant, ``cpu_weight_yielding`` while PROOF has workers. The Worker Node never
-    gets less than ``memory_floor_mib``, nor, unless ``may_swap``, less than what it uses plus ``memory_margin_mib``.
+    ``cpu_weight`` holds while PROOF is dormant, ``cpu_weight_yielding`` and ``cpu_cap_cores_yielding`` while PROOF has
+    workers, but never less than ``cpu_weight_floor`` and ``cpu_cap_floor_cores``. The Worker Node never gets less than
+    ``memory_floor_mib``, nor less than what it uses plus ``memory_margin_mib``; only where ``swap_down_to_mib`` is set
+    may it be squeezed below that, down to there.
     """
 
     name: str
     memory_floor_mib: int
     memory_max_mib: int
     memory_margin_mib: int
-    may_swap: bool
+    swap_down_to_mib: int | None
     cpu_weight: int
     cpu_weight_yielding: int
+    cpu_cap_cores_yielding: float | None = None
+    cpu_weight_floor: int = 16
+    cpu_cap_floor_cores: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One hypervisor with its PROOF domain and its Worker Node domain; ``uri`` is libvirt's."""
+    """One hypervisor with its PROOF domain and its Worker Node domains; ``uri`` is libvirt's.
+
+    ``memory_total_mib`` is ``None`` where what the host itself says is to count; the reserves are for Domain-0, or for
+    the host's own system.
+    """
 
     name: str
     uri: str
-    memory_total_mib: int
+    memory_total_mib: int | None
     memory_reserve_mib: int
     proof: ProofDomain
-    wn: WnDomain
+    wns: tuple[WnDomain, ...]
+    cpu_reserve_cores: float = 0.0
 
     @property
-    def memory_for_guests_mib(self) -> int:
-        """What all domains together may hold: the host's memory less the reserve of Domain-0 or the host itself."""
-        return self.memory_total_mib - self.memory_reserve_mib
+    def domain_names(self) -> tuple[str, ...]:
+        """The PROOF domain first, then the Worker Nodes."""
+        return (self.proof.name, *(wn.name for wn in self.wns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +182,26 @@ class Demand:
 
 
 @dataclass(frozen=True, slots=True)
+class Pressure:
+    """How near a guest is to swapping, by its own last report, which it made at ``told_at_s`` (Unix seconds).
+
+    ``usable_mib`` is its MemAvailable; swap and major page faults are counted since its boot.
+    """
+
+    told_at_s: float
+    usable_mib: int
+    swap_in_mib: float
+    swap_out_mib: float
+    major_faults: int
+
+
+@dataclass(frozen=True, slots=True)
 class DomainObservation:
     """One domain as read back from its hypervisor.
 
     ``used_mib`` is what the guest itself says it uses (``None``: it says nothing; the balloon size is not use).
-    ``asked_mib`` is the balloon size last asked for, if it may not have been reached yet.
+    ``asked_mib`` is the balloon size last asked for, if it may not have been reached yet. ``start_mib`` is what a
+    domain that holds no memory now will hold at once when it is started.
     """
 
     name: str
@@ -167,11 +211,29 @@ class DomainObservation:
     cpu_time_s: float
     used_mib: int | None = None
     asked_mib: int | None = None
+    state: DomainState = DomainState.RUNNING
+    start_mib: int = 0
+    pressure: Pressure | None = None
 
     @property
     def committed_mib(self) -> int:
         """Memory that counts as taken: the larger of what is observed and what was asked for."""
         return max(self.allocation.memory_mib, self.asked_mib or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class HostReading:
+    """One host as its hypervisor shows it: our domains in the order of their configuration, and the host itself.
+
+    ``unmanaged_mib`` is the memory of running domains that are not ours, ``control_mib`` that of Domain-0 (0 where
+    there is none). ``memory_total_mib`` and ``cores`` are the machine's, ``None`` where it does not say.
+    """
+
+    domains: tuple[DomainObservation, ...]
+    unmanaged_mib: int = 0
+    memory_total_mib: int | None = None
+    cores: int | None = None
+    control_mib: int = 0
 
 
 class HostState(StrEnum):
@@ -186,8 +248,8 @@ class HostState(StrEnum):
 class HostObservation:
     """One host as read back.
 
-    ``problem`` says why the host is unusable; ``moving_to_workers`` is the goal of the transfer that still runs;
-    ``unmanaged_mib`` is the memory of running domains that are not ours.
+    ``problem`` says why the host is unusable; ``moving_to_workers`` is the goal of the transfer that still runs; the
+    other fields are those of ``HostReading``.
     """
 
     host: str
@@ -196,6 +258,9 @@ class HostObservation:
     unmanaged_mib: int = 0
     problem: str | None = None
     moving_to_workers: int | None = None
+    memory_total_mib: int | None = None
+    cores: int | None = None
+    control_mib: int = 0
 
     def domain(self, name: str) -> DomainObservation:
         """Return the domain called ``name``; raises ``KeyError``."""
@@ -211,12 +276,32 @@ class HostObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A domain whose balloon did not move; its host is left as it is until a probe at ``probe_at`` moves it.
+
+    ``failures`` counts the attempts in a row that moved nothing.
+    """
+
+    domain: str
+    reason: str
+    since: datetime
+    failures: int
+    probe_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class HostTimers:
-    """When a host's PROOF domain last grew and last shrank, by the controller's own hand."""
+    """What the controller remembers of a host.
+
+    When its PROOF domain last grew and last shrank by the controller's own hand, when a donor last began to swap, and
+    the quarantine it is in.
+    """
 
     host: str
     grew_at: datetime | None = None
     shrank_at: datetime | None = None
+    strained_at: datetime | None = None
+    quarantine: Quarantine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,28 +331,38 @@ class Cut:
 
 
 class StepKind(StrEnum):
-    """What a step does to its domain."""
+    """What a step does to its domain; ``lend`` is CPU for the time of the transfer."""
 
+    LEND = "lend"
     SHRINK = "shrink"
+    WAKE = "wake"
     GROW = "grow"
     CPU = "cpu"
+    SLEEP = "sleep"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap."""
+    """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap.
+
+    A domain that shrinks keeps ``keep_usable_mib`` of memory that it does not use; with ``None`` it may be squeezed
+    into its swap. ``state`` is what a sleep step leaves the domain in.
+    """
 
     kind: StepKind
     domain: str
     before: Allocation
     after: Allocation
+    keep_usable_mib: int | None = None
+    state: DomainState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """One host's ordered steps: donors shrink, acceptors grow, weights last.
 
-    ``memory_for_guests_mib`` is the sum that must hold at every instant.
+    ``memory_for_guests_mib`` is the sum that must hold at every instant. ``probe`` is the quarantined domain that the
+    transfer only tries to move.
     """
 
     host: str
@@ -275,6 +370,7 @@ class Transfer:
     workers_to: int
     memory_for_guests_mib: int
     steps: tuple[Step, ...]
+    probe: str | None = None
 
 
 class Result(StrEnum):
@@ -288,7 +384,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one transfer, read back from the hypervisor."""
+    """What became of one transfer, read back from the hypervisor.
+
+    ``stuck`` is a domain whose balloon did not move at all, ``strained`` a donor that began to swap.
+    """
 
     host: str
     result: Result
@@ -296,6 +395,8 @@ class Outcome:
     began_at: datetime
     ended_at: datetime
     observed: tuple[DomainObservation, ...] = ()
+    stuck: str | None = None
+    strained: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,10 +443,11 @@ class GuardLimits:
 
     A signal older than ``fresh_for`` counts as unknown; a wish to change less than ``dead_band_workers`` is left out,
     except to and from dormant; a host grows (shrinks) only ``grow_cooldown`` (``shrink_cooldown``) after its last
-    change.
+    change, and grows only ``strain_cooldown`` after a donor began to swap.
     """
 
     fresh_for: timedelta = timedelta(seconds=90)
     dead_band_workers: int = 1
     grow_cooldown: timedelta = timedelta(0)
     shrink_cooldown: timedelta = timedelta(minutes=5)
+    strain_cooldown: timedelta = timedelta(minutes=5)

@@ -10,9 +10,12 @@ from autoscaler.model import (
     PROOF_RUNNING_SESSIONS,
     Allocation,
     DomainObservation,
+    DomainState,
     Host,
     HostObservation,
+    HostReading,
     HostState,
+    Pressure,
     ProofDomain,
     Sample,
     Series,
@@ -23,10 +26,24 @@ from autoscaler.model import (
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
+A_WN = WnDomain(
+    name="wn",
+    memory_floor_mib=572,
+    memory_max_mib=6911,
+    memory_margin_mib=256,
+    swap_down_to_mib=None,
+    cpu_weight=256,
+    cpu_weight_yielding=32,
+)
+
+# One that may be squeezed into its swap down to its floor, whatever it uses.
+A_SWAPPING_WN = replace(A_WN, swap_down_to_mib=572)
+
+
 def a_host(name: str = "host-1", **changes: object) -> Host:
     """A host with the prototype's sizes: 7483 MiB for guests, up to 8 workers of 792 MiB.
 
-    ``changes`` replace fields of the host; ``proof`` and ``wn`` fields are changed with ``dataclasses.replace``.
+    ``changes`` replace fields of the host; those of ``proof`` and ``A_WN`` are changed with ``dataclasses.replace``.
     """
     host = Host(
         name=name,
@@ -41,15 +58,7 @@ def a_host(name: str = "host-1", **changes: object) -> Host:
             workers_max=8,
             cpu_weight_awake=256,
         ),
-        wn=WnDomain(
-            name="wn",
-            memory_floor_mib=572,
-            memory_max_mib=6911,
-            memory_margin_mib=256,
-            may_swap=False,
-            cpu_weight=256,
-            cpu_weight_yielding=32,
-        ),
+        wns=(A_WN,),
     )
     return replace(host, **changes)  # type: ignore[arg-type]
 
@@ -61,15 +70,22 @@ def observed(
     wn_used_mib: int | None = 500,
     unmanaged_mib: int = 0,
 ) -> HostObservation:
-    """The host exactly at so many workers, with eight vCPUs in each domain."""
+    """The host exactly at so many workers, with eight vCPUs in each domain; Worker Nodes share the rest alike."""
     memory_mib = host.proof.dormant.memory_mib + workers * host.proof.memory_per_worker_mib
     proof = Allocation(memory_mib, host.proof.cpu_weight_awake, float(workers)) if workers else host.proof.dormant
-    rest = min(host.wn.memory_max_mib, host.memory_for_guests_mib - memory_mib - unmanaged_mib)
-    wn = Allocation(rest, host.wn.cpu_weight_yielding if workers else host.wn.cpu_weight)
-    domains = (
-        DomainObservation(host.proof.name, proof, 6911, 8, 0.0),
-        DomainObservation(host.wn.name, wn, host.wn.memory_max_mib, 8, 0.0, wn_used_mib),
-    )
+    rest = ((host.memory_total_mib or 0) - host.memory_reserve_mib - memory_mib - unmanaged_mib) // len(host.wns)
+    wns = [
+        DomainObservation(
+            wn.name,
+            Allocation(min(wn.memory_max_mib, rest), wn.cpu_weight_yielding if workers else wn.cpu_weight),
+            wn.memory_max_mib,
+            8,
+            0.0,
+            wn_used_mib,
+        )
+        for wn in host.wns
+    ]
+    domains = (DomainObservation(host.proof.name, proof, 6911, 8, 0.0), *wns)
     return HostObservation(host.name, HostState.READY, domains, unmanaged_mib)
 
 
@@ -119,13 +135,41 @@ class SettableSource:
 
 @dataclass
 class FakeDomain:
-    """A domain of a fake host: ``target_mib`` is where its balloon goes."""
+    """A domain of a fake host: ``target_mib`` is where its balloon goes.
+
+    With ``tells`` its guest reports its pressure at each step; below ``hot_mib`` it reads back from its swap.
+    """
 
     memory_mib: int
     target_mib: int
     cpu_weight: int = 256
     cpu_cap_cores: float | None = None
     used_mib: int | None = 500
+    state: DomainState = DomainState.RUNNING
+    start_mib: int = 0
+    tells: bool = False
+    hot_mib: int = 0
+    told_at_s: float = 0.0
+    swap_in_mib: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether its guest runs."""
+        return self.state is DomainState.RUNNING
+
+    def report(self) -> None:
+        """Let a second pass in the guest."""
+        self.told_at_s += 1
+        if self.memory_mib < self.hot_mib:
+            self.swap_in_mib += 50
+
+    @property
+    def pressure(self) -> Pressure | None:
+        """What the guest last said."""
+        if not (self.tells and self.moves):
+            return None
+        usable = max(0, self.memory_mib - (self.used_mib or 0))
+        return Pressure(self.told_at_s, usable, self.swap_in_mib, 0.0, 0)
 
 
 @dataclass
@@ -133,7 +177,7 @@ class FakeHost:
     """A hypervisor whose balloons move ``speed_mib`` at each ``step()``, and which can be told to misbehave.
 
     ``before_call`` runs before every call and may raise; ``stuck`` names domains whose balloon never moves although
-    the call succeeds, as with a guest without its driver.
+    the call succeeds, as with a guest without its driver. A domain that is started anew holds its ``start_mib``.
     """
 
     domains: dict[str, FakeDomain]
@@ -144,6 +188,8 @@ class FakeHost:
     stuck: frozenset[str] = frozenset()
     before_call: Callable[[str], None] = lambda _call: None
     calls: list[str] = field(default_factory=list)
+    memory_total_mib: int | None = None
+    cores: int | None = None
 
     @classmethod
     def of(cls, seen: HostObservation, **changes: object) -> "FakeHost":
@@ -155,6 +201,8 @@ class FakeHost:
                 domain.allocation.cpu_weight,
                 domain.allocation.cpu_cap_cores,
                 domain.used_mib,
+                domain.state,
+                domain.start_mib,
             )
             for domain in seen.domains
         }
@@ -163,52 +211,78 @@ class FakeHost:
     def step(self) -> None:
         """Let some time pass: every balloon moves towards its target."""
         for name, domain in self.domains.items():
-            if name not in self.stuck:
+            if name not in self.stuck and domain.moves:
                 way = domain.target_mib - domain.memory_mib
                 domain.memory_mib += max(-self.speed_mib, min(self.speed_mib, way))
+            domain.report()
 
     @property
     def sum_mib(self) -> int:
         """What the host may come to hold: the larger of present size and target of every domain, and the others."""
         return self.unmanaged_mib + sum(max(domain.memory_mib, domain.target_mib) for domain in self.domains.values())
 
-    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
+    def read(self) -> HostReading:
         """The present state."""
         self._call("read")
-        seen = tuple(
-            DomainObservation(
-                name,
-                Allocation(domain.memory_mib, domain.cpu_weight, domain.cpu_cap_cores),
-                self.memory_max_mib,
-                self.vcpus,
-                0.0,
-                domain.used_mib,
-            )
-            for name, domain in self.domains.items()
+        seen = tuple(self._observe(name, domain) for name, domain in self.domains.items())
+        return HostReading(seen, self.unmanaged_mib, self.memory_total_mib, self.cores)
+
+    def _observe(self, name: str, domain: FakeDomain) -> DomainObservation:
+        return DomainObservation(
+            name,
+            Allocation(domain.memory_mib, domain.cpu_weight, domain.cpu_cap_cores),
+            self.memory_max_mib,
+            self.vcpus,
+            0.0,
+            domain.used_mib if domain.moves else None,
+            state=domain.state,
+            start_mib=0 if domain.state.holds_memory else domain.start_mib,
+            pressure=domain.pressure,
         )
-        return seen, self.unmanaged_mib
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
-        """Set the target; above the maximum it fails as libvirt does."""
+        """Set the target; above the maximum, or of a domain that does not run, it fails as libvirt does."""
         self._call(f"set_memory {domain} {memory_mib}")
-        self._require(domain)
+        found = self._find(domain)
+        if not found.state.holds_memory:
+            raise HypervisorError(f"fake: {domain}: Requested operation is not valid: domain is not running")
         if memory_mib > self.memory_max_mib:
             raise HypervisorError(f"fake: {domain}: cannot set memory higher than max memory")
-        self.domains[domain].target_mib = memory_mib
+        found.target_mib = memory_mib
 
     def set_cpu(self, domain: str, weight: int, cap_cores: float | None) -> None:
         """Set weight and cap at once."""
         self._call(f"set_cpu {domain} {weight} {cap_cores}")
-        self._require(domain)
-        self.domains[domain].cpu_weight = weight
-        self.domains[domain].cpu_cap_cores = cap_cores
+        found = self._find(domain)
+        found.cpu_weight, found.cpu_cap_cores = weight, cap_cores
+
+    def wake(self, domain: str) -> None:
+        """Let a domain run at once."""
+        self._call(f"wake {domain}")
+        found = self._find(domain)
+        if found.state is DomainState.RUNNING:
+            raise HypervisorError(f"fake: {domain}: Requested operation is not valid: domain is already running")
+        if not found.state.holds_memory:
+            found.memory_mib = found.target_mib = found.start_mib
+        found.state = DomainState.RUNNING
+
+    def sleep(self, domain: str, state: DomainState) -> None:
+        """Let a domain sleep at once."""
+        self._call(f"sleep {domain} {state.value}")
+        found = self._find(domain)
+        if found.state is not DomainState.RUNNING:
+            raise HypervisorError(f"fake: {domain}: Requested operation is not valid: domain is not running")
+        found.state = state
+        if not state.holds_memory:
+            found.start_mib, found.memory_mib, found.target_mib = found.memory_mib, 0, 0
 
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _require(self, domain: str) -> None:
+    def _find(self, domain: str) -> FakeDomain:
         if domain not in self.domains:
             raise HypervisorError(f"fake: there is no domain {domain}")
+        return self.domains[domain]
 
     def _call(self, call: str) -> None:
         self.before_call(call)

@@ -128,7 +128,7 @@ def sections(hint: Any) -> Iterator[type[BaseModel]]:
 
 def test_the_walk_over_the_configuration_finds_the_deep_keys() -> None:
     found = set(keys(Config))
-    assert {"controller.interval", "source.signals.query", "source.targets", "hosts.wn.may_swap"} <= found
+    assert {"controller.interval", "source.signals.query", "source.targets", "hosts.wn.swap_down_to"} <= found
 
 
 def test_the_changelog_has_an_unreleased_section() -> None:

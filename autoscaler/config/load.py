@@ -93,6 +93,10 @@ def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
     for key in defaults.keys() & over.keys():
         if isinstance(defaults[key], Mapping) and isinstance(over[key], Mapping):
             both[key] = _merged(defaults[key], over[key])
+        elif isinstance(defaults[key], Mapping) and isinstance(over[key], list):
+            # A host with several Worker Nodes lists them; the defaults are for each.
+            items = over[key]
+            both[key] = [_merged(defaults[key], item) if isinstance(item, Mapping) else item for item in items]
     return both
 
 
@@ -102,16 +106,26 @@ def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         location = [*location, "kind"]
     location = _in_host_defaults(document, location) or location
+    location = _without_wn_number(document, location)
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
     unknown = detail["type"] == "extra_forbidden"
     reason = f"unknown key{_suggestion(str(location[-1]))}" if unknown else in_words(detail)
     return f"{_place(path, document, location)}: {key or 'file'}: {reason}"
 
 
+def _without_wn_number(document: CommentedMap, location: Sequence[str | int]) -> list[str | int]:
+    """A single Worker Node is written without a list; the schema knows it as the first of a list."""
+    written = list(location)
+    for level in [level for level, part in enumerate(location) if part == "wn"]:
+        if level + 1 < len(written) and not _has(document, written[: level + 2]):
+            del written[level + 1]
+    return written
+
+
 def _in_host_defaults(document: CommentedMap, location: Sequence[str | int]) -> list[str | int] | None:
     """Where in host_defaults a host's key comes from, ``None`` when it is the host's own or nobody's."""
-    inherited = ["host_defaults", *location[2:]]
-    if len(inherited) == 1 or location[0] != "hosts" or _has(document, location):
+    inherited: list[str | int] = ["host_defaults", *(part for part in location[2:] if not isinstance(part, int))]
+    if len(inherited) == 1 or location[0] != "hosts" or _has(document, _without_wn_number(document, location)):
         return None
     return inherited if _has(document, inherited) else None
 

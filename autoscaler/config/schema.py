@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from autoscaler.config.units import Duration, Mebibytes
 from autoscaler.core.allocation import proof_memory_mib
-from autoscaler.model import Allocation, Facility, GuardLimits, Host, ProofDomain, WnDomain
+from autoscaler.model import Allocation, DomainState, Facility, GuardLimits, Host, ProofDomain, WnDomain
 
 
 def _libvirt_uri(uri: str) -> str:
@@ -35,6 +36,8 @@ Url = Annotated[str, AfterValidator(_http_url)]
 
 # Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
+Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DormantState = Literal[DomainState.RUNNING, DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -99,6 +102,7 @@ class GuardsSection(Section):
     dead_band_workers: Annotated[int, Field(ge=1, strict=True)] = 1
     grow_cooldown: Duration = timedelta(0)
     shrink_cooldown: Duration = timedelta(minutes=5)
+    strain_cooldown: Duration = timedelta(minutes=5)
 
     def limits(self) -> GuardLimits:
         """The section as the guards know it."""
@@ -111,11 +115,12 @@ class ProofSection(Section):
     domain: Name
     dormant_memory: Mebibytes
     dormant_cpu_weight: Weight = 32
-    dormant_cpu_cap_cores: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = 1.0
+    dormant_cpu_cap_cores: Cores | None = 1.0
     memory_per_worker: Annotated[Mebibytes, Field(gt=0)]
     workers_min: Annotated[int, Field(ge=0, strict=True)] = 0
     workers_max: Annotated[int, Field(ge=1, strict=True)]
     cpu_weight: Weight = 256
+    dormant_state: DormantState = DomainState.RUNNING
 
     def value(self) -> ProofDomain:
         """The section as the model knows it."""
@@ -126,19 +131,23 @@ class ProofSection(Section):
             workers_min=self.workers_min,
             workers_max=self.workers_max,
             cpu_weight_awake=self.cpu_weight,
+            dormant_state=self.dormant_state,
         )
 
 
 class WnSection(Section):
-    """The Worker Node domain of a host."""
+    """A Worker Node domain of a host."""
 
     domain: Name
     memory_floor: Mebibytes
     memory_max: Mebibytes
     memory_margin: Mebibytes = 256
-    may_swap: Annotated[bool, Field(strict=True)] = False
+    swap_down_to: Mebibytes | None = None
     cpu_weight: Weight = 256
     cpu_weight_yielding: Weight = 32
+    cpu_cap_cores_yielding: Cores | None = None
+    cpu_weight_floor: Weight = 16
+    cpu_cap_floor_cores: Cores = 0.5
 
     def value(self) -> WnDomain:
         """The section as the model knows it."""
@@ -147,10 +156,21 @@ class WnSection(Section):
             memory_floor_mib=self.memory_floor,
             memory_max_mib=self.memory_max,
             memory_margin_mib=self.memory_margin,
-            may_swap=self.may_swap,
+            swap_down_to_mib=self.swap_down_to,
             cpu_weight=self.cpu_weight,
             cpu_weight_yielding=self.cpu_weight_yielding,
+            cpu_cap_cores_yielding=self.cpu_cap_cores_yielding,
+            cpu_weight_floor=self.cpu_weight_floor,
+            cpu_cap_floor_cores=self.cpu_cap_floor_cores,
         )
+
+    @model_validator(mode="after")
+    def _floors(self) -> Self:
+        if self.memory_floor > self.memory_max:
+            raise ValueError("memory_floor is above memory_max")
+        if self.cpu_weight_yielding < self.cpu_weight_floor:
+            raise ValueError(f"cpu_weight_yielding is below cpu_weight_floor, which is {self.cpu_weight_floor}")
+        return self
 
 
 class HostSection(Section):
@@ -158,29 +178,47 @@ class HostSection(Section):
 
     name: Name
     uri: Annotated[str, AfterValidator(_libvirt_uri)]
-    memory_total: Mebibytes
+    memory_total: Mebibytes | None = None
     memory_reserve: Mebibytes
+    cpu_reserve_cores: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     proof: ProofSection
-    wn: WnSection
+    wn: Annotated[list[WnSection], Field(min_length=1)]
 
     def value(self) -> Host:
         """The section as the model knows it."""
-        return Host(self.name, self.uri, self.memory_total, self.memory_reserve, self.proof.value(), self.wn.value())
+        return Host(
+            name=self.name,
+            uri=self.uri,
+            memory_total_mib=self.memory_total,
+            memory_reserve_mib=self.memory_reserve,
+            proof=self.proof.value(),
+            wns=tuple(wn.value() for wn in self.wn),
+            cpu_reserve_cores=self.cpu_reserve_cores,
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_many(cls, values: Any) -> Any:
+        """Most hosts have one Worker Node, which needs no list."""
+        if isinstance(values, Mapping) and isinstance(values.get("wn"), Mapping):
+            return {**values, "wn": [values["wn"]]}
+        return values
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.proof.domain == self.wn.domain:
-            raise ValueError(f"proof.domain and wn.domain are both {self.wn.domain!r}")
+        names = Counter([self.proof.domain, *(wn.domain for wn in self.wn)])
+        for name in (name for name, count in names.items() if count > 1):
+            raise ValueError(f"the domain {name!r} is named more than once")
         if self.proof.workers_min > self.proof.workers_max:
             raise ValueError("proof.workers_min is above proof.workers_max")
-        if self.wn.memory_floor > self.wn.memory_max:
-            raise ValueError("wn.memory_floor is above wn.memory_max")
-        host = self.value()
-        most = proof_memory_mib(host, host.proof.workers_max) + host.wn.memory_floor_mib
-        if most > host.memory_for_guests_mib:
+        if self.memory_total is None:
+            return self
+        host, guests = self.value(), self.memory_total - self.memory_reserve
+        most = proof_memory_mib(host, host.proof.workers_max) + sum(wn.memory_floor for wn in self.wn)
+        if most > guests:
             raise ValueError(
-                f"PROOF with {host.proof.workers_max} workers and the floor of the Worker Node need {most} MiB, but "
-                f"memory_total - memory_reserve is {host.memory_for_guests_mib} MiB: lower workers_max"
+                f"PROOF with {host.proof.workers_max} workers and the floor of the Worker Nodes need {most} MiB, but "
+                f"memory_total - memory_reserve is {guests} MiB: lower workers_max"
             )
         return self
 

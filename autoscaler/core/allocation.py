@@ -1,14 +1,43 @@
-"""Workers to memory and CPU, and back: the one place that knows what a worker costs."""
+"""Workers to memory and CPU, and back: the one place that knows what a worker costs, and what a host has to give."""
 
-from autoscaler.model import Allocation, DomainObservation, Host, HostObservation
+import math
+
+from autoscaler.model import Allocation, DomainObservation, DomainState, Host, HostObservation, WnDomain
 
 # A balloon settles within a few pages of what was asked for; a smaller difference is not worth a transfer.
 BALLOON_TOLERANCE_MIB = 8
 
 
+def memory_for_guests_mib(host: Host, observed: HostObservation) -> int:
+    """What all domains together may hold: the machine's memory less the reserve of Domain-0 or the host itself.
+
+    The configured total counts only where the machine has as much; a Domain-0 larger than its reserve takes the more.
+    """
+    totals = [mib for mib in (host.memory_total_mib, observed.memory_total_mib) if mib is not None]
+    return max(0, min(totals, default=0) - max(host.memory_reserve_mib, observed.control_mib))
+
+
+def cores_for_guests(host: Host, observed: HostObservation) -> float:
+    """The cores that domains may use: the machine's less the reserve; infinite where it does not say."""
+    return math.inf if observed.cores is None else max(0.0, observed.cores - host.cpu_reserve_cores)
+
+
 def proof_memory_mib(host: Host, workers: int) -> int:
-    """Memory of the PROOF domain with so many workers, in MiB."""
+    """Memory of the running PROOF domain with so many workers, in MiB."""
     return host.proof.dormant.memory_mib + workers * host.proof.memory_per_worker_mib
+
+
+def proof_held_mib(host: Host, workers: int) -> int:
+    """Memory to keep for PROOF with so many workers: none without workers where it is then saved or shut off."""
+    asleep = workers == 0 and not host.proof.dormant_state.holds_memory
+    return 0 if asleep else proof_memory_mib(host, workers)
+
+
+def proof_needs_mib(host: Host, observed: HostObservation, workers: int) -> int:
+    """Memory that must be free for PROOF on the way to so many workers, too: a start may take more than its goal."""
+    proof = observed.domain(host.proof.name)
+    start_mib = proof.start_mib if workers and not proof.state.holds_memory else 0
+    return max(proof_held_mib(host, workers), start_mib)
 
 
 def workers_fitting(host: Host, memory_mib: int) -> int:
@@ -17,8 +46,17 @@ def workers_fitting(host: Host, memory_mib: int) -> int:
 
 
 def workers_now(host: Host, proof: DomainObservation) -> int:
-    """How many workers the PROOF domain has, by the memory read back."""
+    """How many workers the PROOF domain has, by the memory read back; none unless it runs."""
+    if proof.state is not DomainState.RUNNING:
+        return 0
     return workers_fitting(host, proof.allocation.memory_mib + BALLOON_TOLERANCE_MIB)
+
+
+def can_run(host: Host, proof: DomainObservation) -> bool:
+    """Whether PROOF runs, or is asleep by our own hand; one that somebody else stopped is not started."""
+    if proof.state is DomainState.RUNNING:
+        return True
+    return proof.state is not DomainState.ABSENT and host.proof.dormant_state is not DomainState.RUNNING
 
 
 def proof_allocation(host: Host, workers: int) -> Allocation:
@@ -28,18 +66,17 @@ def proof_allocation(host: Host, workers: int) -> Allocation:
     return Allocation(proof_memory_mib(host, workers), host.proof.cpu_weight_awake, float(workers))
 
 
-def wn_allocation(host: Host, workers: int, observed: HostObservation) -> Allocation:
-    """The Worker Node gets the rest of the memory, and its floor even where domains that are not ours took the rest.
+def wn_cpu(host: Host, wn: WnDomain, workers: int, observed: HostObservation) -> tuple[int, float | None]:
+    """Weight and cap of a Worker Node beside so many PROOF workers, never below its floors.
 
-    It has no cap: a cap wastes an idle core, a weight does not. Its weight yields while PROOF has workers.
+    Without a configured cap it has none: a cap wastes an idle core, a weight does not. Only a reserve of cores caps it.
     """
-    proof, goal_mib = observed.domain(host.proof.name), proof_memory_mib(host, workers)
-    # A balloon that rests a little off its goal is left there, and holds what it holds.
-    held_mib = proof.committed_mib if settled(proof, goal_mib) else goal_mib
-    rest = host.memory_for_guests_mib - observed.unmanaged_mib - held_mib
-    maximum = min(host.wn.memory_max_mib, observed.domain(host.wn.name).memory_max_mib)
-    weight = host.wn.cpu_weight_yielding if workers else host.wn.cpu_weight
-    return Allocation(min(max(rest, host.wn.memory_floor_mib), maximum), weight, None)
+    weight = wn.cpu_weight_yielding if workers else wn.cpu_weight
+    caps = [wn.cpu_cap_cores_yielding] if workers and wn.cpu_cap_cores_yielding is not None else []
+    if host.cpu_reserve_cores:
+        caps.append(cores_for_guests(host, observed))
+    cap = min(caps, default=math.inf)
+    return max(weight, wn.cpu_weight_floor), None if math.isinf(cap) else max(cap, wn.cpu_cap_floor_cores)
 
 
 def settled(domain: DomainObservation, memory_mib: int) -> bool:
@@ -48,12 +85,18 @@ def settled(domain: DomainObservation, memory_mib: int) -> bool:
     return all(abs(memory_mib - size) <= BALLOON_TOLERANCE_MIB for size in sizes)
 
 
-def wn_floor_mib(host: Host, observed: HostObservation) -> int | None:
-    """The least memory the Worker Node may be brought to now, ``None`` when its use is unknown and it must not swap."""
-    if host.wn.may_swap:
-        return host.wn.memory_floor_mib
-    used = observed.domain(host.wn.name).used_mib
-    return None if used is None else max(host.wn.memory_floor_mib, used + host.wn.memory_margin_mib)
+def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
+    """The least memory a Worker Node may be brought to now, ``None`` when its use is unknown and it must not swap.
+
+    One that does not run keeps its floor, so that there is room when it is started again.
+    """
+    domain = observed.domain(wn.name)
+    if domain.state is not DomainState.RUNNING:
+        return max(wn.memory_floor_mib, domain.allocation.memory_mib)
+    needs = None if domain.used_mib is None else domain.used_mib + wn.memory_margin_mib
+    if wn.swap_down_to_mib is not None:
+        needs = wn.swap_down_to_mib if needs is None else min(needs, wn.swap_down_to_mib)
+    return None if needs is None else max(wn.memory_floor_mib, needs)
 
 
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:

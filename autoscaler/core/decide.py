@@ -1,12 +1,13 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from autoscaler.contracts import Policy
-from autoscaler.core.allocation import workers_now
+from autoscaler.core.allocation import memory_for_guests_mib, workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, unknown_reason
 from autoscaler.core.placement import place
-from autoscaler.core.plan import plan
+from autoscaler.core.plan import plan, probe
 from autoscaler.model import (
     Cut,
     Decision,
@@ -18,6 +19,7 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
+    Quarantine,
     Situation,
     Transfer,
     Window,
@@ -40,12 +42,24 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     the plan of the whole cycle (fail closed). Both are recorded in ``error``.
     """
     demand, error = _demand(rules.policy, situation)
-    placement = place(demand, facility, situation.hosts)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
+    quarantines = {
+        name: each.quarantine
+        for name, each in timers.items()
+        if each.quarantine is not None and name in known and each.quarantine.domain in known[name].domain_names
+    }
+    placement = place(demand, facility, situation.hosts, quarantines.keys())
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
+        if observed.state is HostState.READY and name in quarantines:
+            known_now = demand.workers is not None and not unknown_reason(
+                situation.window, rules.policy.signals, rules.limits
+            )
+            at = situation.window.now if known_now else None
+            hosts.append(_quarantined(known[name], observed, quarantines[name], at))
+            continue
         if wanted is None:
             hosts.append(_left_alone(observed))
             continue
@@ -98,9 +112,23 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
 
 def _why(verb: str, demand: Demand, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
-    taken, guests = view.observed.committed_mib, view.host.memory_for_guests_mib
+    taken, guests = view.observed.committed_mib, memory_for_guests_mib(view.host, view.observed)
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {demand.reason}{limits}{over}"
+
+
+def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, now: datetime | None) -> HostDecision:
+    """Leave a host with a balloon that does not move as it is, and try it again when its time has come.
+
+    ``now`` is ``None`` while the signals are unknown: then nothing is moved, not even to try.
+    """
+    current = workers_now(host, observed.domain(host.proof.name))
+    why = f"quarantined since {quarantine.since:%Y-%m-%d %H:%M:%S %Z}: {quarantine.reason}"
+    if now is None or now < quarantine.probe_at:
+        return HostDecision(host.name, current, None, current, f"{why}; tried again at {quarantine.probe_at:%H:%M:%S}")
+    transfer = probe(host, observed, current, quarantine.domain)
+    tried = "it does not run" if transfer is None else "trying whether it moves now"
+    return HostDecision(host.name, current, None, current, f"{why}; {tried}", transfer=transfer)
 
 
 def _left_alone(observed: HostObservation) -> HostDecision:

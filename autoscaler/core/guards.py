@@ -10,7 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from autoscaler.core.allocation import proof_memory_mib, wn_floor_mib, workers_fitting
+from autoscaler.core.allocation import (
+    can_run,
+    cores_for_guests,
+    memory_for_guests_mib,
+    proof_needs_mib,
+    wn_floor_mib,
+    workers_fitting,
+)
 from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
 
 # Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
@@ -71,42 +78,62 @@ def cooldown(wanted: int, view: HostView) -> Verdict:
     return Verdict(wanted, "")
 
 
+def strain(wanted: int, view: HostView) -> Verdict:
+    """Leave the Worker Nodes alone for a while after one began to swap."""
+    at = view.timers.strained_at
+    if wanted <= view.current or at is None or at > view.window.now + CLOCK_SKEW:
+        return Verdict(wanted, "")
+    left = view.limits.strain_cooldown - (view.window.now - at)
+    if left <= timedelta(0):
+        return Verdict(wanted, "")
+    return Verdict(view.current, f"a Worker Node began to swap; may grow again in {left.total_seconds():.0f} s")
+
+
 def wn_floor(wanted: int, view: HostView) -> Verdict:
-    """Leave the Worker Node what it uses plus a margin; less, down to its floor, only where the site lets it swap."""
+    """Leave each Worker Node what it uses plus a margin; less, down to its floor, only where the site lets it swap."""
     if wanted <= view.current:
         return Verdict(wanted, "")
-    floor = wn_floor_mib(view.host, view.observed)
-    if floor is None:
-        return Verdict(
-            view.current,
-            f"{view.host.wn.name} does not say how much memory it uses (balloon statistics, or set may_swap)",
-        )
-    room = view.host.memory_for_guests_mib - view.observed.unmanaged_mib - floor
-    allowed = max(view.current, min(wanted, workers_fitting(view.host, room)))
-    return Verdict(allowed, f"{view.host.wn.name} keeps {floor} MiB")
+    floors = {wn.name: wn_floor_mib(wn, view.observed) for wn in view.host.wns}
+    silent = [name for name, floor in floors.items() if floor is None]
+    if silent:
+        reason = f"{silent[0]} does not say how much memory it uses (balloon statistics, or set swap_down_to)"
+        return Verdict(view.current, reason)
+    kept = sum(floor or 0 for floor in floors.values())
+    allowed = max(view.current, _most_within(wanted, kept, view))
+    return Verdict(allowed, f"{' and '.join(floors)} keep{'s' if len(floors) == 1 else ''} {kept} MiB")
 
 
 def bounds(wanted: int, view: HostView) -> Verdict:
-    """Stay between the configured minimum and maximum, and within the PROOF domain's own maximum memory."""
+    """Stay between the configured minimum and maximum, within the PROOF domain's own memory, and the host's cores."""
     proof = view.host.proof
-    domain_max = workers_fitting(view.host, view.observed.domain(proof.name).memory_max_mib)
-    most = min(proof.workers_max, domain_max)
+    domain = view.observed.domain(proof.name)
+    if not can_run(view.host, domain):
+        return Verdict(0, f"domain {proof.name} is {domain.state.value.replace('_', ' ')}: start it with virsh")
+    domain_max = workers_fitting(view.host, domain.memory_max_mib)
+    cores = cores_for_guests(view.host, view.observed)
+    most = int(min(proof.workers_max, domain_max, cores))
     least = min(proof.workers_min, most)
-    reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most)"
+    of_cores = "" if cores >= min(proof.workers_max, domain_max) else f"; the host has {cores:g} cores for guests"
+    reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most{of_cores})"
     return Verdict(min(max(wanted, least), most), reason)
 
 
 def host_sum(wanted: int, view: HostView) -> Verdict:
-    """Keep PROOF, the Worker Node's floor and every other domain within the host's memory for guests."""
-    guests = view.host.memory_for_guests_mib
-    room = guests - view.observed.unmanaged_mib - view.host.wn.memory_floor_mib
-    allowed = min(wanted, workers_fitting(view.host, room))
-    return Verdict(
-        allowed, f"{proof_memory_mib(view.host, wanted)} MiB for PROOF and {view.host.name} has {guests} MiB for guests"
-    )
+    """Keep PROOF, the Worker Nodes' floors and every other domain within the host's memory for guests."""
+    kept = sum(wn.memory_floor_mib for wn in view.host.wns)
+    allowed = _most_within(wanted, kept, view)
+    needs, guests = proof_needs_mib(view.host, view.observed, wanted), memory_for_guests_mib(view.host, view.observed)
+    return Verdict(allowed, f"{needs} MiB for PROOF and {view.host.name} has {guests} MiB for guests")
 
 
-GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, wn_floor, bounds, host_sum)
+def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
+    """How many of the wanted workers fit beside what the Worker Nodes keep; none where PROOF could not even start."""
+    room = memory_for_guests_mib(view.host, view.observed) - view.observed.unmanaged_mib - kept_mib
+    fitting = min(wanted, workers_fitting(view.host, room))
+    return fitting if fitting and proof_needs_mib(view.host, view.observed, fitting) <= room else 0
+
+
+GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, strain, wn_floor, bounds, host_sum)
 
 
 def unknown_reason(window: Window, signals: tuple[str, ...], limits: GuardLimits) -> str | None:

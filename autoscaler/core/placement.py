@@ -1,10 +1,10 @@
 """Demand spread over hosts: thinly over all of them, with the least movement and the least harm to the batch jobs."""
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from autoscaler.core.allocation import workers_now
+from autoscaler.core.allocation import can_run, workers_now
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 
 
@@ -27,23 +27,28 @@ class Seat:
     wn_unused_mib: int
 
 
-def place(demand: Demand, facility: Facility, observed: Iterable[HostObservation]) -> Placement:
+def place(
+    demand: Demand, facility: Facility, observed: Iterable[HostObservation], quarantined: Container[str] = ()
+) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
-    A host in a transfer counts with the workers it moves to; an unusable host counts with none and gets none.
+    A host in a transfer counts with the workers it moves to, one in quarantine with those it has, and neither gets
+    others; an unusable host counts with none and gets none.
     """
     known = {host.name: host for host in facility.hosts}
-    moving = 0
+    fixed = 0
     seats = []
     for observation in observed:
         if observation.state is HostState.MOVING:
-            moving += observation.moving_to_workers or 0
+            fixed += observation.moving_to_workers or 0
+        elif observation.state is HostState.READY and observation.host in quarantined:
+            fixed += _seat(known[observation.host], observation).current
         elif observation.state is HostState.READY:
             seats.append(_seat(known[observation.host], observation))
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
-    return spread(max(present, demand.workers - moving), seats)
+    return spread(max(present, demand.workers - fixed), seats)
 
 
 def spread(demand: int, seats: Iterable[Seat]) -> Placement:
@@ -90,7 +95,8 @@ def _take_from_fullest(wanted: dict[str, int], seats: Mapping[str, Seat], worker
 
 
 def _seat(host: Host, observed: HostObservation) -> Seat:
-    wn = observed.domain(host.wn.name)
-    unused = 0 if wn.used_mib is None else wn.allocation.memory_mib - wn.used_mib
+    wns = [observed.domain(wn.name) for wn in host.wns]
+    unused = sum(wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None)
     current = workers_now(host, observed.domain(host.proof.name))
-    return Seat(host.name, current, host.proof.workers_min, host.proof.workers_max, unused)
+    most = host.proof.workers_max if can_run(host, observed.domain(host.proof.name)) else 0
+    return Seat(host.name, current, min(host.proof.workers_min, most), most, unused)

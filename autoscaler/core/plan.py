@@ -1,49 +1,178 @@
 """From granted workers to one host's ordered steps: donors shrink, acceptors grow, weights and caps last."""
 
+import math
 from dataclasses import replace
 
-from autoscaler.core.allocation import proof_allocation, same_cpu, settled, wn_allocation, wn_floor_mib
-from autoscaler.model import Allocation, DomainObservation, Host, HostObservation, Step, StepKind, Transfer
+from autoscaler.core.allocation import (
+    memory_for_guests_mib,
+    proof_allocation,
+    proof_held_mib,
+    proof_memory_mib,
+    proof_needs_mib,
+    same_cpu,
+    settled,
+    wn_cpu,
+)
+from autoscaler.core.sharing import share
+from autoscaler.model import (
+    Allocation,
+    DomainObservation,
+    DomainState,
+    Host,
+    HostObservation,
+    Step,
+    StepKind,
+    Transfer,
+    WnDomain,
+)
+
+# Small enough to disturb nobody, and more than a balloon trembles.
+PROBE_MIB = 32
+
+# Less is given within a moment whatever the donor weighs.
+WORTH_LENDING_MIB = 256
+
+_ORDER = tuple(StepKind)
 
 
 def plan(host: Host, observed: HostObservation, current: int, granted: int) -> Transfer | None:
     """Return the transfer that brings the host to ``granted`` workers, ``None`` when it is there already.
 
-    A domain without CPU cannot inflate its balloon, so the donor keeps its weight until its memory is given.
+    A domain without CPU cannot inflate its balloon, so the donor keeps its weight until its memory is given, and is
+    lent as much as any other has. Waking and going to sleep are steps of the same transfer.
     """
-    proof, wn = observed.domain(host.proof.name), observed.domain(host.wn.name)
-    wn_target = _spared(host, observed, wn_allocation(host, granted, observed))
-    left = host.memory_for_guests_mib - observed.unmanaged_mib - wn_target.memory_mib
-    targets = ((proof, _within(left, proof, proof_allocation(host, granted))), (wn, wn_target))
-    memory = [step for domain, target in targets if (step := _memory_step(domain, target)) is not None]
-    cpu = [step for domain, target in targets if (step := _cpu_step(domain, target)) is not None]
-    steps = (*sorted(memory, key=lambda step: step.kind is StepKind.GROW), *cpu)
+    steps = [*_proof_steps(host, observed, granted), *_wn_steps(host, observed, granted)]
+    steps += _loans(host, observed, steps)
+    return _transfer(host, observed, current, granted, steps)
+
+
+def probe(host: Host, observed: HostObservation, current: int, name: str) -> Transfer | None:
+    """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
+
+    What it takes, the next cycle gives back.
+    """
+    domain = observed.domain(name)
+    if domain.state is not DomainState.RUNNING:
+        return None
+    goal = max(domain.allocation.memory_mib - PROBE_MIB, 1)
+    step = Step(StepKind.SHRINK, name, domain.allocation, replace(domain.allocation, memory_mib=goal))
+    transfer = _transfer(host, observed, current, current, [step])
+    return None if transfer is None else replace(transfer, probe=name)
+
+
+def _transfer(host: Host, observed: HostObservation, current: int, granted: int, steps: list[Step]) -> Transfer | None:
     if not steps:
         return None
-    return Transfer(host.name, current, granted, host.memory_for_guests_mib, steps)
+    ordered = tuple(sorted(steps, key=lambda step: _ORDER.index(step.kind)))
+    return Transfer(host.name, current, granted, memory_for_guests_mib(host, observed), ordered)
 
 
-def _spared(host: Host, observed: HostObservation, target: Allocation) -> Allocation:
-    """The Worker Node keeps what it uses, also when memory is only put right (after a change by hand, at adoption)."""
-    present = observed.domain(host.wn.name).allocation.memory_mib
-    floor = wn_floor_mib(host, observed)
-    return replace(target, memory_mib=max(target.memory_mib, present if floor is None else min(present, floor)))
+def _proof_steps(host: Host, observed: HostObservation, granted: int) -> list[Step]:
+    proof, target = observed.domain(host.proof.name), proof_allocation(host, granted)
+    asleep = proof.state is not DomainState.RUNNING
+    if asleep and not granted:
+        return []
+    steps = [Step(StepKind.WAKE, proof.name, proof.allocation, proof.allocation)] if asleep else []
+    left = memory_for_guests_mib(host, observed) - observed.unmanaged_mib
+    left -= sum(_wn_sizes(host, observed, granted).values())
+    within = replace(target, memory_mib=min(target.memory_mib, max(left, proof.allocation.memory_mib)))
+    # What a domain without memory was asked for belongs to its former life.
+    awake = proof if proof.state.holds_memory else replace(proof, asked_mib=None)
+    steps += _memory_steps(awake, within.memory_mib, None)
+    # A domain that is started anew has forgotten its weight and cap, whatever they look like now.
+    steps += _cpu_step(proof, target, anew=asleep)
+    if not granted and host.proof.dormant_state is not DomainState.RUNNING:
+        state = host.proof.dormant_state
+        steps.append(Step(StepKind.SLEEP, proof.name, proof.allocation, proof.allocation, state=state))
+    return steps
 
 
-def _within(left_mib: int, domain: DomainObservation, target: Allocation) -> Allocation:
-    """A domain grows only into what is left; it is not shrunk for it."""
-    return replace(target, memory_mib=min(target.memory_mib, max(left_mib, domain.allocation.memory_mib)))
+def _wn_steps(host: Host, observed: HostObservation, granted: int) -> list[Step]:
+    sizes = _wn_sizes(host, observed, granted)
+    steps = []
+    for wn in host.wns:
+        if observed.domain(wn.name).state is DomainState.RUNNING:
+            # The margin is there to be eaten into while jobs come and go; half of it must be left on the way.
+            keep = wn.memory_margin_mib // 2 if wn.swap_down_to_mib is None else None
+            steps += _memory_steps(observed.domain(wn.name), sizes[wn.name], keep)
+            steps += _cpu_step(observed.domain(wn.name), _wn_target(host, wn, granted, observed))
+    return steps
 
 
-def _memory_step(domain: DomainObservation, target: Allocation) -> Step | None:
-    if settled(domain, target.memory_mib):
-        return None
+def _wn_target(host: Host, wn: WnDomain, workers: int, observed: HostObservation) -> Allocation:
+    return Allocation(observed.domain(wn.name).allocation.memory_mib, *wn_cpu(host, wn, workers, observed))
+
+
+def _wn_sizes(host: Host, observed: HostObservation, granted: int) -> dict[str, int]:
+    rest = memory_for_guests_mib(host, observed) - observed.unmanaged_mib - _held_by_proof_mib(host, observed, granted)
+    return dict(share(host, observed, rest))
+
+
+def _held_by_proof_mib(host: Host, observed: HostObservation, granted: int) -> int:
+    """What the Worker Nodes must leave to PROOF.
+
+    A balloon that rests a little off its goal is left there, and holds what it holds. So does a paused domain. What
+    somebody else has shut off may be started again by them, at its dormant size.
+    """
+    proof = observed.domain(host.proof.name)
+    if proof.state is DomainState.RUNNING:
+        goal_mib = proof_memory_mib(host, granted)
+        return proof.committed_mib if settled(proof, goal_mib) else goal_mib
+    if granted:
+        return proof_needs_mib(host, observed, granted)
+    if proof.state is DomainState.PAUSED:
+        return proof.committed_mib
+    ours = host.proof.dormant_state is not DomainState.RUNNING and proof.state is not DomainState.ABSENT
+    return proof_held_mib(host, 0) if ours else proof_memory_mib(host, 0)
+
+
+def _memory_steps(domain: DomainObservation, memory_mib: int, keep_usable_mib: int | None) -> list[Step]:
+    if settled(domain, memory_mib):
+        return []
+    after = replace(domain.allocation, memory_mib=memory_mib)
     # An unfinished growth beyond the target is taken back first, even where the domain is still below the target.
-    kind = StepKind.SHRINK if target.memory_mib < domain.committed_mib else StepKind.GROW
-    return Step(kind, domain.name, domain.allocation, replace(domain.allocation, memory_mib=target.memory_mib))
+    if memory_mib < domain.committed_mib:
+        return [Step(StepKind.SHRINK, domain.name, domain.allocation, after, keep_usable_mib)]
+    return [Step(StepKind.GROW, domain.name, domain.allocation, after)]
 
 
-def _cpu_step(domain: DomainObservation, target: Allocation) -> Step | None:
-    if same_cpu(domain.allocation, target, domain.vcpus):
-        return None
-    return Step(StepKind.CPU, domain.name, domain.allocation, replace(target, memory_mib=domain.allocation.memory_mib))
+def _cpu_step(domain: DomainObservation, target: Allocation, *, anew: bool = False) -> list[Step]:
+    if not anew and same_cpu(domain.allocation, target, domain.vcpus):
+        return []
+    return [_cpu(StepKind.CPU, domain, target)]
+
+
+def _cpu(kind: StepKind, domain: DomainObservation, target: Allocation) -> Step:
+    return Step(kind, domain.name, domain.allocation, replace(target, memory_mib=domain.allocation.memory_mib))
+
+
+def _loans(host: Host, observed: HostObservation, steps: list[Step]) -> list[Step]:
+    """CPU for the time of the transfer.
+
+    A donor gets as much weight as any other domain has and at least a core, and at the end what it had or is to have.
+    PROOF gets its cap at once, so that its first workers need not wait for the last: it takes nothing from a donor
+    that weighs as much.
+    """
+    shrinks = [step for step in steps if step.kind is StepKind.SHRINK]
+    if sum(step.before.memory_mib - step.after.memory_mib for step in shrinks) < WORTH_LENDING_MIB:
+        return []
+    donors = [observed.domain(step.domain) for step in shrinks]
+    cpu = {step.domain: step.after for step in steps if step.kind is StepKind.CPU}
+    weight = max(domain.allocation.cpu_weight for domain in observed.domains if domain.state is DomainState.RUNNING)
+    loans: list[Step] = []
+    for donor in (donor for donor in donors if donor.state is DomainState.RUNNING):
+        cap = donor.allocation.cpu_cap_cores
+        lent = replace(donor.allocation, cpu_weight=weight, cpu_cap_cores=None if cap is None or cap < 1 else cap)
+        if not same_cpu(donor.allocation, lent, donor.vcpus):
+            loans.append(_cpu(StepKind.LEND, donor, lent))
+            loans += [] if donor.name in cpu else [_cpu(StepKind.CPU, donor, donor.allocation)]
+    proof = observed.domain(host.proof.name)
+    if proof.state is DomainState.RUNNING and proof not in donors and proof.name in cpu:
+        lent = replace(proof.allocation, cpu_cap_cores=cpu[proof.name].cpu_cap_cores)
+        if _cap(lent) > _cap(proof.allocation):
+            loans.append(_cpu(StepKind.LEND, proof, lent))
+    return loans
+
+
+def _cap(allocation: Allocation) -> float:
+    return math.inf if allocation.cpu_cap_cores is None else allocation.cpu_cap_cores

@@ -45,13 +45,15 @@ def _host(name: str, folder: Path) -> Host:
             workers_max=CORES,
             cpu_weight_awake=WEIGHT_HIGH,
         ),
-        wn=WnDomain(
-            name=wn,
-            memory_floor_mib=DORMANT_MIB,
-            memory_max_mib=AWAKE_MIB,
-            memory_margin_mib=0,
-            may_swap=True,  # as the prototype did
-            cpu_weight=WEIGHT_HIGH,
-            cpu_weight_yielding=WEIGHT_LOW,
+        wns=(
+            WnDomain(
+                name=wn,
+                memory_floor_mib=DORMANT_MIB,
+                memory_max_mib=AWAKE_MIB,
+                memory_margin_mib=0,
+                swap_down_to_mib=DORMANT_MIB,  # as the prototype did
+                cpu_weight=WEIGHT_HIGH,
+                cpu_weight_yielding=WEIGHT_LOW,
+            ),
         ),
     )

@@ -60,7 +60,7 @@ def play(cycles: int, summary: Summary) -> Iterator[Moment]:
             clock=lambda: exporter.now,
         )
         stack.callback(controller.stop)
-        cpu_time_s = {name: 0.0 for host in facility.hosts for name in (host.proof.name, host.wn.name)}
+        cpu_time_s = {name: 0.0 for host in facility.hosts for name in host.domain_names}
         for number in range(cycles):
             exporter.now = MIDNIGHT + number * STEP
             record = _cycle(controller, store, summary)
@@ -97,12 +97,11 @@ def _account_cpu(host: Host, seen: HostObservation, now: datetime, cpu_time_s: d
     """The Worker Node's jobs could always use every core; PROOF uses its workers' cores while sessions run."""
     if not seen.domains:
         return
-    proof, wn = seen.domain(host.proof.name).allocation, seen.domain(host.wn.name).allocation
     load = load_at(now, STEP)
     busy = float(CORES) if load.queued or load.running else 0.0
-    claims = {
-        host.proof.name: Claim(min(busy, proof.cpu_cap_cores or CORES), proof.cpu_weight),
-        host.wn.name: Claim(min(CORES, wn.cpu_cap_cores or CORES), wn.cpu_weight),
-    }
+    claims = {}
+    for domain in seen.domains:
+        has, wants = domain.allocation, busy if domain.name == host.proof.name else CORES
+        claims[domain.name] = Claim(min(wants, has.cpu_cap_cores or CORES), has.cpu_weight)
     for name, cores in share_cores(CORES, claims).items():
         cpu_time_s[name] += cores * STEP.total_seconds()

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.model import Facility, HostObservation, StepKind
 from autoscaler.store.records import Record
 
@@ -30,7 +31,7 @@ class Summary:
             kinds = (step.kind for step in transfer.steps)
             self.moved_mib += sum(mib for mib, kind in zip(growth, kinds, strict=True) if kind is StepKind.GROW)
         self.results.update(outcome.result.value for outcome in record.outcomes)
-        left = [facility.host(seen.host).memory_for_guests_mib - seen.committed_mib for seen in hosts]
+        left = [memory_for_guests_mib(facility.host(seen.host), seen) - seen.committed_mib for seen in hosts]
         self.closest_mib = min(left if self.closest_mib is None else [*left, self.closest_mib])
 
     def lines(self) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Any
 import libvirt
 from defusedxml import ElementTree
 
+from autoscaler.hypervisors.libvirt_host import Memory
+
 METADATA_URI = "urn:vaf-autoscaler:cpu"
 METADATA_KEY = "vaf"
 
@@ -42,10 +44,14 @@ class InMemoryDriver:
             libvirt.VIR_DOMAIN_AFFECT_LIVE,
         )
 
-    def memory(self, domain: Any) -> tuple[int, int | None]:
+    def memory(self, domain: Any) -> Memory:
         """The size as set; use is always unknown, the driver's statistics are made up (half of the balloon)."""
+        return Memory(domain.info()[2])
+
+    def start_kib(self, domain: Any) -> int:
+        """The size that it had, or was described with."""
         memory_kib: int = domain.info()[2]
-        return memory_kib, None
+        return memory_kib
 
 
 def host_xml(memory_total_mib: int, cores: int, domains: dict[str, tuple[int, int]]) -> str:

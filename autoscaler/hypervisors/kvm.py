@@ -1,12 +1,14 @@
 """KVM and plain QEMU: weight as CPU shares, cap as a quota per vCPU, use from the balloon's statistics."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import libvirt
 
 from autoscaler.contracts import HypervisorError
+from autoscaler.hypervisors.libvirt_host import Memory
+from autoscaler.model import Pressure
 
 # 1024 shares are the kernel's default as 256 is Xen's. Only the ratio between domains counts.
 SHARES_PER_WEIGHT = 4
@@ -50,7 +52,7 @@ class KvmDriver:
         parameters = {"cpu_shares": shares, "vcpu_period": PERIOD_US, "vcpu_quota": quota}
         domain.setSchedulerParametersFlags(parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
-    def memory(self, domain: Any) -> tuple[int, int | None]:
+    def memory(self, domain: Any) -> Memory:
         """The size QEMU itself states (``info()`` lags a second behind), and the guest's use.
 
         Usable is the guest's MemAvailable at its last report, when its balloon may have been larger: so it is taken
@@ -60,8 +62,29 @@ class KvmDriver:
         if "actual" not in statistics:
             raise HypervisorError(f"domain {domain.name()} has no memory balloon: add <memballoon model='virtio'/>")
         actual: int = statistics["actual"]
-        free = statistics.get("usable", statistics.get("unused"))
-        silent_s = abs(self._clock() - statistics.get("last_update", 0))
-        if free is None or silent_s > STATISTICS_MAX_AGE_S:
-            return actual, None
-        return actual, max(0, (max(actual, statistics.get("available", 0)) - free) // _KIB_PER_MIB)
+        pressure = _pressure(statistics)
+        if pressure is None or abs(self._clock() - pressure.told_at_s) > STATISTICS_MAX_AGE_S:
+            return Memory(actual, None, pressure)
+        had = max(actual, statistics.get("available", 0)) // _KIB_PER_MIB
+        return Memory(actual, max(0, had - pressure.usable_mib), pressure)
+
+    def start_kib(self, domain: Any) -> int:
+        """All of its maximum, which it has until its balloon driver is up; a saved one comes back as it was."""
+        _, maximum_kib, memory_kib, *_ = domain.info()
+        size: int = memory_kib if domain.hasManagedSaveImage() else maximum_kib
+        return size
+
+
+def _pressure(statistics: Mapping[str, int]) -> Pressure | None:
+    """A guest's own last report (KiB), ``None`` when it never made one."""
+    usable = statistics.get("usable", statistics.get("unused"))
+    told_at = statistics.get("last_update", 0)
+    if usable is None or not told_at:
+        return None
+    return Pressure(
+        told_at_s=float(told_at),
+        usable_mib=usable // _KIB_PER_MIB,
+        swap_in_mib=statistics.get("swap_in", 0) / _KIB_PER_MIB,
+        swap_out_mib=statistics.get("swap_out", 0) / _KIB_PER_MIB,
+        major_faults=statistics.get("major_fault", 0),
+    )

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import libvirt
 
 from autoscaler.contracts import HypervisorError
-from autoscaler.model import Allocation, DomainObservation
+from autoscaler.model import Allocation, DomainObservation, DomainState, HostReading, Pressure
 
 # libvirt prints every error to stderr as well as raising it; we raise it with host and domain, once.
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
@@ -15,9 +16,27 @@ libvirt.registerErrorHandler(lambda _context, _error: None, None)
 _KIB_PER_MIB = 1024
 _NS_PER_S = 1_000_000_000
 
+# Xen's control domain has this id; a host's own system has none elsewhere.
+DOMAIN_0 = 0
+
+# What a domain has that holds no memory; weight and cap are forgotten with it.
+NOTHING = Allocation(0, 256, None)
+
+# A crashed or suspended guest cannot move its balloon either.
+_STANDING = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED, libvirt.VIR_DOMAIN_CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A running domain's balloon in KiB, the MiB its guest says it uses (``None``: says nothing), and its pressure."""
+
+    balloon_kib: int
+    used_mib: int | None = None
+    pressure: Pressure | None = None
+
 
 class DomainDriver(Protocol):
-    """What differs between libvirt's drivers: weight and cap, and where the true balloon size is."""
+    """What differs between libvirt's drivers: weight and cap, where the true balloon size is, and how a start goes."""
 
     def read(self, domain: Any, vcpus: int) -> tuple[int, float | None]:
         """Return weight (Xen's scale) and cap (cores, ``None`` = none)."""
@@ -27,8 +46,12 @@ class DomainDriver(Protocol):
         """Set both, live."""
         ...
 
-    def memory(self, domain: Any) -> tuple[int, int | None]:
-        """Return the balloon's present size in KiB, and the MiB the guest says it uses (``None``: says nothing)."""
+    def memory(self, domain: Any) -> Memory:
+        """Return what a domain that runs or is paused has and says."""
+        ...
+
+    def start_kib(self, domain: Any) -> int:
+        """Return the KiB that a domain which is off will hold at once when it is started."""
         ...
 
 
@@ -46,17 +69,19 @@ class LibvirtHost:
         self._open = libvirt.openReadOnly if read_only else libvirt.open
         self._connection: Any = None
 
-    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
-        """Return our domains, and the MiB of running domains that are not ours; raises ``HypervisorError``."""
-        with self._errors("reading the domains"):
+    def read(self) -> HostReading:
+        """Return our domains and the host; raises ``HypervisorError``."""
+        with self._errors("reading the host"):
             connection = self._connected()
-            others = [
-                domain
-                for domain in connection.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
-                if domain.name() not in self._domains
-            ]
-            unmanaged = sum(-(-domain.info()[2] // _KIB_PER_MIB) for domain in others)
-        return tuple(self._observe(name) for name in self._domains), unmanaged
+            _, memory_mib, cores, *_ = connection.getInfo()
+            found = connection.listAllDomains()
+            active = [domain for domain in found if domain.isActive()]
+            control_kib = sum(domain.info()[2] for domain in active if domain.ID() == DOMAIN_0)
+            others = [domain for domain in active if domain.ID() != DOMAIN_0 and domain.name() not in self._domains]
+            unmanaged_mib = sum(_mib(domain.info()[2]) for domain in others)
+            ours = {domain.name(): domain for domain in found}
+        domains = tuple(self._observe(name, ours.get(name)) for name in self._domains)
+        return HostReading(domains, unmanaged_mib, memory_mib, cores, _mib(control_kib))
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """Ask for a balloon size, live; raises ``HypervisorError``."""
@@ -69,6 +94,26 @@ class LibvirtHost:
             found = self._lookup(domain)
             self._driver.write(found, found.info()[3], weight, cap_cores)
 
+    def wake(self, domain: str) -> None:
+        """Resume a paused domain, restore or start one that is off; raises ``HypervisorError``."""
+        with self._errors(f"domain {domain}: waking it"):
+            found = self._lookup(domain)
+            if found.isActive():
+                found.resume()
+            else:
+                found.create()
+
+    def sleep(self, domain: str, state: DomainState) -> None:
+        """Pause or save a domain, or ask its guest to shut down; raises ``HypervisorError``."""
+        with self._errors(f"domain {domain}: making it {state.value.replace('_', ' ')}"):
+            found = self._lookup(domain)
+            if state is DomainState.PAUSED:
+                found.suspend()
+            elif state is DomainState.SAVED:
+                found.managedSave()
+            else:
+                found.shutdown()
+
     def close(self) -> None:
         """Close the connection, if there is one."""
         connection, self._connection = self._connection, None
@@ -77,21 +122,22 @@ class LibvirtHost:
             with suppress(libvirt.libvirtError):
                 connection.close()
 
-    def _observe(self, name: str) -> DomainObservation:
+    def _observe(self, name: str, domain: Any) -> DomainObservation:
+        if domain is None:
+            return DomainObservation(name, NOTHING, 0, 0, 0.0, state=DomainState.ABSENT)
         with self._errors(f"domain {name}"):
-            domain = self._lookup(name)
             _, maximum_kib, _, vcpus, cpu_time_ns = domain.info()
+            seen = DomainObservation(name, NOTHING, maximum_kib // _KIB_PER_MIB, vcpus, cpu_time_ns / _NS_PER_S)
             if not domain.isActive():
-                raise HypervisorError(f"domain {name} is not running: start it with virsh start {name}")
-            weight, cap = self._driver.read(domain, vcpus)
-            memory_kib, used_mib = self._driver.memory(domain)
-            return DomainObservation(
-                name=name,
-                allocation=Allocation(-(-memory_kib // _KIB_PER_MIB), weight, cap),
-                memory_max_mib=maximum_kib // _KIB_PER_MIB,
-                vcpus=vcpus,
-                cpu_time_s=cpu_time_ns / _NS_PER_S,
-                used_mib=used_mib,
+                state = DomainState.SAVED if domain.hasManagedSaveImage() else DomainState.SHUT_OFF
+                return replace(seen, state=state, start_mib=_mib(self._driver.start_kib(domain)))
+            memory = self._driver.memory(domain)
+            return replace(
+                seen,
+                allocation=Allocation(_mib(memory.balloon_kib), *self._driver.read(domain, vcpus)),
+                used_mib=memory.used_mib,
+                pressure=memory.pressure,
+                state=DomainState.PAUSED if domain.state()[0] in _STANDING else DomainState.RUNNING,
             )
 
     def _lookup(self, name: str) -> Any:
@@ -111,3 +157,8 @@ class LibvirtHost:
             raise HypervisorError(f"{self._host} ({self._uri}): {what}: {error.get_error_message()}") from None
         except HypervisorError as error:
             raise HypervisorError(f"{self._host}: {error}") from None
+
+
+def _mib(kib: int) -> int:
+    """Rounded up: what is taken is not understated."""
+    return -(-kib // _KIB_PER_MIB)

@@ -23,7 +23,7 @@ def connect(host: Host, *, read_only: bool = False) -> Hypervisor:
             f"{host.name} ({host.uri}): only {' and '.join(_DRIVERS)} are known, not {_driver(host.uri)}"
         )
     driver = _DRIVERS[_driver(host.uri)]()
-    return LibvirtHost(host.name, host.uri, (host.proof.name, host.wn.name), driver, read_only=read_only)
+    return LibvirtHost(host.name, host.uri, host.domain_names, driver, read_only=read_only)
 
 
 def _driver(uri: str) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from autoscaler.contracts import Hypervisor, HypervisorError
-from autoscaler.model import DomainObservation
+from autoscaler.model import DomainObservation, DomainState, HostReading
 
 
 class Recorder:
@@ -15,16 +15,17 @@ class Recorder:
 
     def __init__(self, hypervisor: Hypervisor) -> None:
         self._hypervisor = hypervisor
+        self._first: HostReading | None = None
         self._domains: dict[str, DomainObservation] = {}
-        self._unmanaged_mib = 0
         self.calls: list[str] = []
 
-    def read(self) -> tuple[tuple[DomainObservation, ...], int]:
+    def read(self) -> HostReading:
         """Return the real state, with the recorded requests fulfilled."""
-        if not self._domains:
-            domains, self._unmanaged_mib = self._hypervisor.read()
-            self._domains = {domain.name: domain for domain in domains}
-        return tuple(self._domains.values()), self._unmanaged_mib
+        if self._first is None:
+            self._first = self._hypervisor.read()
+            # Its guests make no new reports here, and nobody waits for one that shows no pressure.
+            self._domains = {domain.name: replace(domain, pressure=None) for domain in self._first.domains}
+        return replace(self._first, domains=tuple(self._domains.values()))
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """Record the request, or refuse it as the real one would."""
@@ -41,6 +42,23 @@ class Recorder:
         self.calls.append(f"{domain}: CPU weight {weight}, {cap}")
         cpu = replace(seen.allocation, cpu_weight=weight, cpu_cap_cores=cap_cores)
         self._domains[domain] = replace(seen, allocation=cpu)
+
+    def wake(self, domain: str) -> None:
+        """Record the request."""
+        seen = self._domain(domain)
+        self.calls.append(f"{domain}: wake up, it is {seen.state.value.replace('_', ' ')}")
+        memory_mib = seen.allocation.memory_mib if seen.state.holds_memory else seen.start_mib
+        awake = replace(seen.allocation, memory_mib=memory_mib)
+        self._domains[domain] = replace(seen, state=DomainState.RUNNING, allocation=awake, start_mib=0)
+
+    def sleep(self, domain: str, state: DomainState) -> None:
+        """Record the request."""
+        seen = self._domain(domain)
+        self.calls.append(f"{domain}: sleep, it will be {state.value.replace('_', ' ')}")
+        held = seen.allocation.memory_mib
+        asleep = replace(seen.allocation, memory_mib=held if state.holds_memory else 0)
+        start_mib = 0 if state.holds_memory else held
+        self._domains[domain] = replace(seen, state=state, allocation=asleep, start_mib=start_mib)
 
     def close(self) -> None:
         """Close the real one."""

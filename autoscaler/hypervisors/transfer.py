@@ -1,27 +1,26 @@
 """Carries out one host's transfer and verifies it.
 
 The invariant, at every instant and after a crash at any line: the sum over all domains of max(observed, asked for)
-stays within the host's memory for guests. Hence: donors are asked first; acceptors are asked only for what was read
-back as free, in as many portions as it takes; weights and caps come last, because a domain without CPU cannot inflate
-its balloon. The ledger (what each domain was asked for) is written *before* a domain is asked for more and *after* it
-was asked for less, so that a crash between the two leaves the larger number.
+stays within the host's memory for guests (``books.py``). Hence: donors are asked first; acceptors are asked only for
+what was read back as free, in as many portions as it takes; weights and caps come last, because a domain without CPU
+cannot inflate its balloon. A step that ends early takes back what it asked for: nothing moves when nobody looks.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Hypervisor, HypervisorError, StoreError
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
-from autoscaler.model import Allocation, Outcome, Result, Step, StepKind, Transfer
-from autoscaler.model import DomainObservation as Domain
+from autoscaler.hypervisors.books import Books
+from autoscaler.hypervisors.patience import Patience
+from autoscaler.hypervisors.squeeze import Squeeze
+from autoscaler.model import Allocation, DomainState, Outcome, Result, Step, StepKind, Transfer
 
 # A smaller portion is not worth a call of its own; a balloon moves more than this between two looks.
 PORTION_MIB = 64
-
-# However slowly it moves on, a transfer ends after so many stall times: a host in a transfer takes no new orders.
-DEADLINE_STALLS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +28,14 @@ class Edges:
     """What the engine needs of the world.
 
     ``wait`` sleeps for some seconds and returns True when the controller is stopping. ``record_asked`` writes the
-    ledger durably. ``stall`` is how long nothing may move before the transfer ends as it is.
+    ledger durably. ``stall`` is how long nothing may move before a step ends as it is.
     """
 
     now: Callable[[], datetime]
     wait: Callable[[float], bool]
     record_asked: Callable[[str, int], None]
     stall: timedelta
-    poll_s: float = 0.5
+    poll_s: float = 0.25
 
 
 def carry_out(transfer: Transfer, hypervisor: Hypervisor, asked: Mapping[str, int], edges: Edges) -> Outcome:
@@ -44,74 +43,144 @@ def carry_out(transfer: Transfer, hypervisor: Hypervisor, asked: Mapping[str, in
 
     A hypervisor or store that fails ends the transfer where it is; it never raises for them.
     """
-    run = _Run(transfer, hypervisor, edges, dict(asked))
+    books = Books(hypervisor, asked, edges.record_asked, transfer.memory_for_guests_mib)
+    run = _Run(transfer, hypervisor, edges, books)
     began_at = edges.now()
     try:
         result, reason = run.move()
     except (HypervisorError, StoreError) as error:
         result, reason = Result.FAILED, str(error)
-    return Outcome(transfer.host, result, reason, began_at, edges.now(), run.domains)
+        with suppress(HypervisorError):
+            run.return_loans()
+    return Outcome(transfer.host, result, reason, began_at, edges.now(), books.domains, run.stuck, run.strained)
 
 
 @dataclass
 class _Run:
-    """The state of one transfer on its way."""
+    """The state of one transfer on its way. ``given_up`` says in words why a domain is not waited for any more."""
 
     transfer: Transfer
     hypervisor: Hypervisor
     edges: Edges
-    asked: dict[str, int]
-    domains: tuple[Domain, ...] = ()
-    unmanaged_mib: int = field(default=0)
+    books: Books
+    given_up: dict[str, str] = field(default_factory=dict)
+    stuck: str | None = None
+    _squeezes: dict[str, Squeeze] = field(default_factory=dict)
+    _patience: dict[str, Patience] = field(default_factory=dict)
+    _lent: set[str] = field(default_factory=set)
+
+    @property
+    def strained(self) -> str | None:
+        """The donor that began to swap."""
+        return next((squeeze.name for squeeze in self._squeezes.values() if squeeze.strained), None)
 
     def move(self) -> tuple[Result, str]:
-        """Memory first, read back; then CPU; return how it ended."""
-        self._read()
+        """Lend CPU, move memory, read it back, set CPU for good; return how it ended."""
+        self.books.read()
+        self._release_what_is_off()
         self._settle_unfinished()
-        for step in self._steps(StepKind.SHRINK):
-            # Below its target, a domain of which less is wanted than the ledger says grows there as acceptors do: what
-            # the ledger claims may be of the domain's former life, and others hold that memory now.
-            present = self._domain(step.domain).allocation.memory_mib
-            self._ask(step.domain, min(step.after.memory_mib, present))
+        self._lend()
         stopped = self._pump()
         missing = self._missing()
         self._set_cpus(everything=not missing)
-        self._read()
+        if not missing and not stopped:
+            self._sleep()
+        self.books.read()
         if not missing:
             return Result.DONE, "reached and read back"
         if stopped:
             return Result.INTERRUPTED, f"the controller was stopped: {missing}"
-        return Result.PARTIAL, f"stalled for {self.edges.stall.total_seconds():.0f} s, or far too slow: {missing}"
+        return Result.PARTIAL, "; ".join([*self._reasons(), missing])
+
+    def return_loans(self) -> None:
+        """Give lent CPU back; what a domain is to have at last was not reached."""
+        for step in self._steps(StepKind.LEND):
+            if step.domain in self._lent:
+                self.hypervisor.set_cpu(step.domain, step.before.cpu_weight, step.before.cpu_cap_cores)
+        self._lent.clear()
+
+    def _release_what_is_off(self) -> None:
+        """A domain that holds no memory was asked for what the ledger says in its former life."""
+        for domain in self.books.domains:
+            if not domain.state.holds_memory and domain.asked_mib:
+                self.books.record(domain.name, 0)
 
     def _settle_unfinished(self) -> None:
         """Repeat what the ledger says was asked for, a crash may have come before the call.
 
         Where the sum does not allow it (the domain was started anew with the ledger of its former life), take it back.
+        So does one of which less is wanted: below its goal it grows there as acceptors do, others may hold that memory.
         """
-        for step in self._steps(StepKind.GROW):
-            domain = self._domain(step.domain)
-            if domain.committed_mib <= domain.allocation.memory_mib:
+        for step in self._memory_steps():
+            domain = self.books.domain(step.domain)
+            present = domain.allocation.memory_mib
+            if domain.state is not DomainState.RUNNING or domain.committed_mib <= present:
                 continue
-            if self._free_mib() >= 0:
+            if step.kind is StepKind.SHRINK:
+                self.books.ask(step.domain, min(step.after.memory_mib, present))
+            elif self.books.free_mib >= 0:
                 self.hypervisor.set_memory(domain.name, domain.committed_mib)
             else:
-                self._ask(domain.name, domain.allocation.memory_mib)
+                self.books.ask(domain.name, present)
+
+    def _lend(self) -> None:
+        for step in self._steps(StepKind.LEND):
+            self._lent.add(step.domain)
+            self.hypervisor.set_cpu(step.domain, step.after.cpu_weight, step.after.cpu_cap_cores)
 
     def _pump(self) -> bool:
         """Hand over what is verified free until all is reached or nothing moves; return whether we were stopped."""
-        stall_s = self.edges.stall.total_seconds()
-        waited_s, still_s, closest = 0.0, 0.0, self._distance_mib()
-        while still_s <= stall_s and waited_s <= DEADLINE_STALLS * stall_s:
-            self._read()
-            if self._give_free():
-                self._read()
-            if not self._missing():
+        stopped = False
+        while not stopped:
+            self.books.read()
+            if self._act():
+                continue
+            self._give_up_what_is_over()
+            if not self._under_way():
                 return False
-            if self.edges.wait(self.edges.poll_s):
-                return True
-            waited_s, still_s = waited_s + self.edges.poll_s, still_s + self.edges.poll_s
-            if closest - self._distance_mib() > BALLOON_TOLERANCE_MIB:
-                still_s, closest = 0.0, self._distance_mib()
+            stopped = self.edges.wait(self.edges.poll_s)
+            self._look()
+        self.books.read()
+        for step in self._memory_steps():
+            self._take_back(step.domain)
+        return True
+
+    def _act(self) -> bool:
+        """Ask for whatever can be asked for now; return whether there was something."""
+        asked = False
+        for step in self._memory_steps():
+            asks = self._squeeze(step).next_ask(self.books.domain(step.domain)) if self._is_donor(step) else None
+            if asks is not None:
+                self.books.ask(step.domain, asks)
+                asked = True
+        return self._wake() or self._give_free() or asked
+
+    def _is_donor(self, step: Step) -> bool:
+        """Whether a domain is above its goal: also one that was just started, and then is larger than wanted."""
+        if step.domain in self.given_up or self.books.domain(step.domain).state is not DomainState.RUNNING:
+            return False
+        squeezed = step.domain in self._squeezes
+        return squeezed or self.books.present_mib(step.domain) > step.after.memory_mib + BALLOON_TOLERANCE_MIB
+
+    def _squeeze(self, step: Step) -> Squeeze:
+        fresh = Squeeze(step.domain, step.after.memory_mib, step.keep_usable_mib)
+        return self._squeezes.setdefault(step.domain, fresh)
+
+    def _wake(self) -> bool:
+        """Wake what is to be woken, as soon as there is room for what it takes at once."""
+        for step in self._steps(StepKind.WAKE):
+            domain = self.books.domain(step.domain)
+            if domain.state is DomainState.RUNNING or step.domain in self.given_up:
+                continue
+            if not domain.state.holds_memory:
+                if self.books.free_mib < domain.start_mib:
+                    continue
+                self.books.record(domain.name, domain.start_mib)
+            self.hypervisor.wake(domain.name)
+            self.books.read()
+            if self.books.domain(domain.name).state is not DomainState.RUNNING:
+                self.given_up[domain.name] = f"{domain.name} was woken and does not run"
+            return True
         return False
 
     def _give_free(self) -> bool:
@@ -121,65 +190,87 @@ class _Run:
         """
         gave = False
         for step in self._memory_steps():
-            domain = self._domain(step.domain)
-            wanted = step.after.memory_mib - domain.committed_mib
-            portion = min(wanted, self._free_mib())
+            domain = self.books.domain(step.domain)
+            if domain.state is not DomainState.RUNNING or step.domain in self.given_up:
+                continue
+            wanted = self._goal_mib(step) - domain.committed_mib
+            portion = min(wanted, self.books.free_mib)
             if portion > 0 and portion >= min(wanted - BALLOON_TOLERANCE_MIB, PORTION_MIB):
-                self._ask(domain.name, domain.committed_mib + portion)
+                self.books.ask(domain.name, domain.committed_mib + portion)
                 gave = True
         return gave
 
-    def _ask(self, domain: str, memory_mib: int) -> None:
-        """Ask for a balloon size; the ledger holds the larger of the old and the new number meanwhile.
+    def _look(self) -> None:
+        """Let every domain that is under way use up its patience."""
+        for step in self._memory_steps():
+            if self._waited_for(step):
+                present = self.books.present_mib(step.domain)
+                fresh = Patience(present, self.edges.stall.total_seconds())
+                patience = self._patience.setdefault(step.domain, fresh)
+                patience.look(present, self._goal_mib(step), self.edges.poll_s)
 
-        It is the ledger that says which is the larger: a domain observed above ``memory_mib`` may be on its way below.
-        """
-        more = memory_mib > self.asked.get(domain, 0)
-        if more:
-            self._record(domain, memory_mib)
-        self.hypervisor.set_memory(domain, memory_mib)
-        if not more:
-            self._record(domain, memory_mib)
+    def _give_up_what_is_over(self) -> None:
+        for name, patience in self._patience.items():
+            if name not in self.given_up and patience.over:
+                how = "is far too slow" if patience.moved else "did not move"
+                self.given_up[name] = f"{name} {how}, and was waited for long enough"
+                self.stuck = self.stuck or (None if patience.moved else name)
+                self._take_back(name)
 
-    def _record(self, domain: str, memory_mib: int) -> None:
-        self.edges.record_asked(domain, memory_mib)
-        self.asked[domain] = memory_mib
-        self._merge_asked(self.domains)
+    def _take_back(self, name: str) -> None:
+        """Leave a domain at the size that it has; one whose memory others hold already must go on giving it."""
+        domain = self.books.domain(name)
+        present = domain.allocation.memory_mib
+        asked = present if domain.asked_mib is None else domain.asked_mib
+        if domain.state is not DomainState.RUNNING or (asked < present and self.books.free_mib < 0):
+            return
+        if abs(asked - present) > BALLOON_TOLERANCE_MIB:
+            self.books.ask(name, present)
+
+    def _under_way(self) -> bool:
+        return any(self._waited_for(step) for step in self._memory_steps())
+
+    def _waited_for(self, step: Step) -> bool:
+        """Whether a domain is to move by itself now: a donor to its goal, an acceptor to what it was asked for."""
+        domain = self.books.domain(step.domain)
+        if step.domain in self.given_up or domain.state is not DomainState.RUNNING:
+            return False
+        present, goal = domain.allocation.memory_mib, self._goal_mib(step)
+        grows = present < goal - BALLOON_TOLERANCE_MIB and domain.committed_mib > present
+        return grows or present > goal + BALLOON_TOLERANCE_MIB
+
+    def _goal_mib(self, step: Step) -> int:
+        """Where a domain is to come to: its target, or what a donor that was stopped keeps."""
+        squeeze = self._squeezes.get(step.domain)
+        return step.after.memory_mib if squeeze is None else squeeze.goal_mib
 
     def _set_cpus(self, *, everything: bool) -> None:
-        """Set weights and caps; when memory is still missing, only raise them: who still gives memory needs its CPU."""
+        """Set weights and caps; when memory is still missing, only raise them, and take back what was lent."""
+        if not everything:
+            self.return_loans()
         for step in self._steps(StepKind.CPU):
-            if everything or _raises(step.before, step.after):
+            running = self.books.domain(step.domain).state is DomainState.RUNNING
+            if running and (everything or _raises(step.before, step.after)):
                 self.hypervisor.set_cpu(step.domain, step.after.cpu_weight, step.after.cpu_cap_cores)
+        self._lent.clear()
 
-    def _free_mib(self) -> int:
-        committed = sum(domain.committed_mib for domain in self.domains)
-        return self.transfer.memory_for_guests_mib - self.unmanaged_mib - committed
+    def _sleep(self) -> None:
+        """Ask for it and go: a guest takes its time to shut down, and the next cycle sees whether it did."""
+        for step in self._steps(StepKind.SLEEP):
+            if step.state is not None:
+                self.hypervisor.sleep(step.domain, step.state)
+
+    def _reasons(self) -> list[str]:
+        stopped = [squeeze.stopped for squeeze in self._squeezes.values() if squeeze.stopped is not None]
+        return [*stopped, *self.given_up.values()]
 
     def _missing(self) -> str:
         """Which domain has not reached its memory, in words; empty when all have."""
-        found = ((step, self._domain(step.domain).allocation.memory_mib) for step in self._memory_steps())
+        found = ((step, self.books.present_mib(step.domain)) for step in self._memory_steps())
         return "; ".join(
             f"{step.domain} has {memory} MiB, not {step.after.memory_mib} MiB"
             for step, memory in found
             if abs(memory - step.after.memory_mib) > BALLOON_TOLERANCE_MIB
-        )
-
-    def _read(self) -> None:
-        domains, self.unmanaged_mib = self.hypervisor.read()
-        self._merge_asked(domains)
-
-    def _merge_asked(self, domains: tuple[Domain, ...]) -> None:
-        self.domains = tuple(replace(domain, asked_mib=self.asked.get(domain.name)) for domain in domains)
-
-    def _domain(self, name: str) -> Domain:
-        return next(domain for domain in self.domains if domain.name == name)
-
-    def _distance_mib(self) -> int:
-        """How far all balloons together are from their goals."""
-        return sum(
-            abs(step.after.memory_mib - self._domain(step.domain).allocation.memory_mib)
-            for step in self._memory_steps()
         )
 
     def _memory_steps(self) -> list[Step]:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
+from autoscaler.core.quarantine import after
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import Decision, Facility, HostState, Outcome, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
@@ -107,6 +108,7 @@ class Controller:
             outcome = self._transfer(transfer, asked, edges)
             self._store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
+            self._remember(transfer, outcome)
         except StoreError as error:
             _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
 
@@ -118,6 +120,20 @@ class Controller:
             _log.exception("%s: the transfer failed unexpectedly; the next cycle plans anew", transfer.host)
             reason = f"unexpected {type(error).__name__}: {error}"
             return Outcome(transfer.host, Result.FAILED, reason, began_at, self._clock())
+
+    def _remember(self, transfer: Transfer, outcome: Outcome) -> None:
+        """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
+        if outcome.strained is not None:
+            self._store.record_strain(outcome.host, outcome.ended_at)
+        before = next((each.quarantine for each in self._store.timers() if each.host == outcome.host), None)
+        quarantine = after(outcome, transfer.probe, before)
+        if quarantine == before:
+            return
+        self._store.record_quarantine(outcome.host, quarantine)
+        if quarantine is None:
+            _log.info("%s: %s moves again, the quarantine is over", outcome.host, transfer.probe)
+        else:
+            _log.warning("%s: quarantined until it moves: %s", outcome.host, quarantine.reason)
 
     def _tell(self, decision: Decision) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""

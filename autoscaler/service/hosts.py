@@ -9,11 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from autoscaler.contracts import Hypervisor, HypervisorError
-from autoscaler.model import DomainObservation, Facility, Host, HostObservation, HostState, Transfer
+from autoscaler.model import DomainState, Facility, Host, HostObservation, HostReading, HostState, Transfer
 from autoscaler.service.lane import Lane
 
 Connect = Callable[[Host], Hypervisor]
-Reading = tuple[tuple[DomainObservation, ...], int]
 
 
 class Watched:
@@ -29,7 +28,7 @@ class Watched:
         began = self._began
         return 0.0 if began is None else time.monotonic() - began
 
-    def read(self) -> Reading:
+    def read(self) -> HostReading:
         """As the hypervisor's."""
         with self._call():
             return self._hypervisor.read()
@@ -43,6 +42,16 @@ class Watched:
         """As the hypervisor's."""
         with self._call():
             self._hypervisor.set_cpu(domain, weight, cap_cores)
+
+    def wake(self, domain: str) -> None:
+        """As the hypervisor's."""
+        with self._call():
+            self._hypervisor.wake(domain)
+
+    def sleep(self, domain: str, state: DomainState) -> None:
+        """As the hypervisor's."""
+        with self._call():
+            self._hypervisor.sleep(domain, state)
 
     def close(self) -> None:
         """As the hypervisor's."""
@@ -66,7 +75,7 @@ class HostLane:
         self.hypervisor = Watched(hypervisor)
         self._timeout_s = timeout_s
         self._lane = Lane(host.name)
-        self._reading: Future[Reading] | None = None
+        self._reading: Future[HostReading] | None = None
         self._transfer: Transfer | None = None
         self._transferring: Future[None] | None = None
 
@@ -80,7 +89,7 @@ class HostLane:
         """The transfer that is under way, ``None`` when there is none."""
         return self._transferring if self._transferring and not self._transferring.done() else None
 
-    def begin_read(self) -> Future[Reading] | None:
+    def begin_read(self) -> Future[HostReading] | None:
         """Start reading, unless something is still under way; return what is to be waited for."""
         if self.pending is None:
             self._transferring = None
@@ -103,13 +112,20 @@ class HostLane:
             problem = f"{name} ({self.host.uri}) does not answer in time"
             return HostObservation(name, HostState.UNUSABLE, problem=problem)
         try:
-            domains, unmanaged_mib = self._reading.result()
+            seen = self._reading.result()
         except HypervisorError as error:
             return HostObservation(name, HostState.UNUSABLE, problem=str(error))
         except Exception as error:  # noqa: BLE001 - one host's surprise is not the facility's
             return HostObservation(name, HostState.UNUSABLE, problem=f"{name}: {type(error).__name__}: {error}")
-        with_asked = (replace(domain, asked_mib=asked.get((name, domain.name))) for domain in domains)
-        return HostObservation(name, HostState.READY, tuple(with_asked), unmanaged_mib)
+        return HostObservation(
+            name,
+            HostState.READY,
+            tuple(replace(domain, asked_mib=asked.get((name, domain.name))) for domain in seen.domains),
+            seen.unmanaged_mib,
+            memory_total_mib=seen.memory_total_mib,
+            cores=seen.cores,
+            control_mib=seen.control_mib,
+        )
 
     def end(self) -> None:
         """Close the connection after what is under way, without waiting for it."""

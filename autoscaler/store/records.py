@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from autoscaler.model import Decision, HostDecision, HostObservation, Outcome
+from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Quarantine
 
 _decision: TypeAdapter[Decision] = TypeAdapter(Decision)
 _outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+_quarantine: TypeAdapter[Quarantine] = TypeAdapter(Quarantine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,13 @@ def outcome_to_json(outcome: Outcome) -> str:
 def outcome_from_json(text: str) -> Outcome:
     """The outcome of a JSON object; raises ``ValueError``."""
     return _outcome.validate_json(text)
+
+
+def quarantine_to_json(quarantine: Quarantine) -> str:
+    """One quarantine as a JSON object."""
+    return _quarantine.dump_json(quarantine).decode()
+
+
+def quarantine_from_json(text: str) -> Quarantine:
+    """The quarantine of a JSON object; raises ``ValueError``."""
+    return _quarantine.validate_json(text)

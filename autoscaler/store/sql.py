@@ -30,11 +30,19 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import StoreError
-from autoscaler.model import Decision, HostTimers, Outcome
-from autoscaler.store.records import Record, decision_from_json, decision_to_json, outcome_from_json, outcome_to_json
+from autoscaler.model import Decision, HostTimers, Outcome, Quarantine
+from autoscaler.store.records import (
+    Record,
+    decision_from_json,
+    decision_to_json,
+    outcome_from_json,
+    outcome_to_json,
+    quarantine_from_json,
+    quarantine_to_json,
+)
 
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
@@ -70,6 +78,18 @@ _timers = Table(
     Column("grew_at_s", Float),
     Column("shrank_at_s", Float),
 )
+_strains = Table(
+    "strains",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("at_s", Float, nullable=False),
+)
+_quarantines = Table(
+    "quarantines",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
 
 
 class SqlStore:
@@ -94,13 +114,15 @@ class SqlStore:
 
     def _prepare(self, connection: Connection, *, read_only: bool) -> None:
         version = _version(connection)
-        if not version and not read_only:
-            if not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
+        if version < SCHEMA_VERSION and not read_only:
+            if not version and not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
                 raise StoreError(f"store {self._path} is the database of another program")
+            # So far, newer versions only add tables.
             _metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
-            raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}")
+            older = ": start the controller once, it brings it up to date" if 0 < version < SCHEMA_VERSION else ""
+            raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}{older}")
 
     def record_decision(self, decision: Decision) -> int:
         """Write a decision, return its number."""
@@ -136,11 +158,34 @@ class SqlStore:
         with self._transaction() as connection:
             return {(row.host, row.domain): row.memory_mib for row in connection.execute(select(_asked))}
 
-    def timers(self) -> Sequence[HostTimers]:
-        """The timers of every host that ever changed."""
+    def record_strain(self, host: str, at: datetime) -> None:
+        """Write that a donor of the host began to swap."""
+        self._upsert(_strains, {"host": host}, {"at_s": at.timestamp()})
+
+    def record_quarantine(self, host: str, quarantine: Quarantine | None) -> None:
+        """Write the quarantine a host is in, ``None`` lifts it."""
+        if quarantine is not None:
+            self._upsert(_quarantines, {"host": host}, {"body": quarantine_to_json(quarantine)})
+            return
         with self._transaction() as connection:
-            rows = connection.execute(select(_timers).order_by(_timers.c.host)).all()
-        return [HostTimers(row.host, _time(row.grew_at_s), _time(row.shrank_at_s)) for row in rows]
+            connection.execute(_quarantines.delete().where(_quarantines.c.host == host))
+
+    def timers(self) -> Sequence[HostTimers]:
+        """What is remembered of every host of which there is something."""
+        with self._transaction() as connection:
+            changes = {row.host: row for row in connection.execute(select(_timers))}
+            strains = {row.host: row.at_s for row in connection.execute(select(_strains))}
+            quarantines = {row.host: row.body for row in connection.execute(select(_quarantines))}
+        return [
+            HostTimers(
+                host,
+                _time(changes[host].grew_at_s) if host in changes else None,
+                _time(changes[host].shrank_at_s) if host in changes else None,
+                _time(strains.get(host)),
+                quarantine_from_json(quarantines[host]) if host in quarantines else None,
+            )
+            for host in sorted(changes.keys() | strains.keys() | quarantines.keys())
+        ]
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""

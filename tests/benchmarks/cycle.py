@@ -12,12 +12,12 @@ from time import perf_counter
 from autoscaler.core.decide import Rules, decide
 from autoscaler.model import Facility, GuardLimits, HostTimers, Situation
 from autoscaler.store.records import decision_to_json
-from autoscaler.testing import NOW, a_host, observed, proof_window
+from autoscaler.testing import A_SWAPPING_WN, NOW, a_host, observed, proof_window
 from policies.threshold import Threshold
 
 SIZES = (10, 100, 1000, 5000)
 REPEATS = 5
-HOST = a_host(wn=replace(a_host().wn, may_swap=True))
+HOST = a_host(wns=(A_SWAPPING_WN,))
 RULES = Rules(Threshold(), GuardLimits())
 
 

@@ -41,7 +41,7 @@ host_defaults:
   memory_total: 8056 MiB
   memory_reserve: 573 MiB
   proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
-  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, may_swap: true}}
+  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
 hosts:{hosts}
 """
 

@@ -144,7 +144,7 @@ hosts:
 """
     first, second = loaded(file, text).config.facility().hosts
     assert (first.proof.workers_max, first.proof.memory_per_worker_mib, first.memory_total_mib) == (4, 792, 8056)
-    assert (second.proof.workers_max, second.wn.memory_max_mib, second.memory_total_mib) == (8, 6911, 9000)
+    assert (second.proof.workers_max, second.wns[0].memory_max_mib, second.memory_total_mib) == (8, 6911, 9000)
 
 
 def test_yaml_anchors_and_merges_work(file: Path) -> None:
@@ -221,8 +221,8 @@ MISTAKES = {
     "a policy that is no mapping": bad("  name: static\n  workers: 4", "  [static]", "4: policy: is not a mapping"),
     "a source without a kind": bad("  kind: prometheus\n", "", "1: source.kind: is missing"),
     "a switch that is a number": (
-        with_line("      domain: wn", "      may_swap: 1"),
-        "19: hosts[0].wn.may_swap: 1 is neither true nor false",
+        with_line("      domain: wn", "      swap_down_to: 1"),
+        "19: hosts[0].wn.swap_down_to: 1 has no unit: write a size such as '573 MiB' or '2 GiB'",
     ),
     "a name that is a number": bad("name: host-1", "name: 1", "8: hosts[0].name: 1 is not a text"),
     "a name of nothing": bad("name: host-1", 'name: ""', "8: hosts[0].name: must have 1 or more characters"),
@@ -278,16 +278,16 @@ MISTAKES = {
         "workers_max: 8",
         "workers_max: 9",
         # 572 + 9 * 792 + 572 = 8272
-        "8: hosts[0]: PROOF with 9 workers and the floor of the Worker Node need 8272 MiB, but memory_total - "
+        "8: hosts[0]: PROOF with 9 workers and the floor of the Worker Nodes need 8272 MiB, but memory_total - "
         "memory_reserve is 7483 MiB: lower workers_max",
     ),
     "more workers at least than at most": (
         with_line("      workers_max: 8", "      workers_min: 9"),
         "8: hosts[0]: proof.workers_min is above proof.workers_max",
     ),
-    "a floor above the maximum": bad("6911 MiB", "571 MiB", "8: hosts[0]: wn.memory_floor is above wn.memory_max"),
+    "a floor above the maximum": bad("6911 MiB", "571 MiB", "17: hosts[0].wn: memory_floor is above memory_max"),
     "one domain for both roles": bad(
-        "domain: wn", "domain: proof", "8: hosts[0]: proof.domain and wn.domain are both 'proof'"
+        "domain: wn", "domain: proof", "8: hosts[0]: the domain 'proof' is named more than once"
     ),
     "two hosts of one name": (
         MINIMAL + SECOND_HOST.replace("host-2", "host-1"),

@@ -46,7 +46,7 @@ def _host(total: int, dormant: int, per_worker: int, workers: tuple[int, int], w
         memory_total_mib=total + 573,
         memory_reserve_mib=573,
         proof=ProofDomain("proof", Allocation(dormant, 32, 1.0), per_worker, min(workers), max(*workers, 1), 256),
-        wn=WnDomain("wn", floor, floor + 6000, margin, may_swap, 256, 32),
+        wns=(WnDomain("wn", floor, floor + 6000, margin, floor if may_swap else None, 256, 32),),
     )
 
 

@@ -10,7 +10,6 @@ from autoscaler.core.allocation import (
     proof_allocation,
     proof_memory_mib,
     same_cpu,
-    wn_allocation,
     workers_fitting,
     workers_now,
 )
@@ -25,37 +24,6 @@ def test_a_dormant_domain_has_its_configured_allocation() -> None:
 
 def test_an_awake_domain_has_memory_and_a_core_for_each_worker() -> None:
     assert proof_allocation(a_host(), 3) == Allocation(572 + 3 * 792, 256, 3.0)
-
-
-def test_the_worker_node_has_the_rest_without_a_cap() -> None:
-    """7483 for guests - (572 + 3 * 792) = 4535."""
-    host = a_host()
-    assert wn_allocation(host, 3, observed(host, workers=3)) == Allocation(7483 - 572 - 3 * 792, 32, None)
-    assert wn_allocation(host, 0, observed(host)) == Allocation(7483 - 572, 256, None)
-
-
-def test_memory_of_other_domains_comes_off_the_worker_nodes_rest() -> None:
-    host = a_host()
-    assert wn_allocation(host, 0, observed(host, unmanaged_mib=1000)).memory_mib == 7483 - 572 - 1000
-
-
-def test_the_worker_node_keeps_its_floor_when_other_domains_take_all_the_rest() -> None:
-    """7483 - 572 - 7000 would be -89 MiB."""
-    host = a_host()
-    assert wn_allocation(host, 0, observed(host, unmanaged_mib=7000)).memory_mib == 572
-
-
-def test_the_worker_node_gets_no_more_than_its_maximum() -> None:
-    host = a_host(memory_total_mib=20_000)
-    assert wn_allocation(host, 0, observed(host)).memory_mib == 6911
-
-
-def test_the_worker_node_gets_no_more_than_its_domain_can_hold() -> None:
-    host = a_host()
-    seen = observed(host)
-    proof, wn = seen.domains
-    small = replace(seen, domains=(proof, replace(wn, memory_max_mib=4096)))
-    assert wn_allocation(host, 0, small).memory_mib == 4096
 
 
 @unhurried

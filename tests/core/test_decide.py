@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import GUARDS, HostView, Verdict
 from autoscaler.model import (
@@ -24,7 +25,7 @@ from autoscaler.model import (
     Window,
 )
 from autoscaler.store.records import decision_from_json, decision_to_json
-from autoscaler.testing import NOW, a_host, observed, proof_window
+from autoscaler.testing import A_SWAPPING_WN, NOW, a_host, observed, proof_window
 from policies.hold import Hold
 from policies.static import Static
 from policies.threshold import Threshold
@@ -278,13 +279,13 @@ def test_every_transfer_ends_within_its_hosts_memory(situation: Situation, facil
         seen = situation.host(transfer.host)
         after = {domain.name: domain.committed_mib for domain in seen.domains}
         after |= {step.domain: step.after.memory_mib for step in transfer.steps if step.kind is not StepKind.CPU}
-        floor_mib = host.proof.dormant.memory_mib + host.wn.memory_floor_mib + seen.unmanaged_mib
-        most_mib = max(host.memory_for_guests_mib, seen.committed_mib, floor_mib)
+        floor_mib = host.proof.dormant.memory_mib + host.wns[0].memory_floor_mib + seen.unmanaged_mib
+        most_mib = max(memory_for_guests_mib(host, seen), seen.committed_mib, floor_mib)
         assert seen.unmanaged_mib + sum(after.values()) <= most_mib + 8
 
 
 def test_a_repair_is_called_one() -> None:
-    host = a_host(wn=replace(a_host().wn, may_swap=True))
+    host = a_host(wns=(A_SWAPPING_WN,))
     seen = observed(host, workers=0)
     proof, wn = seen.domains
     strange = replace(seen, domains=(replace(proof, allocation=replace(proof.allocation, cpu_weight=999)), wn))

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 
+from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.guards import (
     GUARDS,
     Guard,
@@ -62,8 +63,8 @@ def within_host_sum(workers: int, view: HostView) -> bool:
     """PROOF, the Worker Node's floor and all others fit; a dormant PROOF domain is as small as it gets."""
     host = view.host
     proof_mib = host.proof.dormant.memory_mib + workers * host.proof.memory_per_worker_mib
-    total_mib = proof_mib + host.wn.memory_floor_mib + view.observed.unmanaged_mib
-    return workers == 0 or total_mib <= host.memory_total_mib - host.memory_reserve_mib
+    total_mib = proof_mib + host.wns[0].memory_floor_mib + view.observed.unmanaged_mib
+    return workers == 0 or total_mib <= memory_for_guests_mib(host, view.observed)
 
 
 def unknown(view: HostView) -> bool:
@@ -149,14 +150,14 @@ def test_an_unknown_signal_holds_and_a_known_one_does_not(wanted: int, view: Hos
 @unhurried
 @given(wanted=wanted_workers, view=views)
 def test_the_worker_node_keeps_what_it_uses_and_its_margin_when_proof_grows(wanted: int, view: HostView) -> None:
-    host, wn = view.host, view.host.wn
+    host, wn = view.host, view.host.wns[0]
     granted = wn_floor(wanted, view).workers
     if granted > view.current:
         used_mib = view.observed.domain("wn").used_mib
         proof_mib = host.proof.dormant.memory_mib + granted * host.proof.memory_per_worker_mib
-        left_mib = host.memory_for_guests_mib - view.observed.unmanaged_mib - proof_mib
+        left_mib = memory_for_guests_mib(host, view.observed) - view.observed.unmanaged_mib - proof_mib
         assert left_mib >= wn.memory_floor_mib
-        assert wn.may_swap or (used_mib is not None and left_mib >= used_mib + wn.memory_margin_mib)
+        assert wn.swap_down_to_mib is not None or (used_mib is not None and left_mib >= used_mib + wn.memory_margin_mib)
 
 
 @unhurried
@@ -286,7 +287,7 @@ def test_memory_of_other_domains_is_not_given_away() -> None:
 
 def test_where_the_worker_node_may_swap_only_its_floor_counts() -> None:
     host = a_host()
-    swapping = replace(host, wn=replace(host.wn, may_swap=True))
+    swapping = replace(host, wns=(replace(host.wns[0], swap_down_to_mib=572),))
     assert wn_floor(8, a_view(0, host=swapping, wn_used_mib=6000)).workers == 8
     assert wn_floor(8, a_view(0, host=swapping, wn_used_mib=None)).workers == 8
 

@@ -145,5 +145,5 @@ def test_the_facility_is_that_of_the_prototype(tmp_path: Path) -> None:
     facility = demo_facility(tmp_path)
     assert [host.name for host in facility.hosts] == list(HOSTS)
     for host in facility.hosts:
-        assert host.memory_for_guests_mib == GUESTS_MIB
+        assert (host.memory_total_mib or 0) - host.memory_reserve_mib == GUESTS_MIB
         assert host.proof.workers_max == CORES

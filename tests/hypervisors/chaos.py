@@ -6,7 +6,7 @@ the instants too.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum
 
@@ -14,7 +14,7 @@ from autoscaler.contracts import HypervisorError, StoreError
 from autoscaler.core.allocation import workers_now
 from autoscaler.core.plan import plan
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import DomainObservation, Host, HostObservation, HostState, Outcome, Transfer
+from autoscaler.model import Host, HostObservation, HostState, Outcome, Transfer
 from autoscaler.testing import NOW, FakeHost
 
 
@@ -118,22 +118,10 @@ class ChaosHost(FakeHost):
     def observation(self, host: Host) -> HostObservation:
         """Read the host without faults, with the ledger, as a cycle does."""
         faults, self.faults = self.faults, {}
-        domains, unmanaged_mib = self.read()
+        seen = self.read()
         self.faults = faults
-        with_asked = tuple(_with_asked(domain, self.ledger) for domain in domains)
-        return HostObservation(host.name, HostState.READY, with_asked, unmanaged_mib)
-
-
-def _with_asked(domain: DomainObservation, ledger: Mapping[str, int]) -> DomainObservation:
-    return DomainObservation(
-        domain.name,
-        domain.allocation,
-        domain.memory_max_mib,
-        domain.vcpus,
-        domain.cpu_time_s,
-        domain.used_mib,
-        ledger.get(domain.name),
-    )
+        with_asked = tuple(replace(domain, asked_mib=self.ledger.get(domain.name)) for domain in seen.domains)
+        return HostObservation(host.name, HostState.READY, with_asked, seen.unmanaged_mib)
 
 
 def planned(host: Host, fake: ChaosHost, workers: int) -> Transfer | None:

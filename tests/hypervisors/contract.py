@@ -17,7 +17,7 @@ LOOKS = 1000
 
 def domain(hypervisor: Hypervisor, name: str) -> DomainObservation:
     """Read back one domain."""
-    return next(seen for seen in hypervisor.read()[0] if seen.name == name)
+    return next(seen for seen in hypervisor.read().domains if seen.name == name)
 
 
 class HypervisorContract:
@@ -29,7 +29,7 @@ class HypervisorContract:
 
     @pytest.fixture
     def names(self, hypervisor: Hypervisor) -> tuple[str, str]:
-        proof, wn = (seen.name for seen in hypervisor.read()[0])
+        proof, wn = (seen.name for seen in hypervisor.read().domains)
         return proof, wn
 
     @pytest.fixture
@@ -41,16 +41,16 @@ class HypervisorContract:
         return names[1]
 
     def test_both_domains_are_read(self, hypervisor: Hypervisor) -> None:
-        domains, _ = hypervisor.read()
+        domains = hypervisor.read().domains
         assert len({seen.name for seen in domains}) == 2
 
     def test_a_domain_is_within_its_maximum_and_has_vcpus(self, hypervisor: Hypervisor) -> None:
-        for seen in hypervisor.read()[0]:
+        for seen in hypervisor.read().domains:
             assert 0 < seen.allocation.memory_mib <= seen.memory_max_mib
             assert seen.vcpus > 0
 
     def test_a_hypervisor_keeps_no_ledger(self, hypervisor: Hypervisor) -> None:
-        assert [seen.asked_mib for seen in hypervisor.read()[0]] == [None, None]
+        assert [seen.asked_mib for seen in hypervisor.read().domains] == [None, None]
 
     def test_memory_that_was_set_is_read_back(
         self, hypervisor: Hypervisor, wn: str, let_pass: Callable[[], None]

@@ -9,6 +9,7 @@ import pytest
 from autoscaler.contracts import Hypervisor, HypervisorError
 from autoscaler.hypervisors import connect, supports
 from autoscaler.hypervisors.recorder import Recorder
+from autoscaler.model import DomainState
 from autoscaler.testing import FakeHost, a_host, observed
 from tests.hypervisors.contract import HypervisorContract, StrangerContract, domain
 from tests.hypervisors.site import CORES, MAX_MIB, PROOF_MIB, WN_MIB, on_test_driver
@@ -45,9 +46,9 @@ class TestLibvirtHostAlone:
 
     def test_memory_is_read_in_mib(self, tmp_path: Path) -> None:
         hypervisor = connect(on_test_driver(tmp_path))
-        assert [seen.allocation.memory_mib for seen in hypervisor.read()[0]] == [PROOF_MIB, WN_MIB]
-        assert [seen.memory_max_mib for seen in hypervisor.read()[0]] == [MAX_MIB, MAX_MIB]
-        assert [seen.vcpus for seen in hypervisor.read()[0]] == [CORES, CORES]
+        assert [seen.allocation.memory_mib for seen in hypervisor.read().domains] == [PROOF_MIB, WN_MIB]
+        assert [seen.memory_max_mib for seen in hypervisor.read().domains] == [MAX_MIB, MAX_MIB]
+        assert [seen.vcpus for seen in hypervisor.read().domains] == [CORES, CORES]
 
     def test_an_untouched_domain_has_the_default_weight_and_no_cap(self, tmp_path: Path) -> None:
         seen = domain(connect(on_test_driver(tmp_path)), "wn").allocation
@@ -62,28 +63,30 @@ class TestLibvirtHostAlone:
             hypervisor.set_memory("wn", MAX_MIB + 1)
 
     def test_running_domains_that_are_not_ours_are_summed(self, tmp_path: Path) -> None:
-        _, unmanaged = connect(on_test_driver(tmp_path, others={"monitor": 300, "squid": 512})).read()
-        assert unmanaged == 812
+        seen = connect(on_test_driver(tmp_path, others={"monitor": 300, "squid": 512})).read()
+        assert seen.unmanaged_mib == 812
 
     def test_domains_that_are_shut_off_take_no_memory(self, tmp_path: Path) -> None:
-        _, unmanaged = connect(on_test_driver(tmp_path, {"monitor": 300, "squid": 512}, off=("squid",))).read()
-        assert unmanaged == 300
+        seen = connect(on_test_driver(tmp_path, {"monitor": 300, "squid": 512}, off=("squid",))).read()
+        assert seen.unmanaged_mib == 300
 
-    def test_a_domain_that_is_shut_off_is_an_error_that_says_so(self, tmp_path: Path) -> None:
-        hypervisor = connect(on_test_driver(tmp_path, off=("proof",)))
-        with pytest.raises(HypervisorError, match="host-1: domain proof is not running"):
-            hypervisor.read()
+    def test_memory_and_cores_of_the_machine_are_read(self, tmp_path: Path) -> None:
+        seen = connect(on_test_driver(tmp_path)).read()
+        assert (seen.memory_total_mib, seen.cores, seen.control_mib) == (16_384, CORES, 0)
+
+    def test_a_domain_that_is_shut_off_holds_nothing_and_says_what_a_start_takes(self, tmp_path: Path) -> None:
+        proof = domain(connect(on_test_driver(tmp_path, off=("proof",))), "proof")
+        assert (proof.state, proof.allocation.memory_mib, proof.start_mib) == (DomainState.SHUT_OFF, 0, PROOF_MIB)
 
     def test_the_memory_of_a_domain_that_is_shut_off_cannot_be_set(self, tmp_path: Path) -> None:
         hypervisor = connect(on_test_driver(tmp_path, off=("proof",)))
         with pytest.raises(HypervisorError, match=r"proof.*not running"):
             hypervisor.set_memory("proof", 1024)
 
-    def test_a_domain_that_does_not_exist_makes_the_host_unreadable_and_is_named(self, tmp_path: Path) -> None:
+    def test_a_domain_that_does_not_exist_is_absent(self, tmp_path: Path) -> None:
         host = on_test_driver(tmp_path)
-        hypervisor = connect(replace(host, wn=replace(host.wn, name="vaf-wn-007")))
-        with pytest.raises(HypervisorError, match=r"host-1.*vaf-wn-007"):
-            hypervisor.read()
+        hypervisor = connect(replace(host, wns=(replace(host.wns[0], name="vaf-wn-007"),)))
+        assert domain(hypervisor, "vaf-wn-007").state is DomainState.ABSENT
 
     @pytest.mark.parametrize("write", ["memory", "cpu"])
     def test_a_read_only_connection_refuses_to_write(self, tmp_path: Path, write: str) -> None:
@@ -92,7 +95,7 @@ class TestLibvirtHostAlone:
             hypervisor.set_memory("wn", 1024) if write == "memory" else hypervisor.set_cpu("wn", 32, None)
 
     def test_a_read_only_connection_reads(self, tmp_path: Path) -> None:
-        domains, _ = connect(on_test_driver(tmp_path), read_only=True).read()
+        domains = connect(on_test_driver(tmp_path), read_only=True).read().domains
         assert [seen.name for seen in domains] == ["proof", "wn"]
 
     def test_a_description_that_is_missing_is_an_error_that_names_the_host(self, tmp_path: Path) -> None:
@@ -111,12 +114,12 @@ class TestLibvirtHostAlone:
         with pytest.raises(HypervisorError):
             hypervisor.read()
         (tmp_path / "away.xml").rename(tmp_path / "host.xml")
-        assert len(hypervisor.read()[0]) == 2
+        assert len(hypervisor.read().domains) == 2
 
     def test_a_closed_connection_is_opened_again_by_the_next_call(self, tmp_path: Path) -> None:
         hypervisor = connect(on_test_driver(tmp_path))
         hypervisor.close()
-        assert len(hypervisor.read()[0]) == 2
+        assert len(hypervisor.read().domains) == 2
 
     def test_closing_what_was_never_opened_is_fine(self, tmp_path: Path) -> None:
         connect(a_host(uri=f"test://{tmp_path}/missing.xml")).close()

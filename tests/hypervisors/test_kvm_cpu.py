@@ -49,7 +49,7 @@ NOW_S = 1_700_000_000
 
 
 def used_mib(statistics: dict[str, int]) -> int | None:
-    return KvmDriver(clock=lambda: NOW_S).memory(Domain(statistics=statistics))[1]
+    return KvmDriver(clock=lambda: NOW_S).memory(Domain(statistics=statistics)).used_mib
 
 
 def test_xens_default_weight_is_the_kernels_default_shares() -> None:
@@ -114,7 +114,7 @@ def test_a_cap_of_whole_cores_means_the_same_cpu_when_it_comes_back(vcpus: int, 
 
 
 def test_the_size_is_the_balloons_own_in_kib() -> None:
-    assert KvmDriver().memory(Domain(statistics={"actual": 2048 * 1024}))[0] == 2048 * 1024
+    assert KvmDriver().memory(Domain(statistics={"actual": 2048 * 1024})).balloon_kib == 2048 * 1024
 
 
 def test_a_domain_without_a_balloon_is_an_error_that_names_it_and_says_what_to_do() -> None:

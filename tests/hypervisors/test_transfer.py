@@ -11,9 +11,9 @@ from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.core.plan import plan
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import Host, HostObservation, Outcome, Result, Transfer
-from autoscaler.testing import NOW, FakeHost, a_host, observed
+from autoscaler.testing import A_SWAPPING_WN, NOW, FakeHost, a_host, observed
 
-HOST = a_host(wn=replace(a_host().wn, may_swap=True))
+HOST = a_host(wns=(A_SWAPPING_WN,))
 GUESTS_MIB = 7483
 DORMANT_MIB, AWAKE_MIB = 572, 6908  # 572 MiB, and with 8 workers of 792 MiB
 PATIENCE = timedelta(minutes=10)
@@ -55,11 +55,17 @@ class World:
         return NOW + self.waits * timedelta(seconds=0.5)
 
     def run(self, transfer: Transfer, stall: timedelta = timedelta(seconds=5)) -> Outcome:
-        return carry_out(transfer, self.fake, self.ledger, Edges(self.now, self.wait, self.record_asked, stall))
+        return carry_out(
+            transfer, self.fake, self.ledger, Edges(self.now, self.wait, self.record_asked, stall, poll_s=0.5)
+        )
 
     @property
     def writes(self) -> list[str]:
         return [event for event in self.events if event != "read"]
+
+    @property
+    def memory_writes(self) -> list[str]:
+        return [event for event in self.writes if not event.startswith("set_cpu")]
 
     def memory(self, domain: str) -> int:
         return self.fake.domains[domain].memory_mib
@@ -122,6 +128,7 @@ def test_the_donor_is_asked_before_the_acceptor_and_cpu_comes_last() -> None:
     world, transfer = growing(speed_mib=10_000)
     world.run(transfer)
     assert [event for event in world.writes if not event.startswith("ledger")] == [
+        "set_cpu proof 32 8.0",
         "set_memory wn 575",
         "set_memory proof 6908",
         "set_cpu proof 256 8.0",
@@ -192,7 +199,7 @@ def test_a_transfer_of_cpu_alone_touches_no_memory() -> None:
     seen = observed(HOST, workers=4)
     fake = FakeHost.of(seen)
     fake.domains["wn"].cpu_weight = 256
-    domains, _ = fake.read()
+    domains = fake.read().domains
     world = World(fake)
     outcome = world.run(to(4, HostObservation("host-1", seen.state, domains)))
     assert outcome.result is Result.DONE
@@ -207,7 +214,8 @@ class TestAStuckDonor:
         outcome = world.run(transfer)
         assert outcome.result is Result.PARTIAL
         assert outcome.reason == (
-            "stalled for 5 s, or far too slow: wn has 6911 MiB, not 575 MiB; proof has 572 MiB, not 6908 MiB"
+            "wn did not move, and was waited for long enough; "
+            "wn has 6911 MiB, not 575 MiB; proof has 572 MiB, not 6908 MiB"
         )
 
     def test_gives_the_acceptor_nothing(self) -> None:
@@ -239,7 +247,7 @@ class TestAStuckDonor:
     def test_is_waited_for_as_long_as_the_stall_time_and_no_longer(self) -> None:
         world, transfer = growing(stuck=frozenset({"wn"}))
         world.run(transfer, stall=timedelta(seconds=5))
-        assert world.waits == 11  # 5 s in looks of 0.5 s, and the first look that finds nothing moved
+        assert world.waits == 12  # 5 s in looks of 0.5 s, one that finds it where it is, and one that finds it too late
 
     def test_a_slow_one_is_not_given_up(self) -> None:
         """6336 MiB at 100 MiB each half second take 32 s, and 16 s without any movement would be too long."""
@@ -258,10 +266,10 @@ class TestAStuckDonor:
         assert world.run(transfer, stall=timedelta(seconds=5)).result is Result.PARTIAL
 
     def test_one_that_gives_next_to_nothing_ends_by_the_deadline(self) -> None:
-        """10 MiB in each 5 s is movement, but 10 x 5 s are the most."""
+        """10 MiB in each 5 s is movement, but 10 x 5 s are the most for the donor; then the acceptor gets the rest."""
         world, transfer = growing(speed_mib=1)
         assert world.run(transfer, stall=timedelta(seconds=5)).result is Result.PARTIAL
-        assert world.waits == pytest.approx(100, abs=2)
+        assert 100 <= world.waits <= 200
 
 
 def test_an_acceptor_that_does_not_move_ends_as_partial_and_the_donor_keeps_its_cpu() -> None:
@@ -297,7 +305,7 @@ class TestAFailingCall:
     def test_of_the_donor_leaves_the_acceptor_alone(self) -> None:
         world, transfer = growing(before_call=fails_at("set_memory wn"))
         world.run(transfer)
-        assert world.writes == ["ledger wn 575"]
+        assert world.memory_writes == ["ledger wn 575"]
 
     def test_leaves_the_larger_number_in_the_ledger_when_it_was_to_grow(self) -> None:
         world, transfer = growing(speed_mib=10_000, before_call=fails_at("set_memory proof"))

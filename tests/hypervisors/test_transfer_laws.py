@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, proof_memory_mib, workers_fitting, workers_now
 from autoscaler.model import Result
-from autoscaler.testing import FakeDomain, a_host, observed
+from autoscaler.testing import A_SWAPPING_WN, FakeDomain, a_host, observed
 from tests.hypervisors.chaos import ChaosHost, Episode, Fault, Restart, live, planned
 
-HOST = a_host(wn=replace(a_host().wn, may_swap=True))
-LIMIT_MIB = HOST.memory_for_guests_mib
+HOST = a_host(wns=(A_SWAPPING_WN,))
+LIMIT_MIB = 7483
 LEAST_MIB, MOST_MIB = 300, 6911
 
 # A run may end PARTIAL because a domain was started anew under it; the next one starts from what is there then.
@@ -53,7 +53,7 @@ def restarts() -> st.SearchStrategy[tuple[Restart, ...]]:
 
 def goals(fake: ChaosHost) -> st.SearchStrategy[int]:
     """Workers for which the host has room beside the Worker Node's floor: what the guards let through."""
-    room_mib = LIMIT_MIB - fake.unmanaged_mib - HOST.wn.memory_floor_mib
+    room_mib = LIMIT_MIB - fake.unmanaged_mib - HOST.wns[0].memory_floor_mib
     return st.integers(0, min(HOST.proof.workers_max, workers_fitting(HOST, room_mib)))
 
 

@@ -1,7 +1,7 @@
 """A facility of fake hosts under the real controller, with a clock and a load that the test moves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from autoscaler.core.decide import Rules
 from autoscaler.model import Decision, Facility, GuardLimits, Host, HostDecision, Outcome
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.store.sql import SqlStore
-from autoscaler.testing import NOW, FakeHost, SettableSource, a_host, observed
+from autoscaler.testing import A_SWAPPING_WN, NOW, FakeHost, SettableSource, a_host, observed
 from policies.threshold import Threshold
 
 MINUTE = timedelta(minutes=1)
@@ -21,7 +21,7 @@ PACE = Pace(host_timeout=timedelta(seconds=20), transfer_stall=timedelta(seconds
 
 def hosts_named(*names: str) -> Facility:
     """Hosts of the prototype's size whose Worker Nodes may swap."""
-    return Facility(tuple(a_host(name, wn=replace(a_host().wn, may_swap=True)) for name in names))
+    return Facility(tuple(a_host(name, wns=(A_SWAPPING_WN,)) for name in names))
 
 
 class EventStore(SqlStore):

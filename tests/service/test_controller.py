@@ -87,7 +87,7 @@ class TestTheMainJob:
 
     def test_libvirt_itself_is_resized(self, tmp_path: Path, plant: MakePlant) -> None:
         host = on_test_driver(tmp_path)
-        host = replace(host, wn=replace(host.wn, may_swap=True))
+        host = replace(host, wns=(replace(host.wns[0], swap_down_to_mib=572),))
         opened: list[Hypervisor] = []
 
         def open_one(host: Host) -> Hypervisor:
@@ -99,7 +99,7 @@ class TestTheMainJob:
         site.start()
         site.source.queued = 1
         site.cycle()
-        proof, wn = opened[-1].read()[0]
+        proof, wn = opened[-1].read().domains
         assert (proof.allocation.memory_mib, wn.allocation.memory_mib) == (572 + 4 * 792, 7483 - 572 - 4 * 792)
 
     def test_a_restarted_controller_goes_on_where_the_last_one_was(self, plant: MakePlant) -> None:

@@ -39,7 +39,7 @@ def previewed(
 def facility(tmp_path: Path) -> Facility:
     """One host on the test driver."""
     host = on_test_driver(tmp_path)
-    return Facility((replace(host, wn=replace(host.wn, may_swap=True)),))
+    return Facility((replace(host, wns=(replace(host.wns[0], swap_down_to_mib=572),)),))
 
 
 def test_the_calls_are_those_the_loop_would_make_in_their_order(facility: Facility) -> None:
@@ -62,9 +62,9 @@ def test_a_host_without_a_transfer_has_no_calls(facility: Facility) -> None:
 def test_nothing_is_changed(facility: Facility, tmp_path: Path) -> None:
     before = (tmp_path / "host.xml").read_text()
     real = connect(facility.hosts[0])
-    state = [seen.allocation for seen in real.read()[0]]
+    state = [seen.allocation for seen in real.read().domains]
     previewed(facility)
-    assert [seen.allocation for seen in real.read()[0]] == state
+    assert [seen.allocation for seen in real.read().domains] == state
     assert (tmp_path / "host.xml").read_text() == before
     assert [path.name for path in tmp_path.iterdir()] == ["host.xml"]
 
