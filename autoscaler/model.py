@@ -41,6 +41,11 @@ class DomainState(StrEnum):
         """Whether the hypervisor holds memory for the domain."""
         return self in (DomainState.RUNNING, DomainState.PAUSED)
 
+    @property
+    def in_words(self) -> str:
+        """As libvirt says it."""
+        return self.value.replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class ProofDomain:
@@ -248,8 +253,8 @@ class HostState(StrEnum):
 class HostObservation:
     """One host as read back.
 
-    ``problem`` says why the host is unusable; ``moving_to_workers`` is the goal of the transfer that still runs; the
-    other fields are those of ``HostReading``.
+    ``problem`` says why the host is unusable, or what of a usable one is out of order; ``moving_to_workers`` is the
+    goal of the transfer that still runs; the other fields are those of ``HostReading``.
     """
 
     host: str

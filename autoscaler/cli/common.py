@@ -112,10 +112,21 @@ def open_store(loaded: Loaded) -> Iterator[SqlStore]:
 
 def trouble(decision: Decision, loaded: Loaded) -> str | None:
     """What a decision could not know or do, in words; ``None`` when nothing."""
-    unusable = [host.host for host in decision.situation.hosts if host.state is HostState.UNUSABLE]
     unknown = unknown_reason(decision.situation.window, loaded.policy.signals, loaded.config.guards.limits())
-    hosts = f"unusable: {', '.join(unusable)}" if unusable else None
-    return "; ".join(filter(None, (decision.error, unknown, hosts))) or None
+    hosts = hosts_in_trouble(decision)
+    left_out = f"in trouble: {', '.join(hosts)}" if hosts else None
+    return "; ".join(filter(None, (decision.error, unknown, left_out))) or None
+
+
+def hosts_in_trouble(decision: Decision) -> list[str]:
+    """The hosts that are unusable, have a domain out of order, or are in quarantine."""
+    situation = decision.situation
+    quarantined = {timers.host for timers in situation.timers if timers.quarantine is not None}
+    return [
+        host.host
+        for host in situation.hosts
+        if host.state is HostState.UNUSABLE or host.problem is not None or host.host in quarantined
+    ]
 
 
 def echo_json(values: Any) -> None:

@@ -1,19 +1,29 @@
 """``autoscaler run``: the loop."""
 
 import logging
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from autoscaler.cli.common import EXIT_CODES, DegradedFailure, StoreFailure, config_option, load_config, trouble
+from autoscaler.cli.common import (
+    EXIT_CODES,
+    ConfigFailure,
+    DegradedFailure,
+    StoreFailure,
+    config_option,
+    load_config,
+    trouble,
+)
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import StoreError
 from autoscaler.core.decide import Rules
 from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
-from autoscaler.service.loop import run_cycles
+from autoscaler.service.loop import Bell, run_cycles
+from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
 
@@ -41,12 +51,16 @@ def run(config_file: Path, cycles: int | None) -> None:
     _log.info("%d hosts, a cycle every %s, %s, store %s", hosts, every, loaded.policy, settings.store)
     controller = _controller(loaded, store)
     newest: list[Cycle] = []
+    bell = Bell()
 
     def cycle() -> None:
         newest[:] = [controller.cycle()]
 
     try:
-        failed = run_cycles(cycle, settings.interval, cycles)
+        with nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext():
+            failed = run_cycles(cycle, settings.interval, cycles, bell)
+    except NudgeError as error:
+        raise ConfigFailure(str(error)) from None
     finally:
         controller.stop()
         store.close()

@@ -17,15 +17,15 @@ from autoscaler.cli.common import (
     config_option,
     echo_json,
     format_option,
+    hosts_in_trouble,
     load_config,
     local,
     open_store,
 )
-from autoscaler.cli.tables import WAITING, cap_text, console
+from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
-from autoscaler.model import HostState
 from autoscaler.store.records import Record
 
 # A cycle may be late by a slow source; after so many intervals without one, nobody is at the wheel.
@@ -87,7 +87,7 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
         echo_json(_values(record, now, health))
     else:
         _show(record, now, health)
-    if not health.good or any(seen.state is HostState.UNUSABLE for seen in record.decision.situation.hosts):
+    if not health.good or hosts_in_trouble(record.decision):
         context.exit(EXIT_DEGRADED)
 
 
@@ -102,6 +102,7 @@ def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
             "granted": decided.granted,
             "reason": decided.reason,
             "change": change_of(record, seen.host),
+            "domains": {domain.name: domain.state for domain in seen.domains},
             "memory_mib": {domain.name: domain.allocation.memory_mib for domain in seen.domains},
         }
         for seen, decided in zip(record.hosts_after(), record.decision.hosts, strict=True)
@@ -127,12 +128,14 @@ def _show(record: Record, now: datetime, health: Health) -> None:
         out.print(f"unknown: {health.unknown}")
     if health.error:
         out.print(f"error: {health.error}")
+    for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
+        out.print(problem)
     table = Table("Host", "State", "Domain", "Memory", "Cap", "Weight", "Had", "Granted", "Why", "Change")
     for seen, decided in zip(record.hosts_after(), decision.hosts, strict=True):
         workers = WAITING if decided.current is None else str(decided.current)
         granted = WAITING if decided.granted is None else str(decided.granted)
         names = "\n".join(domain.name for domain in seen.domains)
-        memory = "\n".join(f"{domain.allocation.memory_mib} MiB" for domain in seen.domains)
+        memory = "\n".join(memory_text(domain) for domain in seen.domains)
         caps = "\n".join(cap_text(domain.allocation) for domain in seen.domains)
         weights = "\n".join(str(domain.allocation.cpu_weight) for domain in seen.domains)
         change = change_of(record, seen.host)

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from autoscaler.cli.common import width
 from autoscaler.demo.play import Moment
-from autoscaler.model import Allocation, Decision, HostDecision
+from autoscaler.model import Allocation, Decision, DomainObservation, DomainState, HostDecision
 
 WAITING = "-"
 
@@ -47,13 +47,19 @@ def moment_table(moment: Moment) -> Table:
                 host.name if proof else "",
                 domain.name,
                 f"{moment.cpu_time_s[domain.name] / 3600:.1f} h",
-                f"{domain.allocation.memory_mib} MiB",
+                memory_text(domain),
                 cap_text(domain.allocation),
                 str(domain.allocation.cpu_weight),
                 workers,
                 decided.reason if proof else "",
             )
     return table
+
+
+def memory_text(domain: DomainObservation) -> str:
+    """The memory of a domain, and what it does unless it runs."""
+    standing = "" if domain.state is DomainState.RUNNING else f"{domain.state.in_words}, "
+    return f"{standing}{domain.allocation.memory_mib} MiB"
 
 
 def cap_text(allocation: Allocation) -> str:

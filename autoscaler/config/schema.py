@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from autoscaler.config.units import Duration, Mebibytes
 from autoscaler.core.allocation import proof_memory_mib
@@ -26,11 +26,20 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _host_and_port(address: object) -> tuple[str, int]:
+    host, _, port = str(address).rpartition(":")
+    if not host or not port.isdecimal() or int(port) > LARGEST_PORT:
+        raise ValueError(f"{address!r} is not an address such as 127.0.0.1:9620")
+    return host.strip("[]"), int(port)
+
+
 def _positive(span: timedelta) -> timedelta:
     if span == timedelta(0):
         raise ValueError("must be longer than 0s")
     return span
 
+
+LARGEST_PORT = 65_535
 
 Url = Annotated[str, AfterValidator(_http_url)]
 
@@ -55,6 +64,7 @@ class ControllerSection(Section):
     host_timeout: PositiveDuration = timedelta(seconds=10)
     transfer_stall: PositiveDuration = timedelta(seconds=60)
     store: Path = Path("/var/lib/vaf-autoscaler/decisions.sqlite")
+    notify_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
 
 
 class PrometheusSignal(Section):

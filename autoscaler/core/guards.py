@@ -108,7 +108,7 @@ def bounds(wanted: int, view: HostView) -> Verdict:
     proof = view.host.proof
     domain = view.observed.domain(proof.name)
     if not can_run(view.host, domain):
-        return Verdict(0, f"domain {proof.name} is {domain.state.value.replace('_', ' ')}: start it with virsh")
+        return Verdict(0, f"domain {proof.name} is {domain.state.in_words}: start it with virsh")
     domain_max = workers_fitting(view.host, domain.memory_max_mib)
     cores = cores_for_guests(view.host, view.observed)
     most = int(min(proof.workers_max, domain_max, cores))

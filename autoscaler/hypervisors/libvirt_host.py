@@ -105,7 +105,7 @@ class LibvirtHost:
 
     def sleep(self, domain: str, state: DomainState) -> None:
         """Pause or save a domain, or ask its guest to shut down; raises ``HypervisorError``."""
-        with self._errors(f"domain {domain}: making it {state.value.replace('_', ' ')}"):
+        with self._errors(f"domain {domain}: making it {state.in_words}"):
             found = self._lookup(domain)
             if state is DomainState.PAUSED:
                 found.suspend()

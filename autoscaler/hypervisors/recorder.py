@@ -46,7 +46,7 @@ class Recorder:
     def wake(self, domain: str) -> None:
         """Record the request."""
         seen = self._domain(domain)
-        self.calls.append(f"{domain}: wake up, it is {seen.state.value.replace('_', ' ')}")
+        self.calls.append(f"{domain}: wake up, it is {seen.state.in_words}")
         memory_mib = seen.allocation.memory_mib if seen.state.holds_memory else seen.start_mib
         awake = replace(seen.allocation, memory_mib=memory_mib)
         self._domains[domain] = replace(seen, state=DomainState.RUNNING, allocation=awake, start_mib=0)
@@ -54,7 +54,7 @@ class Recorder:
     def sleep(self, domain: str, state: DomainState) -> None:
         """Record the request."""
         seen = self._domain(domain)
-        self.calls.append(f"{domain}: sleep, it will be {state.value.replace('_', ' ')}")
+        self.calls.append(f"{domain}: sleep, it will be {state.in_words}")
         held = seen.allocation.memory_mib
         asleep = replace(seen.allocation, memory_mib=held if state.holds_memory else 0)
         start_mib = 0 if state.holds_memory else held

@@ -143,7 +143,7 @@ class Controller:
         problems = {
             observed.host: observed.problem or "unusable"
             for observed in decision.situation.hosts
-            if observed.state is HostState.UNUSABLE
+            if observed.state is HostState.UNUSABLE or observed.problem is not None
         }
         unknown = unknown_reason(decision.situation.window, self._rules.policy.signals, self._rules.limits)
         if unknown:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from autoscaler.contracts import Hypervisor, HypervisorError
+from autoscaler.core.standing import out_of_order
 from autoscaler.model import DomainState, Facility, Host, HostObservation, HostReading, HostState, Transfer
 from autoscaler.service.lane import Lane
 
@@ -122,6 +123,7 @@ class HostLane:
             HostState.READY,
             tuple(replace(domain, asked_mib=asked.get((name, domain.name))) for domain in seen.domains),
             seen.unmanaged_mib,
+            problem=out_of_order(self.host, seen.domains),
             memory_total_mib=seen.memory_total_mib,
             cores=seen.cores,
             control_mib=seen.control_mib,

@@ -3,6 +3,7 @@
 import logging
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,14 +18,34 @@ _log = logging.getLogger("autoscaler")
 # How often the waiting thread looks whether cycles still come.
 LOOK_S = 1.0
 
+# However often the bell is rung.
+LEAST_DISTANCE_S = 1.0
+
 # A cycle may be late for a slow source; after so many intervals without one, the clock is at fault.
 LATE_INTERVALS = 3
 
 
-def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | None) -> int:
+class Bell:
+    """Brings the next cycle at once when it is rung, from any thread; before and after the loop it does nothing."""
+
+    def __init__(self) -> None:
+        self._answer: Callable[[], None] | None = None
+
+    def ring(self) -> None:
+        """Ask for a cycle now. Rung again before that cycle begins, it is one cycle."""
+        answer = self._answer
+        if answer is not None:
+            answer()
+
+    def answered_by(self, answer: Callable[[], None] | None) -> None:
+        """Say what ringing does."""
+        self._answer = answer
+
+
+def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | None, bell: Bell) -> int:
     """Call ``cycle`` every ``interval`` until ``cycles`` are done or SIGTERM or SIGINT comes; return how many failed.
 
-    Must be called in the main thread, because of the signals.
+    ``bell`` brings the next one sooner. Must be called in the main thread, because of the signals.
     """
     runs = _Runs(cycle, cycles)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,17 +55,20 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
         runs.run,
         "interval",
         seconds=interval.total_seconds(),
-        max_instances=1,
+        max_instances=2,  # the one thread keeps them apart; one may be asked for while another runs
         coalesce=True,
         misfire_grace_time=None,
         next_run_time=datetime.now(UTC),
     )
+    runs.at_once = lambda: job.modify(next_run_time=datetime.now(UTC))
+    bell.answered_by(runs.hurry)
     scheduler.start()
     while not runs.ended(LOOK_S):
         if runs.overdue(LATE_INTERVALS * interval.total_seconds()):
             # APScheduler waits for a wall-clock time; after the clock was set back, that is far away.
             _log.warning("no cycle for %d intervals, was the clock set back? the next one comes now", LATE_INTERVALS)
-            job.modify(next_run_time=datetime.now(UTC))
+            runs.at_once()
+    bell.answered_by(None)
     scheduler.shutdown(wait=True)
     return runs.failed
 
@@ -54,29 +78,51 @@ class _Runs:
 
     def __init__(self, cycle: Callable[[], object], cycles: int | None) -> None:
         self.failed = 0
+        self.at_once: Callable[[], None] = lambda: None
         self._cycle = cycle
         self._left = cycles
         self._ending = False
         # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
         self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._running = False
+        self._hurried = False
+        self._turn = threading.Lock()
         self._newest = time.monotonic()
+
+    def hurry(self) -> None:
+        """Bring the next cycle now, or right after the one that runs: that one may have read before the news."""
+        with self._turn:
+            self._hurried = True
+            if not self._running:
+                self.at_once()
 
     def run(self) -> None:
         """One cycle; never raises."""
         if self._ending:
             return
-        self._running = True
+        self._begin()
         try:
             self._cycle()
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
             self.failed += 1
             _log.error("this cycle failed, the next one comes: %s", error, exc_info=not isinstance(error, StoreError))
-        self._newest, self._running = time.monotonic(), False
+        with self._turn:
+            self._newest, self._running = time.monotonic(), False
+            if self._hurried:
+                self.at_once()
         if self._left is not None:
             self._left -= 1
             if not self._left:
                 self.end()
+
+    def _begin(self) -> None:
+        """Keep cycles that were asked for at a distance; what rings meanwhile is this cycle's."""
+        with self._turn:
+            self._running = True
+        if self._hurried:
+            time.sleep(max(0.0, LEAST_DISTANCE_S - (time.monotonic() - self._newest)))
+        with self._turn:
+            self._hurried = False
 
     def end(self, *_: object) -> None:
         """Let no further cycle begin; may be a signal handler."""

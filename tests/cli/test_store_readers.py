@@ -88,7 +88,7 @@ class TestStatus:
         (host,) = json.loads(grown.invoke("status", "--format", "json").stdout)["hosts"]
         assert host["host"] == "host-1"
         assert host.keys() == {
-            *("host", "state", "problem", "workers", "wanted", "granted", "reason", "change", "memory_mib")
+            *("host", "state", "problem", "workers", "wanted", "granted", "reason", "change", "memory_mib", "domains")
         }
 
     def test_json_is_not_late_when_it_is_not(self, grown: Site) -> None:

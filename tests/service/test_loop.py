@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.contracts import StoreError
-from autoscaler.service.loop import _Runs, run_cycles
+from autoscaler.service.loop import Bell, _Runs, run_cycles
 
 SOON = timedelta(milliseconds=1)
 NEVER = timedelta(hours=1)
@@ -28,18 +28,18 @@ def _signals() -> Iterator[None]:
 @pytest.mark.parametrize("cycles", [1, 3, 10])
 def test_it_stops_after_so_many_cycles(cycles: int) -> None:
     done = []
-    run_cycles(lambda: done.append(1), SOON, cycles)
+    run_cycles(lambda: done.append(1), SOON, cycles, Bell())
     assert len(done) == cycles
 
 
 def test_the_first_cycle_comes_at_once() -> None:
     done = []
-    run_cycles(lambda: done.append(1), NEVER, 1)
+    run_cycles(lambda: done.append(1), NEVER, 1, Bell())
     assert done == [1]
 
 
 def test_no_failed_cycle_is_0() -> None:
-    assert run_cycles(lambda: None, SOON, 3) == 0
+    assert run_cycles(lambda: None, SOON, 3, Bell()) == 0
 
 
 @pytest.mark.parametrize("error", [StoreError("disk full"), ValueError("surprise"), TimeoutError()])
@@ -47,14 +47,14 @@ def test_cycles_that_fail_are_counted_and_the_loop_goes_on(error: Exception) -> 
     def fail() -> None:
         raise error
 
-    assert run_cycles(fail, SOON, 3) == 3
+    assert run_cycles(fail, SOON, 3, Bell()) == 3
 
 
 def test_a_failed_cycle_is_logged_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise StoreError("store x.sqlite: disk full")
 
-    run_cycles(fail, SOON, 1)
+    run_cycles(fail, SOON, 1, Bell())
     assert "this cycle failed, the next one comes: store x.sqlite: disk full" in caplog.messages
 
 
@@ -62,7 +62,7 @@ def test_a_surprise_is_logged_with_where_it_came_from(caplog: pytest.LogCaptureF
     def fail() -> None:
         raise ZeroDivisionError
 
-    run_cycles(fail, SOON, 1)
+    run_cycles(fail, SOON, 1, Bell())
     assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True]
 
 
@@ -74,7 +74,7 @@ def test_cycles_do_not_overlap() -> None:
         threading.Event().wait(0.01)  # longer than the interval
         busy.release()
 
-    run_cycles(cycle, SOON, 5)
+    run_cycles(cycle, SOON, 5, Bell())
     assert alone == [True] * 5
 
 
@@ -86,7 +86,7 @@ def test_a_signal_ends_it_after_the_cycle_that_runs(number: signal.Signals) -> N
         os.kill(os.getpid(), number)  # to the process, as systemd does: the main thread, which waits, gets it
         finished.append(1)
 
-    run_cycles(cycle, NEVER, None)
+    run_cycles(cycle, NEVER, None, Bell())
     assert finished == [1]
 
 
@@ -110,5 +110,35 @@ def test_a_cycle_that_is_overdue_comes_at_once(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("autoscaler.service.loop.LOOK_S", 0.01)
     monkeypatch.setattr("autoscaler.service.loop.LATE_INTERVALS", 0)
     done = []
-    run_cycles(lambda: done.append(1), NEVER, 2)
+    run_cycles(lambda: done.append(1), NEVER, 2, Bell())
     assert done == [1, 1]
+
+
+def test_ringing_brings_the_next_cycle_at_once() -> None:
+    bell, done = Bell(), []
+
+    def cycle() -> None:
+        done.append(1)
+        bell.ring()
+
+    run_cycles(cycle, NEVER, 2, bell)
+    assert len(done) == 2
+
+
+def test_ringing_many_times_during_a_cycle_is_one_more_cycle() -> None:
+    bell, done = Bell(), []
+
+    def cycle() -> None:
+        done.append(1)
+        if len(done) == 1:
+            for _ in range(100):
+                bell.ring()
+        else:
+            threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    run_cycles(cycle, NEVER, None, bell)
+    assert len(done) == 2
+
+
+def test_ringing_without_a_loop_does_nothing() -> None:
+    Bell().ring()
