@@ -64,6 +64,9 @@ class SumWatch:
     """
 
     uri: str
+    wn: str = "wn"
+    proof: str = "proof"
+    limit_mib: int = GUESTS_MIB
     samples: int = 0
     largest_mib: int = 0
     exceeded: list[tuple[int, int, int]] = field(default_factory=list)
@@ -82,13 +85,13 @@ class SumWatch:
 
     def _run(self) -> None:
         with closing(libvirt.open(self.uri)) as connection:
-            wn, proof = connection.lookupByName("wn"), connection.lookupByName("proof")
+            wn, proof = connection.lookupByName(self.wn), connection.lookupByName(self.proof)
             while not self._end.wait(0.1):
                 first, middle, last = (domain.memoryStats()["actual"] // 1024 for domain in (wn, proof, wn))
                 total = min(first, last) + middle
                 self.samples += 1
                 self.largest_mib = max(self.largest_mib, total)
-                if total > GUESTS_MIB:
+                if total > self.limit_mib:
                     self.exceeded.append((first, middle, last))
 
 
