@@ -1,13 +1,14 @@
 """What all libvirt drivers share: connection, look-up, reading, the balloon. Drivers add what differs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import libvirt
 
 from autoscaler.contracts import HypervisorError
+from autoscaler.hypervisors.connection import Connection, NotConnectedError
 from autoscaler.model import Allocation, DomainObservation, DomainState, HostReading, Pressure
 
 # libvirt prints every error to stderr as well as raising it; we raise it with host and domain, once.
@@ -58,7 +59,7 @@ class DomainDriver(Protocol):
 class LibvirtHost:
     """One host through one libvirt connection; ``domains`` are the names of ours.
 
-    The connection is opened by the first call and again by the first call after it broke.
+    The connection is opened by the first call and again after it broke.
     """
 
     def __init__(self, host: str, uri: str, domains: tuple[str, ...], driver: DomainDriver, *, read_only: bool) -> None:
@@ -66,8 +67,7 @@ class LibvirtHost:
         self._uri = uri
         self._domains = domains
         self._driver = driver
-        self._open = libvirt.openReadOnly if read_only else libvirt.open
-        self._connection: Any = None
+        self._connection = Connection(uri, read_only=read_only)
 
     def read(self) -> HostReading:
         """Return our domains and the host; raises ``HypervisorError``."""
@@ -116,11 +116,7 @@ class LibvirtHost:
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            # A connection that broke cannot be closed either, and nothing is left to let go of.
-            with suppress(libvirt.libvirtError):
-                connection.close()
+        self._connection.close()
 
     def _observe(self, name: str, domain: Any) -> DomainObservation:
         if domain is None:
@@ -144,17 +140,17 @@ class LibvirtHost:
         return self._connected().lookupByName(name)
 
     def _connected(self) -> Any:
-        if self._connection is None or not self._connection.isAlive():
-            self.close()
-            self._connection = self._open(self._uri)
-        return self._connection
+        return self._connection.get()
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         try:
             yield
         except libvirt.libvirtError as error:
+            self._connection.failed(error)
             raise HypervisorError(f"{self._host} ({self._uri}): {what}: {error.get_error_message()}") from None
+        except NotConnectedError as error:
+            raise HypervisorError(f"{self._host} ({self._uri}): {error}") from None
         except HypervisorError as error:
             raise HypervisorError(f"{self._host}: {error}") from None
 

@@ -13,6 +13,9 @@ from autoscaler.model import DomainState
 from autoscaler.testing import FakeHost, a_host, observed
 from tests.hypervisors.contract import HypervisorContract, StrangerContract, domain
 from tests.hypervisors.site import CORES, MAX_MIB, PROOF_MIB, WN_MIB, on_test_driver
+from tests.testbed.processes import wait_until
+
+REOPENED_DEADLINE_S = 60
 
 
 class TestLibvirtHost(HypervisorContract, StrangerContract):
@@ -114,7 +117,8 @@ class TestLibvirtHostAlone:
         with pytest.raises(HypervisorError):
             hypervisor.read()
         (tmp_path / "away.xml").rename(tmp_path / "host.xml")
-        assert len(hypervisor.read().domains) == 2
+        reading = wait_until(hypervisor.read, REOPENED_DEADLINE_S, "the next attempt to open it")
+        assert len(reading.domains) == 2
 
     def test_a_closed_connection_is_opened_again_by_the_next_call(self, tmp_path: Path) -> None:
         hypervisor = connect(on_test_driver(tmp_path))
