@@ -6,11 +6,12 @@ word, not the hypervisor's.
 
 import gzip
 import lzma
+import os
 import re
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,19 +24,26 @@ from tests.testbed.processes import T, wait_until
 
 BOOT_DEADLINE_S = 180
 BALLOON_DEADLINE_S = 180
+OFF_DEADLINE_S = 120
 REPORT_DEADLINE_S = 60
 INIT = Path(__file__).with_name("guest-init")
 BUSYBOX = Path("/bin/busybox")
 MODULES = (  # each needs the ones before it
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_modern_dev",
-    "virtio_pci_legacy_dev",
-    "virtio_pci",
-    "virtio_balloon",
+    "virtio/virtio_ring",
+    "virtio/virtio",
+    "virtio/virtio_pci_modern_dev",
+    "virtio/virtio_pci_legacy_dev",
+    "virtio/virtio_pci",
+    "virtio/virtio_balloon",
+    "block/virtio_blk",
+    "input/evdev",
+    "acpi/button",
 )
 DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
-LINE = re.compile(r"^t=([\d.]+) events=(\d+) memtotal_kib=(\d+) memavailable_kib=(\d+)\s*$", re.MULTILINE)
+COUNTS = ("events", "memtotal_kib", "memavailable_kib", "io", "io_longest_ms", "swap_kib", "swapped_in_kib")
+LINE = re.compile(
+    " ".join([r"^boot=(\S+) t=([\d.]+)", *(rf"{count}=(\d+)" for count in COUNTS)]) + r"\s*$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,13 @@ def _newest_kernel() -> Path:
 def _copy_modules(installed: Path, target: Path) -> None:
     """Unpack the modules with names that sort in loading order; what is built into the kernel is left out."""
     builtin = (installed / "modules.builtin").read_text()
-    for number, name in enumerate(MODULES):
-        if f"/{name}.ko" in builtin:
+    for number, path in enumerate(MODULES):
+        if f"/{path}.ko" in builtin:
             continue
-        (source,) = installed.glob(f"kernel/drivers/virtio/{name}.ko*")
+        (source,) = installed.glob(f"kernel/drivers/{path}.ko*")
+        name = Path(path).name
         suffix = source.name.removeprefix(name)
-        (target / f"{number}-{name}.ko").write_bytes(DECOMPRESS[suffix](source.read_bytes()))
+        (target / f"{number:02}-{name}.ko").write_bytes(DECOMPRESS[suffix](source.read_bytes()))
 
 
 def _pack(tree: Path, archive: Path) -> Path:
@@ -97,9 +106,17 @@ def domain_xml(
     vcpus: int = 1,
     cpuset: str | None = None,
     parameters: str = "",
+    disks: Mapping[str, Path] | None = None,
+    statistics: bool = True,
+    restarts: bool = False,
 ) -> str:
-    """Describe a guest for libvirt; ``parameters`` go to its kernel, ``cpuset`` pins all its vCPUs to host CPUs."""
+    """Describe a guest for libvirt; ``parameters`` go to its kernel, ``cpuset`` pins all its vCPUs to host CPUs.
+
+    ``disks`` are raw files by the serial that the guest knows them by; one that ``restarts`` survives a reset.
+    """
     pinned = "" if cpuset is None else f" cpuset={quoteattr(cpuset)}"
+    all_disks = "".join(_disk_xml(*disk) for disk in zip("abc", (disks or {}).items(), strict=False))
+    period = "<stats period='1'/>" if statistics else ""
     command_line = f"console=ttyS0 quiet panic=-1 mitigations=off {parameters}".strip()
     return f"""
 <domain type='qemu'>
@@ -115,24 +132,44 @@ def domain_xml(
   </os>
   <features><acpi/><apic/></features>
   <on_poweroff>destroy</on_poweroff>
-  <on_reboot>destroy</on_reboot>
+  <on_reboot>{"restart" if restarts else "destroy"}</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
     <controller type='usb' model='none'/>
     <serial type='file'><source path={quoteattr(str(serial))}/></serial>
-    <memballoon model='virtio'><stats period='1'/></memballoon>
+    <memballoon model='virtio'>{period}</memballoon>{all_disks}
   </devices>
 </domain>"""
 
 
+def _disk_xml(letter: str, disk: tuple[str, Path]) -> str:
+    serial, file = disk
+    # Nothing has to survive a crash of this machine: its own slow flushes must not be taken for the guest's.
+    return f"""
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='unsafe'/>
+      <source file={quoteattr(str(file))}/>
+      <target dev='vd{letter}' bus='virtio'/>
+      <serial>{serial}</serial>
+    </disk>"""
+
+
 @dataclass(frozen=True)
 class Report:
-    """One line of a guest's own report; events count the CPU work done since boot."""
+    """One line of a guest's own report; events count the CPU work done since boot, ``io`` the disk operations.
 
+    ``io_longest_ms`` is the longest operation that ended since the report before; ``boot`` differs after each boot.
+    """
+
+    boot: str
     uptime_s: float
     events: int
     memtotal_kib: int
     memavailable_kib: int
+    io: int
+    io_longest_ms: int
+    swap_kib: int
+    swapped_in_kib: int
 
     def rate_since(self, earlier: "Report") -> float:
         """Return the events per second since an earlier report."""
@@ -143,6 +180,9 @@ class Guest:
     """A running domain and its serial file. ``with`` boots it, waits until it answers, and destroys it.
 
     It asks the hypervisor over a new connection each time, so it outlives a libvirtd that is killed and started again.
+    ``use_mib`` is memory that it holds and never looks at again, ``touch_mib`` memory that it rewrites all the time.
+    With ``disk_mib`` it does I/O, with ``swap_mib`` it has swap. A ``persistent`` one is known while it is off, and
+    boots again when it is reset; the end undefines it. Without ``statistics`` its domain has no statistics period.
     """
 
     def __init__(
@@ -157,14 +197,23 @@ class Guest:
         vcpus: int = 1,
         cpuset: str | None = None,
         use_mib: int = 0,
+        touch_mib: int = 0,
+        disk_mib: int = 0,
+        swap_mib: int = 0,
         idle: bool = False,
         balloon_driver: bool = True,
+        statistics: bool = True,
+        persistent: bool = False,
     ) -> None:
         self.name = name
         self.memory_mib = memory_mib or memory_max_mib
         self.balloon_driver = balloon_driver
+        self.statistics = statistics
         self.serial = scratch / f"{name}.serial"
         self._uri = uri
+        self._persistent = persistent
+        sizes_mib = {"data": disk_mib, "swap": swap_mib}
+        self._disks = {scratch / f"{name}.{serial}": size for serial, size in sizes_mib.items() if size}
         self._xml = domain_xml(
             name,
             kernel,
@@ -173,7 +222,11 @@ class Guest:
             memory_mib=memory_mib,
             vcpus=vcpus,
             cpuset=cpuset,
-            parameters=f"vaf.use_mib={use_mib} vaf.idle={idle:d} vaf.noballoon={not balloon_driver:d}",
+            parameters=f"vaf.use_mib={use_mib} vaf.touch_mib={touch_mib} vaf.idle={idle:d}"
+            f" vaf.noballoon={not balloon_driver:d}",
+            disks={file.suffix.removeprefix("."): file for file in self._disks},
+            statistics=statistics,
+            restarts=persistent,
         )
 
     def __enter__(self) -> Self:
@@ -195,21 +248,40 @@ class Guest:
             yield connection.lookupByName(self.name)
 
     def start(self) -> None:
-        """Start the domain, transient: nothing of it is left when it ends. Returns before the guest has booted."""
+        """Start the domain; nothing of a transient one is left when it ends. Returns before the guest has booted."""
         self.serial.unlink(missing_ok=True)
+        for file, size_mib in self._disks.items():
+            file.touch()
+            os.truncate(file, size_mib * 2**20)
         with closing(libvirt.open(self._uri)) as connection:
-            connection.createXML(self._xml)
+            if self._persistent:
+                connection.defineXML(self._xml).create()
+            else:
+                connection.createXML(self._xml)
 
     def destroy(self) -> None:
-        """Pull the plug; a guest that is gone already is fine."""
+        """Pull the plug and forget a persistent domain; a guest that is gone already is fine."""
         with suppress(libvirt.libvirtError), self.domain() as domain:
-            domain.destroy()
+            if domain.isActive():
+                domain.destroy()
+            if self._persistent:
+                domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+
+    def is_active(self) -> bool:
+        """Whether the domain runs or is paused."""
+        with self.domain() as domain:
+            return bool(domain.isActive())
+
+    def wait_off(self) -> None:
+        """Wait until a persistent domain has ended, after ``shutdown()``."""
+        self._wait(lambda: not self.is_active(), OFF_DEADLINE_S, "its end")
 
     def wait_booted(self) -> None:
         """Wait for the first report and, with a balloon driver, its statistics and its first size."""
         self._wait(self.reports, BOOT_DEADLINE_S, "its first report")
         if self.balloon_driver:
-            self._wait(self._statistics_arrive, BOOT_DEADLINE_S, "its memory statistics")
+            if self.statistics:
+                self._wait(self._statistics_arrive, BOOT_DEADLINE_S, "its memory statistics")
             self.wait_memory_mib(self.memory_mib)
 
     def _statistics_arrive(self) -> bool:
@@ -246,7 +318,7 @@ class Guest:
 
     def reports(self) -> list[Report]:
         """Return everything the guest has said so far, oldest first."""
-        return [Report(float(t), *map(int, counts)) for t, *counts in LINE.findall(self._console())]
+        return [Report(boot, float(t), *map(int, counts)) for boot, t, *counts in LINE.findall(self._console())]
 
     def next_report(self) -> Report:
         """Wait for the guest's next word."""

@@ -6,13 +6,14 @@ and everything in it, guests included, dies with it. Wants root, but no systemd,
 
 import os
 import signal
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
 import libvirt
 
-from tests.testbed.processes import Process, wait_until
+from tests.testbed.processes import Process, scratch_folder, wait_until
 
 START_DEADLINE_S = 60
 END_DEADLINE_S = 20
@@ -119,6 +120,14 @@ class Libvirtd:
     def _remove_cgroups(self) -> None:
         for cgroup in self._cgroups:
             wait_until(lambda cgroup=cgroup: _removed(cgroup), END_DEADLINE_S, f"{cgroup} to be empty")
+
+
+@contextmanager
+def several_libvirtds(count: int) -> Iterator[list[Libvirtd]]:
+    """Run that many hosts side by side, each in a room of its own."""
+    with ExitStack() as stack:
+        folders = [stack.enter_context(scratch_folder()) for _ in range(count)]
+        yield [stack.enter_context(Libvirtd(folder)) for folder in folders]
 
 
 def _cpu_hierarchies() -> set[Path]:
