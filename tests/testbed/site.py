@@ -22,8 +22,8 @@ from tests.testbed.proof_area import ProofArea
 
 HOST = "kvm-host"
 DORMANT_MIB = 256
-WORKER_MIB = 512
-WORKERS = 3
+WORKER_MIB = 768
+WORKERS = 2  # a worker wants a core, and the machine may have two
 AWAKE_MIB = DORMANT_MIB + WORKERS * WORKER_MIB  # 1792
 WN_MIB = 2048
 WN_FLOOR_MIB = 512

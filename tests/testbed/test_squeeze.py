@@ -68,7 +68,7 @@ def _wait(seconds: float) -> bool:
 def pair(request: pytest.FixtureRequest, libvirt_uri: str, guest_kernel: Kernel, scratch: Path) -> Iterator[Pair]:
     """A Worker Node with the memory, the swap and the leave to use it that a test asks for, and a busy PROOF domain."""
     use, swap_down_to_mib = request.param
-    wn_domain = WnDomain("wn", FLOOR_MIB - 192, WN_MIB, 64, swap_down_to_mib, 256, 16)
+    wn_domain = WnDomain("wn", FLOOR_MIB - 192, WN_MIB, 64, swap_down_to_mib, 256, 32)
     dormant = Allocation(DORMANT_MIB, 32, 0.5)
     proof_domain = ProofDomain("proof", dormant, WORKER_MIB, 0, WORKERS, 256)
     host = Host("host-1", libvirt_uri, GUESTS_MIB + 512, 512, proof_domain, (wn_domain,))
@@ -111,13 +111,13 @@ def longest_standstill_s(reports: list[Report]) -> float:
 
 
 @pytest.mark.parametrize("pair", [({"use_mib": COLD_MIB}, FLOOR_MIB - 192)], indirect=True)
-def test_io_and_job_go_on_in_a_worker_node_that_is_squeezed_into_its_swap_at_the_least_weight(pair: Pair) -> None:
+def test_io_and_job_go_on_in_a_worker_node_that_is_squeezed_into_its_swap_and_yields(pair: Pair) -> None:
     before = pair.wn.next_report()
     outcome = pair.transfer(WORKERS)
     pair.reports_for(WATCHED_S)
     reports = [report for report in pair.wn.reports() if report.uptime_s >= before.uptime_s]
     with pair.wn.domain() as domain:
-        assert domain.schedulerParameters()["cpu_shares"] == 16 * 4
+        assert domain.schedulerParameters()["cpu_shares"] == 32 * 4
     assert outcome.result is Result.DONE, outcome.reason
     assert reports[-1].memtotal_kib < before.memtotal_kib - 400 * 1024
     assert max(report.io_longest_ms for report in reports) < LONGEST_IO_S * 1000
