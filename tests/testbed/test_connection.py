@@ -19,7 +19,7 @@ from tests.testbed.guests import Kernel
 from tests.testbed.libvirtd import Libvirtd
 from tests.testbed.processes import scratch_folder, wait_until
 from tests.testbed.proof_area import Status
-from tests.testbed.site import AWAKE_MIB, HOST, WN_FLOOR_MIB, running_site
+from tests.testbed.site import HOST, running_site
 
 ENOUGH_S = 60
 HANG_S = KEEPALIVE_INTERVAL_S * (KEEPALIVE_COUNT + 1)  # 20
@@ -176,8 +176,10 @@ def test_a_controller_sees_a_frozen_host_as_unusable_and_serves_it_when_it_is_ba
             host = next(host for host in newest["situation"]["hosts"] if host["host"] == HOST)
             return host["problem"]
 
-        def wait_sizes(*sizes: int) -> None:
-            site.controller.wait_until(lambda: site.sizes_mib() == sizes, TRANSFER_DEADLINE_S, f"sizes {sizes}")
+        def grown() -> bool:
+            *_, newest = site.history()
+            goals = [host["transfer"]["workers_to"] for host in newest["hosts"] if host["transfer"]]
+            return goals != [0] and [outcome["result"] for outcome in newest["outcomes"]] == ["done"]
 
         site.controller.start()
         site.controller.wait_until(lambda: problem() is None, ENOUGH_S, "the host to be usable")
@@ -186,8 +188,7 @@ def test_a_controller_sees_a_frozen_host_as_unusable_and_serves_it_when_it_is_ba
             site.controller.wait_until(
                 lambda: "no connection" in (problem() or ""), TRANSFER_DEADLINE_S, "the call under way to end"
             )
-        wait_sizes(AWAKE_MIB, WN_FLOOR_MIB)
+        site.controller.wait_until(grown, TRANSFER_DEADLINE_S, "PROOF to get its workers")
         with frozen(libvirtd):
             site.controller.wait_until(problem, TRANSFER_DEADLINE_S, "the host to be unusable")
             assert site.controller.terminate() == 0
-        assert site.sizes_mib() == (AWAKE_MIB, WN_FLOOR_MIB)
