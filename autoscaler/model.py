@@ -190,10 +190,11 @@ class Demand:
 class Pressure:
     """How near a guest is to swapping, by its own last report, which it made at ``told_at_s`` (Unix seconds).
 
-    ``usable_mib`` is its MemAvailable; swap and major page faults are counted since its boot.
+    ``usable_mib`` of ``total_mib`` is its MemAvailable; swap and major page faults are counted since its boot.
     """
 
     told_at_s: float
+    total_mib: int
     usable_mib: int
     swap_in_mib: float
     swap_out_mib: float
@@ -351,7 +352,7 @@ class Step:
     """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap.
 
     A domain that shrinks keeps ``keep_usable_mib`` of memory that it does not use; with ``None`` it may be squeezed
-    into its swap. ``state`` is what a sleep step leaves the domain in.
+    into its swap, down to ``swap_down_to_mib``. ``state`` is what a sleep step leaves the domain in.
     """
 
     kind: StepKind
@@ -359,6 +360,7 @@ class Step:
     before: Allocation
     after: Allocation
     keep_usable_mib: int | None = None
+    swap_down_to_mib: int = 0
     state: DomainState | None = None
 
 

@@ -151,6 +151,7 @@ class FakeDomain:
     hot_mib: int = 0
     told_at_s: float = 0.0
     swap_in_mib: float = 0.0
+    swap_out_mib: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -160,6 +161,7 @@ class FakeDomain:
     def report(self) -> None:
         """Let a second pass in the guest."""
         self.told_at_s += 1
+        self.swap_out_mib = max(self.swap_out_mib, (self.used_mib or 0) - self.memory_mib)
         if self.memory_mib < self.hot_mib:
             self.swap_in_mib += 50
 
@@ -168,8 +170,8 @@ class FakeDomain:
         """What the guest last said."""
         if not (self.tells and self.moves):
             return None
-        usable = max(0, self.memory_mib - (self.used_mib or 0))
-        return Pressure(self.told_at_s, usable, self.swap_in_mib, 0.0, 0)
+        usable = 0 if self.memory_mib < self.hot_mib else max(0, self.memory_mib - (self.used_mib or 0))
+        return Pressure(self.told_at_s, self.memory_mib, usable, self.swap_in_mib, self.swap_out_mib, 0)
 
 
 @dataclass

@@ -34,10 +34,14 @@ def proof_held_mib(host: Host, workers: int) -> int:
 
 
 def proof_needs_mib(host: Host, observed: HostObservation, workers: int) -> int:
-    """Memory that must be free for PROOF on the way to so many workers, too: a start may take more than its goal."""
+    """Memory that must be free for PROOF on the way to so many workers, too: a start may take more than its goal.
+
+    It cannot do with less, and each Worker Node may come to rest a little above what was asked of it.
+    """
     proof = observed.domain(host.proof.name)
-    start_mib = proof.start_mib if workers and not proof.state.holds_memory else 0
-    return max(proof_held_mib(host, workers), start_mib)
+    if not workers or proof.state.holds_memory:
+        return proof_held_mib(host, workers)
+    return max(proof_held_mib(host, workers), proof.start_mib + BALLOON_TOLERANCE_MIB * len(host.wns))
 
 
 def workers_fitting(host: Host, memory_mib: int) -> int:
@@ -88,11 +92,12 @@ def settled(domain: DomainObservation, memory_mib: int) -> bool:
 def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
     """The least memory a Worker Node may be brought to now, ``None`` when its use is unknown and it must not swap.
 
-    One that does not run keeps its floor, so that there is room when it is started again.
+    One that does not run keeps its floor, so that there is room when it is started again. A paused one keeps what it
+    was asked for, too: it goes on growing when it is resumed.
     """
     domain = observed.domain(wn.name)
     if domain.state is not DomainState.RUNNING:
-        return max(wn.memory_floor_mib, domain.allocation.memory_mib)
+        return max(wn.memory_floor_mib, domain.committed_mib if domain.state.holds_memory else 0)
     needs = None if domain.used_mib is None else domain.used_mib + wn.memory_margin_mib
     if wn.swap_down_to_mib is not None:
         needs = wn.swap_down_to_mib if needs is None else min(needs, wn.swap_down_to_mib)

@@ -1,5 +1,6 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from autoscaler.model import (
     Cut,
     Decision,
     Demand,
+    DomainState,
     Facility,
     GuardLimits,
     Host,
@@ -44,16 +46,12 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     demand, error = _demand(rules.policy, situation)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
-    quarantines = {
-        name: each.quarantine
-        for name, each in timers.items()
-        if each.quarantine is not None and name in known and each.quarantine.domain in known[name].domain_names
-    }
+    quarantines = _quarantines(situation, known)
     placement = place(demand, facility, situation.hosts, quarantines.keys())
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
-        if observed.state is HostState.READY and name in quarantines:
+        if name in quarantines:
             known_now = demand.workers is not None and not unknown_reason(
                 situation.window, rules.policy.signals, rules.limits
             )
@@ -73,6 +71,21 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
         situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error
     )
     return _without_plan(decision) if error else decision
+
+
+def _quarantines(situation: Situation, known: Mapping[str, Host]) -> dict[str, Quarantine]:
+    """The quarantines that bind, by host; a domain that does not run is not stuck, its host can go on without it."""
+    found = {}
+    for each in situation.timers:
+        quarantine, host = each.quarantine, known.get(each.host)
+        if quarantine is None or host is None or quarantine.domain not in host.domain_names:
+            continue
+        observed = next((seen for seen in situation.hosts if seen.host == each.host), None)
+        if observed is None or observed.state is not HostState.READY:
+            continue
+        if observed.domain(quarantine.domain).state is DomainState.RUNNING:
+            found[each.host] = quarantine
+    return found
 
 
 def _demand(policy: Policy, situation: Situation) -> tuple[Demand, str | None]:
@@ -127,7 +140,7 @@ def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, 
     if now is None or now < quarantine.probe_at:
         return HostDecision(host.name, current, None, current, f"{why}; tried again at {quarantine.probe_at:%H:%M:%S}")
     transfer = probe(host, observed, current, quarantine.domain)
-    tried = "it does not run" if transfer is None else "trying whether it moves now"
+    tried = "it cannot be tried now" if transfer is None else "trying whether it moves now"
     return HostDecision(host.name, current, None, current, f"{why}; {tried}", transfer=transfer)
 
 

@@ -12,8 +12,9 @@ from autoscaler.core.allocation import (
     same_cpu,
     settled,
     wn_cpu,
+    wn_floor_mib,
 )
-from autoscaler.core.sharing import share
+from autoscaler.core.sharing import asleep_mib, share
 from autoscaler.model import (
     Allocation,
     DomainObservation,
@@ -49,15 +50,32 @@ def plan(host: Host, observed: HostObservation, current: int, granted: int) -> T
 def probe(host: Host, observed: HostObservation, current: int, name: str) -> Transfer | None:
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
-    What it takes, the next cycle gives back.
+    What it moves, the next cycle moves back. A Worker Node that has nothing to spare is to grow, at PROOF's cost where
+    nothing is free.
     """
     domain = observed.domain(name)
     if domain.state is not DomainState.RUNNING:
         return None
-    goal = max(domain.allocation.memory_mib - PROBE_MIB, 1)
-    step = Step(StepKind.SHRINK, name, domain.allocation, replace(domain.allocation, memory_mib=goal))
-    transfer = _transfer(host, observed, current, current, [step])
+    wn = next((wn for wn in host.wns if wn.name == name), None)
+    floor_mib = 1 if wn is None else wn_floor_mib(wn, observed)
+    most_mib = domain.memory_max_mib if wn is None else min(domain.memory_max_mib, wn.memory_max_mib)
+    less_mib, more_mib = domain.allocation.memory_mib - PROBE_MIB, domain.allocation.memory_mib + PROBE_MIB
+    if floor_mib is not None and less_mib >= floor_mib:
+        steps = [_resize(StepKind.SHRINK, domain, less_mib, wn)]
+    elif more_mib <= most_mib:
+        steps = [*_room_for_probe(host, observed), _resize(StepKind.GROW, domain, more_mib, wn)]
+    else:
+        return None
+    transfer = _transfer(host, observed, current, current, steps)
     return None if transfer is None else replace(transfer, probe=name)
+
+
+def _room_for_probe(host: Host, observed: HostObservation) -> list[Step]:
+    proof = observed.domain(host.proof.name)
+    free_mib = memory_for_guests_mib(host, observed) - observed.committed_mib
+    if free_mib >= PROBE_MIB or proof.state is not DomainState.RUNNING:
+        return []
+    return [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - PROBE_MIB)]
 
 
 def _transfer(host: Host, observed: HostObservation, current: int, granted: int, steps: list[Step]) -> Transfer | None:
@@ -74,11 +92,11 @@ def _proof_steps(host: Host, observed: HostObservation, granted: int) -> list[St
         return []
     steps = [Step(StepKind.WAKE, proof.name, proof.allocation, proof.allocation)] if asleep else []
     left = memory_for_guests_mib(host, observed) - observed.unmanaged_mib
-    left -= sum(_wn_sizes(host, observed, granted).values())
+    left -= sum(_wn_sizes(host, observed, granted).values()) + asleep_mib(host, observed)
     within = replace(target, memory_mib=min(target.memory_mib, max(left, proof.allocation.memory_mib)))
     # What a domain without memory was asked for belongs to its former life.
     awake = proof if proof.state.holds_memory else replace(proof, asked_mib=None)
-    steps += _memory_steps(awake, within.memory_mib, None)
+    steps += _memory_steps(awake, within.memory_mib)
     # A domain that is started anew has forgotten its weight and cap, whatever they look like now.
     steps += _cpu_step(proof, target, anew=asleep)
     if not granted and host.proof.dormant_state is not DomainState.RUNNING:
@@ -92,9 +110,7 @@ def _wn_steps(host: Host, observed: HostObservation, granted: int) -> list[Step]
     steps = []
     for wn in host.wns:
         if observed.domain(wn.name).state is DomainState.RUNNING:
-            # The margin is there to be eaten into while jobs come and go; half of it must be left on the way.
-            keep = wn.memory_margin_mib // 2 if wn.swap_down_to_mib is None else None
-            steps += _memory_steps(observed.domain(wn.name), sizes[wn.name], keep)
+            steps += _memory_steps(observed.domain(wn.name), sizes[wn.name], wn)
             steps += _cpu_step(observed.domain(wn.name), _wn_target(host, wn, granted, observed))
     return steps
 
@@ -126,14 +142,22 @@ def _held_by_proof_mib(host: Host, observed: HostObservation, granted: int) -> i
     return proof_held_mib(host, 0) if ours else proof_memory_mib(host, 0)
 
 
-def _memory_steps(domain: DomainObservation, memory_mib: int, keep_usable_mib: int | None) -> list[Step]:
+def _memory_steps(domain: DomainObservation, memory_mib: int, wn: WnDomain | None = None) -> list[Step]:
     if settled(domain, memory_mib):
         return []
-    after = replace(domain.allocation, memory_mib=memory_mib)
     # An unfinished growth beyond the target is taken back first, even where the domain is still below the target.
-    if memory_mib < domain.committed_mib:
-        return [Step(StepKind.SHRINK, domain.name, domain.allocation, after, keep_usable_mib)]
-    return [Step(StepKind.GROW, domain.name, domain.allocation, after)]
+    kind = StepKind.SHRINK if memory_mib < domain.committed_mib else StepKind.GROW
+    return [_resize(kind, domain, memory_mib, wn)]
+
+
+def _resize(kind: StepKind, domain: DomainObservation, memory_mib: int, wn: WnDomain | None = None) -> Step:
+    """One that is to grow may be found larger than its goal when its turn comes: it has the same floors."""
+    after = replace(domain.allocation, memory_mib=memory_mib)
+    if wn is None:
+        return Step(kind, domain.name, domain.allocation, after)
+    # The margin is there to be eaten into while jobs come and go; half of it must be left on the way.
+    keep_mib = wn.memory_margin_mib // 2 if wn.swap_down_to_mib is None else None
+    return Step(kind, domain.name, domain.allocation, after, keep_mib, wn.swap_down_to_mib or 0)
 
 
 def _cpu_step(domain: DomainObservation, target: Allocation, *, anew: bool = False) -> list[Step]:
@@ -158,7 +182,9 @@ def _loans(host: Host, observed: HostObservation, steps: list[Step]) -> list[Ste
         return []
     donors = [observed.domain(step.domain) for step in shrinks]
     cpu = {step.domain: step.after for step in steps if step.kind is StepKind.CPU}
-    weight = max(domain.allocation.cpu_weight for domain in observed.domains if domain.state is DomainState.RUNNING)
+    running = [domain for domain in observed.domains if domain.state is DomainState.RUNNING]
+    # Nothing runs where all are suspended, and a paused donor first has to be woken.
+    weight = max((domain.allocation.cpu_weight for domain in running), default=0)
     loans: list[Step] = []
     for donor in (donor for donor in donors if donor.state is DomainState.RUNNING):
         cap = donor.allocation.cpu_cap_cores

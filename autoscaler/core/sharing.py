@@ -24,18 +24,19 @@ def share(host: Host, observed: HostObservation, rest_mib: int) -> Mapping[str, 
     taken from each in proportion to what it can spare, what comes back is given in proportion to what each lacks of
     its maximum. None is brought below what it needs now, nor left below its floor, whatever the rest is.
     """
-    running, asleep_mib = [], 0
-    for wn in host.wns:
-        if observed.domain(wn.name).state is DomainState.RUNNING:
-            running.append(_room(wn, observed))
-        else:
-            asleep_mib += wn_floor_mib(wn, observed) or 0
-    more_mib = rest_mib - asleep_mib - sum(room.present_mib for room in running)
+    running = [_room(wn, observed) for wn in host.wns if observed.domain(wn.name).state is DomainState.RUNNING]
+    more_mib = rest_mib - asleep_mib(host, observed) - sum(room.present_mib for room in running)
     if more_mib < 0:
         gives = _proportional(-more_mib, [room.present_mib - room.least_mib for room in running])
         return {room.name: room.present_mib - give for room, give in zip(running, gives, strict=True)}
     takes = _proportional(more_mib, [room.most_mib - room.present_mib for room in running])
     return {room.name: room.present_mib + take for room, take in zip(running, takes, strict=True)}
+
+
+def asleep_mib(host: Host, observed: HostObservation) -> int:
+    """What is kept for the Worker Nodes that do not run."""
+    asleep = [wn for wn in host.wns if observed.domain(wn.name).state is not DomainState.RUNNING]
+    return sum(wn_floor_mib(wn, observed) or 0 for wn in asleep)
 
 
 def _room(wn: WnDomain, observed: HostObservation) -> Room:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import libvirt
+from defusedxml import ElementTree
 
 from autoscaler.contracts import HypervisorError
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.hypervisors.libvirt_host import Memory
 from autoscaler.model import Pressure
 
@@ -69,10 +71,15 @@ class KvmDriver:
         return Memory(actual, max(0, had - pressure.usable_mib), pressure)
 
     def start_kib(self, domain: Any) -> int:
-        """All of its maximum, which it has until its balloon driver is up; a saved one comes back as it was."""
-        _, maximum_kib, memory_kib, *_ = domain.info()
-        size: int = memory_kib if domain.hasManagedSaveImage() else maximum_kib
-        return size
+        """All of its maximum, which it has until its balloon driver is up; a saved one comes back as it was saved.
+
+        What ``info()`` states of a saved domain is its definition's size, which does not count.
+        """
+        maximum_kib: int = domain.info()[1]
+        if not domain.hasManagedSaveImage():
+            return maximum_kib
+        saved = ElementTree.fromstring(domain.managedSaveGetXMLDesc(0)).findtext("currentMemory")
+        return maximum_kib if saved is None else int(saved) + BALLOON_TOLERANCE_MIB * _KIB_PER_MIB
 
 
 def _pressure(statistics: Mapping[str, int]) -> Pressure | None:
@@ -83,6 +90,7 @@ def _pressure(statistics: Mapping[str, int]) -> Pressure | None:
         return None
     return Pressure(
         told_at_s=float(told_at),
+        total_mib=statistics.get("available", statistics["actual"]) // _KIB_PER_MIB,
         usable_mib=usable // _KIB_PER_MIB,
         swap_in_mib=statistics.get("swap_in", 0) / _KIB_PER_MIB,
         swap_out_mib=statistics.get("swap_out", 0) / _KIB_PER_MIB,

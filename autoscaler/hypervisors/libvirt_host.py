@@ -100,8 +100,11 @@ class LibvirtHost:
             found = self._lookup(domain)
             if found.isActive():
                 found.resume()
-            else:
-                found.create()
+                return
+            found.create()
+            # What was saved while it was paused comes back paused.
+            if found.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
+                found.resume()
 
     def sleep(self, domain: str, state: DomainState) -> None:
         """Pause or save a domain, or ask its guest to shut down; raises ``HypervisorError``."""

@@ -30,6 +30,8 @@ class Recorder:
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """Record the request, or refuse it as the real one would."""
         seen = self._domain(domain)
+        if not seen.state.holds_memory:
+            raise HypervisorError(f"dry run: domain {domain} is {seen.state.in_words}")
         if memory_mib > seen.memory_max_mib:
             raise HypervisorError(f"dry run: domain {domain}: {memory_mib} MiB is above its {seen.memory_max_mib} MiB")
         self.calls.append(f"{domain}: memory {memory_mib} MiB")
@@ -44,16 +46,20 @@ class Recorder:
         self._domains[domain] = replace(seen, allocation=cpu)
 
     def wake(self, domain: str) -> None:
-        """Record the request."""
+        """Record the request, or refuse it as the real one would."""
         seen = self._domain(domain)
+        if seen.state is DomainState.RUNNING:
+            raise HypervisorError(f"dry run: domain {domain} is running already")
         self.calls.append(f"{domain}: wake up, it is {seen.state.in_words}")
         memory_mib = seen.allocation.memory_mib if seen.state.holds_memory else seen.start_mib
         awake = replace(seen.allocation, memory_mib=memory_mib)
         self._domains[domain] = replace(seen, state=DomainState.RUNNING, allocation=awake, start_mib=0)
 
     def sleep(self, domain: str, state: DomainState) -> None:
-        """Record the request."""
+        """Record the request, or refuse it as the real one would."""
         seen = self._domain(domain)
+        if seen.state is not DomainState.RUNNING:
+            raise HypervisorError(f"dry run: domain {domain} is {seen.state.in_words}")
         self.calls.append(f"{domain}: sleep, it will be {state.in_words}")
         held = seen.allocation.memory_mib
         asleep = replace(seen.allocation, memory_mib=held if state.holds_memory else 0)

@@ -93,10 +93,17 @@ class _Run:
         return Result.PARTIAL, "; ".join([*self._reasons(), missing])
 
     def return_loans(self) -> None:
-        """Give lent CPU back; what a domain is to have at last was not reached."""
+        """Give lent CPU back; what a domain is to have at last was not reached.
+
+        A donor is left no less than it is to have: somebody else may have set it below its floor.
+        """
+        donors = {step.domain for step in self._steps(StepKind.SHRINK)}
+        last = {step.domain: step.after for step in self._steps(StepKind.CPU) if step.domain in donors}
         for step in self._steps(StepKind.LEND):
             if step.domain in self._lent:
-                self.hypervisor.set_cpu(step.domain, step.before.cpu_weight, step.before.cpu_cap_cores)
+                had, least = step.before, last.get(step.domain, step.before)
+                cap_cores = had.cpu_cap_cores if _cap(had) >= _cap(least) else least.cpu_cap_cores
+                self.hypervisor.set_cpu(step.domain, max(had.cpu_weight, least.cpu_weight), cap_cores)
         self._lent.clear()
 
     def _release_what_is_off(self) -> None:
@@ -117,7 +124,7 @@ class _Run:
             if domain.state is not DomainState.RUNNING or domain.committed_mib <= present:
                 continue
             if step.kind is StepKind.SHRINK:
-                self.books.ask(step.domain, min(step.after.memory_mib, present))
+                self.books.ask(step.domain, present)
             elif self.books.free_mib >= 0:
                 self.hypervisor.set_memory(domain.name, domain.committed_mib)
             else:
@@ -163,7 +170,7 @@ class _Run:
         return squeezed or self.books.present_mib(step.domain) > step.after.memory_mib + BALLOON_TOLERANCE_MIB
 
     def _squeeze(self, step: Step) -> Squeeze:
-        fresh = Squeeze(step.domain, step.after.memory_mib, step.keep_usable_mib)
+        fresh = Squeeze(step.domain, step.after.memory_mib, step.keep_usable_mib, step.swap_down_to_mib)
         return self._squeezes.setdefault(step.domain, fresh)
 
     def _wake(self) -> bool:
@@ -211,11 +218,19 @@ class _Run:
 
     def _give_up_what_is_over(self) -> None:
         for name, patience in self._patience.items():
-            if name not in self.given_up and patience.over:
-                how = "is far too slow" if patience.moved else "did not move"
-                self.given_up[name] = f"{name} {how}, and was waited for long enough"
-                self.stuck = self.stuck or (None if patience.moved else name)
-                self._take_back(name)
+            if name in self.given_up or not patience.over:
+                continue
+            asked = self._was_asked(name)
+            how = "makes no reports" if not asked else "is far too slow" if patience.moved else "did not move"
+            self.given_up[name] = f"{name} {how}, and was waited for long enough"
+            self.stuck = self.stuck or (name if asked and not patience.moved else None)
+            self._take_back(name)
+
+    def _was_asked(self, name: str) -> bool:
+        """Whether it is to move at all: a donor may wait for its guest to say how much it can spare."""
+        domain = self.books.domain(name)
+        off_mib = abs((domain.asked_mib or domain.allocation.memory_mib) - domain.allocation.memory_mib)
+        return off_mib > BALLOON_TOLERANCE_MIB
 
     def _take_back(self, name: str) -> None:
         """Leave a domain at the size that it has; one whose memory others hold already must go on giving it."""
@@ -281,5 +296,8 @@ class _Run:
 
 
 def _raises(before: Allocation, after: Allocation) -> bool:
-    caps = [math.inf if cap is None else cap for cap in (before.cpu_cap_cores, after.cpu_cap_cores)]
-    return after.cpu_weight >= before.cpu_weight and caps[1] >= caps[0]
+    return after.cpu_weight >= before.cpu_weight and _cap(after) >= _cap(before)
+
+
+def _cap(allocation: Allocation) -> float:
+    return math.inf if allocation.cpu_cap_cores is None else allocation.cpu_cap_cores

@@ -17,13 +17,14 @@ from autoscaler.core.guards import (
     fresh,
     host_sum,
     run_guards,
+    strain,
     wn_floor,
 )
-from autoscaler.model import GuardLimits, Host, HostTimers, Window
-from autoscaler.testing import NOW, a_host, a_window, observed
+from autoscaler.model import Allocation, DomainState, GuardLimits, Host, HostTimers, Window
+from autoscaler.testing import A_SWAPPING_WN, A_WN, NOW, a_host, a_window, observed
 from tests.core.situations import unhurried, views, wanted_workers, without_dead_band
 
-HOLDING = [fresh, dead_band, cooldown, wn_floor]
+HOLDING = [fresh, dead_band, cooldown, strain, wn_floor]
 
 
 def a_view(
@@ -357,3 +358,124 @@ def test_the_host_sum_wins_over_the_configured_minimum() -> None:
     host = a_host()
     demanding = replace(host, proof=replace(host.proof, workers_min=2))
     assert run_guards(2, a_view(0, host=demanding, unmanaged_mib=6000), GUARDS)[0] == 0
+
+
+def strained(ago: timedelta) -> HostTimers:
+    return HostTimers("host-1", strained_at=NOW - ago)
+
+
+class TestStrain:
+    """After a Worker Node began to swap nothing more is taken from any for a while."""
+
+    def test_a_host_does_not_grow_soon_after(self) -> None:
+        """300 s - 100 s = 200 s to go."""
+        verdict = strain(5, a_view(2, timers=strained(timedelta(seconds=100))))
+        assert verdict.workers == 2
+        assert verdict.reason == "a Worker Node began to swap; may grow again in 200 s"
+
+    def test_a_host_may_shrink_at_once(self) -> None:
+        assert strain(1, a_view(2, timers=strained(timedelta(0)))).workers == 1
+
+    def test_a_host_may_grow_when_its_time_is_over(self) -> None:
+        assert strain(5, a_view(2, timers=strained(timedelta(seconds=300)))).workers == 5
+
+    def test_a_time_from_the_future_is_of_a_clock_that_was_set_back(self) -> None:
+        assert strain(5, a_view(2, timers=strained(-timedelta(days=30)))).workers == 5
+
+
+def with_domain(view: HostView, name: str, **changes: object) -> HostView:
+    """The view with fields of one domain changed."""
+    domains = tuple(replace(each, **changes) if each.name == name else each for each in view.observed.domains)
+    return replace(view, observed=replace(view.observed, domains=domains))
+
+
+def sleeping(state: DomainState) -> Host:
+    """The prototype's host, where PROOF sleeps without workers."""
+    host = a_host()
+    return replace(host, proof=replace(host.proof, dormant_state=state))
+
+
+class TestBoundsOfCoresAndStates:
+    """A worker needs a core, and a domain that may run."""
+
+    def test_workers_stay_within_the_cores_of_the_host(self) -> None:
+        view = a_view(2)
+        four = replace(view, observed=replace(view.observed, cores=4))
+        assert bounds(8, four).workers == 4
+        assert bounds(8, four).reason.endswith("; the host has 4 cores for guests)")
+
+    def test_the_reserve_of_cores_is_kept(self) -> None:
+        """4 - 1.5 cores hold two whole workers."""
+        view = a_view(2, host=a_host(cpu_reserve_cores=1.5))
+        assert bounds(8, replace(view, observed=replace(view.observed, cores=4))).workers == 2
+
+    def test_a_host_that_does_not_tell_its_cores_is_bound_by_the_rest(self) -> None:
+        assert bounds(8, a_view(2)).workers == 8
+
+    @pytest.mark.parametrize("state", [DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF])
+    def test_a_domain_that_somebody_else_stopped_gets_no_workers(self, state: DomainState) -> None:
+        verdict = bounds(3, with_domain(a_view(0), "proof", state=state))
+        assert verdict.workers == 0
+        assert verdict.reason == f"domain proof is {state.value.replace('_', ' ')}: start it with virsh"
+
+    @pytest.mark.parametrize("state", [DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF])
+    def test_a_domain_that_sleeps_by_our_own_hand_gets_workers(self, state: DomainState) -> None:
+        assert bounds(3, with_domain(a_view(0, host=sleeping(state)), "proof", state=state)).workers == 3
+
+    def test_a_domain_that_does_not_exist_gets_no_workers(self) -> None:
+        view = a_view(0, host=sleeping(DomainState.SAVED))
+        assert bounds(3, with_domain(view, "proof", state=DomainState.ABSENT)).workers == 0
+
+
+class TestAStart:
+    """A domain that is off may take more at once than its workers need."""
+
+    def view(self, start_mib: int) -> HostView:
+        off = {"state": DomainState.SHUT_OFF, "allocation": Allocation(0, 256), "start_mib": start_mib}
+        return with_domain(a_view(0, host=sleeping(DomainState.SHUT_OFF)), "proof", **off)
+
+    @pytest.mark.parametrize("guard", [wn_floor, host_sum])
+    def test_that_has_room_is_let_through(self, guard: Guard) -> None:
+        assert guard(1, self.view(4000)).workers == 1
+
+    def test_that_has_no_room_beside_what_the_worker_node_keeps_is_not(self) -> None:
+        """500 + 256 used and margin, 7483 - 756 = 6727."""
+        assert wn_floor(1, self.view(6728)).workers == 0
+
+    def test_needs_room_for_a_worker_node_that_rests_a_little_above_its_goal(self) -> None:
+        """7483 - 572 - 8 = 6903."""
+        assert host_sum(1, self.view(6903)).workers == 1
+        assert host_sum(1, self.view(6904)).workers == 0
+
+
+class TestSeveralWorkerNodes:
+    """What each keeps is added up."""
+
+    HOST = a_host(wns=(A_WN, replace(A_SWAPPING_WN, name="wn-2", swap_down_to_mib=1500)))
+
+    def test_each_keeps_what_it_needs(self) -> None:
+        """3000 + 256, and of the other only 1500: 7483 - 4756 - 572 = 2155 for workers of 792."""
+        verdict = wn_floor(8, a_view(0, host=self.HOST, wn_used_mib=3000))
+        assert (verdict.workers, verdict.reason) == (2, "wn and wn-2 keep 4756 MiB")
+
+    def test_the_floors_of_all_are_within_the_host_sum(self) -> None:
+        """7483 - 2 * 572 - 572 = 5767 for workers of 792."""
+        assert host_sum(8, a_view(0, host=self.HOST)).workers == 7
+
+    def test_one_silent_one_lets_nothing_grow(self) -> None:
+        view = with_domain(a_view(2, host=self.HOST), "wn", used_mib=None)
+        assert wn_floor(8, view).workers == 2
+
+    def test_a_silent_one_that_may_swap_keeps_what_it_may_be_squeezed_to(self) -> None:
+        """500 + 256 and 1500: 7483 - 2256 - 572 = 4655."""
+        assert wn_floor(8, with_domain(a_view(0, host=self.HOST), "wn-2", used_mib=None)).workers == 5
+
+    def test_one_that_is_off_keeps_its_floor(self) -> None:
+        """500 + 256 and 572: 7483 - 1328 - 572 = 5583."""
+        off = {"state": DomainState.SHUT_OFF, "allocation": Allocation(0, 256), "used_mib": None}
+        assert wn_floor(8, with_domain(a_view(0, host=self.HOST), "wn-2", **off)).workers == 7
+
+    def test_a_paused_one_keeps_all_it_has(self) -> None:
+        """756 and 3455: 7483 - 4211 - 572 = 2700."""
+        paused = {"state": DomainState.PAUSED, "used_mib": None}
+        assert wn_floor(8, with_domain(a_view(0, host=self.HOST), "wn-2", **paused)).workers == 3

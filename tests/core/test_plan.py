@@ -6,17 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, memory_for_guests_mib
-from autoscaler.core.plan import plan
+from autoscaler.core.plan import plan, probe
 from autoscaler.model import (
     Allocation,
     DomainObservation,
+    DomainState,
     Host,
     HostObservation,
     Step,
     StepKind,
     Transfer,
 )
-from autoscaler.testing import a_host, observed
+from autoscaler.testing import A_SWAPPING_WN, A_WN, a_host, observed
 from tests.core.situations import hosts, observations, unhurried
 
 ORDER = list(StepKind)
@@ -36,13 +37,26 @@ def carried_out(seen: HostObservation, transfer: Transfer) -> HostObservation:
     domains = {domain.name: domain for domain in seen.domains}
     for step in transfer.steps:
         domain = domains[step.domain]
-        if step.kind in (StepKind.LEND, StepKind.CPU):
+        if step.kind is StepKind.WAKE:
+            # It starts with what it is to have, so that the next step finds it there.
+            domains[step.domain] = replace(domain, state=DomainState.RUNNING, start_mib=0, asked_mib=None)
+        elif step.kind is StepKind.SLEEP:
+            domains[step.domain] = asleep_as(domain, step.state or DomainState.RUNNING)
+        elif step.kind in (StepKind.LEND, StepKind.CPU):
             after = replace(step.after, memory_mib=domain.allocation.memory_mib)
             domains[step.domain] = replace(domain, allocation=after)
         else:
             after = replace(domain.allocation, memory_mib=step.after.memory_mib)
             domains[step.domain] = replace(domain, allocation=after, asked_mib=step.after.memory_mib)
     return replace(seen, domains=tuple(domains.values()))
+
+
+def asleep_as(domain: DomainObservation, state: DomainState) -> DomainObservation:
+    """The domain asleep: one that is off holds nothing, and is restored with what it had."""
+    if state.holds_memory:
+        return replace(domain, state=state)
+    start_mib = domain.allocation.memory_mib
+    return replace(domain, state=state, start_mib=start_mib, allocation=replace(domain.allocation, memory_mib=0))
 
 
 def changed(seen: HostObservation, name: str, **changes: object) -> HostObservation:
@@ -52,6 +66,10 @@ def changed(seen: HostObservation, name: str, **changes: object) -> HostObservat
 
 
 def in_words(step: Step) -> str:
+    if step.kind is StepKind.WAKE:
+        return f"{step.kind} {step.domain}"
+    if step.kind is StepKind.SLEEP:
+        return f"{step.kind} {step.domain} {step.state}"
     if step.kind in (StepKind.LEND, StepKind.CPU):
         return f"{step.kind} {step.domain} {step.after.cpu_weight} {step.after.cpu_cap_cores}"
     return f"{step.kind} {step.domain} {step.before.memory_mib} {step.after.memory_mib}"
@@ -241,3 +259,189 @@ def test_a_cap_of_all_cores_is_as_good_as_none() -> None:
     allocation = awake.domain("proof").allocation
     uncapped = changed(awake, "proof", allocation=Allocation(allocation.memory_mib, allocation.cpu_weight, None))
     assert plan(host, uncapped, 8, 8) is None
+
+
+def asleep_host(state: DomainState) -> Host:
+    """The prototype's host, where PROOF sleeps without workers."""
+    host = a_host()
+    return replace(host, proof=replace(host.proof, dormant_state=state))
+
+
+def asleep(host: Host, start_mib: int = 572) -> HostObservation:
+    """That host with PROOF asleep; it holds nothing where it is off, and a start takes ``start_mib`` at once."""
+    seen = observed(host)
+    domain = asleep_as(seen.domain("proof"), host.proof.dormant_state)
+    off = {} if domain.state.holds_memory else {"start_mib": start_mib}
+    return changed(seen, "proof", state=domain.state, allocation=domain.allocation, **off)
+
+
+class TestWakingAndSleeping:
+    """Steps of the same transfer: woken when there is room, asleep when the memory is given."""
+
+    def test_a_saved_domain_is_woken_once_there_is_room_and_then_grows(self) -> None:
+        host = asleep_host(DomainState.SAVED)
+        assert steps(plan(host, asleep(host), 0, 3)) == [
+            "shrink wn 6911 4535",
+            "wake proof",
+            "grow proof 0 2948",
+            "cpu proof 256 3.0",
+            "cpu wn 32 None",
+        ]
+
+    def test_a_paused_domain_keeps_its_memory_and_grows_from_there(self) -> None:
+        host = asleep_host(DomainState.PAUSED)
+        assert steps(plan(host, asleep(host), 0, 3))[1:3] == ["wake proof", "grow proof 572 2948"]
+
+    def test_a_start_that_takes_more_than_is_wanted_gets_that_room_first(self) -> None:
+        """It starts with 4000 MiB, the Worker Node may rest 8 MiB above its goal: 7483 - 4008 = 3475."""
+        host = asleep_host(DomainState.SHUT_OFF)
+        assert steps(plan(host, asleep(host, start_mib=4000), 0, 3))[:3] == [
+            "shrink wn 6911 3475",
+            "wake proof",
+            "grow proof 0 2948",
+        ]
+
+    def test_what_a_domain_that_is_off_was_asked_for_in_its_former_life_does_not_count(self) -> None:
+        host = asleep_host(DomainState.SAVED)
+        former = changed(asleep(host), "proof", asked_mib=6908)
+        assert "grow proof 0 2948" in steps(plan(host, former, 0, 3))
+
+    def test_a_domain_goes_to_sleep_last(self) -> None:
+        host = asleep_host(DomainState.SHUT_OFF)
+        transfer = plan(host, observed(host, workers=3), 3, 0)
+        assert steps(transfer)[-1] == "sleep proof shut_off"
+        assert "shrink proof 2948 572" in steps(transfer)
+
+    def test_one_that_sleeps_already_is_left_alone(self) -> None:
+        for state in (DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF):
+            host = asleep_host(state)
+            assert plan(host, asleep(host), 0, 0) is None
+
+    def test_a_dormant_one_that_runs_on_is_not_put_to_sleep(self) -> None:
+        host = a_host()
+        assert plan(host, observed(host), 0, 0) is None
+
+    def test_the_worker_node_gets_what_a_domain_that_is_off_held(self) -> None:
+        """7483 MiB, of which it can hold 6911."""
+        host = asleep_host(DomainState.SAVED)
+        seen = changed(asleep(host), "wn", allocation=Allocation(6000, 256))
+        assert steps(plan(host, seen, 0, 0)) == ["grow wn 6000 6911"]
+
+    def test_a_domain_that_somebody_else_shut_off_is_kept_room_for(self) -> None:
+        """7483 - 572 = 6911; PROOF runs on without workers here, and may be started again."""
+        host = a_host()
+        seen = changed(observed(host), "proof", state=DomainState.SHUT_OFF, allocation=Allocation(0, 256))
+        assert plan(host, seen, 0, 0) is None
+
+
+class TestLoans:
+    """A donor needs CPU to give its memory."""
+
+    def test_a_donor_that_weighs_as_much_as_any_other_is_lent_nothing(self) -> None:
+        host = a_host()
+        assert "lend wn" not in " ".join(steps(plan(host, observed(host), 0, 3)))
+
+    def test_a_donor_with_less_than_a_core_is_lent_all(self) -> None:
+        host = a_host()
+        capped = changed(observed(host), "wn", allocation=Allocation(6911, 256, 0.5))
+        assert steps(plan(host, capped, 0, 3))[0] == "lend wn 256 None"
+
+    def test_what_was_lent_is_given_back_at_the_end(self) -> None:
+        host = a_host()
+        transfer = plan(host, observed(host, workers=3), 3, 4)
+        assert steps(transfer)[-1] == "cpu wn 32 None"
+
+    def test_a_little_memory_is_not_worth_lending(self) -> None:
+        host = a_host()
+        assert steps(plan(host, with_memory(observed(host, workers=3), "proof", 2948 + 200), 3, 3)) == [
+            "shrink proof 3148 2948"
+        ]
+
+    def test_nothing_is_lent_where_nothing_runs(self) -> None:
+        """All is suspended by hand, and PROOF has more than is wanted: it is woken, and then shrinks."""
+        host = asleep_host(DomainState.PAUSED)
+        seen = changed(observed(host, workers=3), "proof", state=DomainState.PAUSED)
+        assert steps(plan(host, changed(seen, "wn", state=DomainState.PAUSED), 0, 1)) == [
+            "shrink proof 2948 1364",
+            "wake proof",
+            "cpu proof 256 1.0",
+        ]
+
+
+class TestSeveralWorkerNodes:
+    """Each has floors of its own."""
+
+    HOST = a_host(wns=(A_WN, replace(A_SWAPPING_WN, name="wn-2", swap_down_to_mib=1500)))
+
+    def test_each_gives_and_each_is_set(self) -> None:
+        """Both have 3455 MiB, one can spare 3455 - 756, the other as much: half of 4 * 792 each."""
+        assert steps(plan(self.HOST, observed(self.HOST), 0, 4)) == [
+            "lend proof 32 4.0",
+            "shrink wn 3455 1871",
+            "shrink wn-2 3455 1872",
+            "grow proof 572 3740",
+            "cpu proof 256 4.0",
+            "cpu wn 32 None",
+            "cpu wn-2 32 None",
+        ]
+
+    def test_one_that_is_off_is_neither_moved_nor_set_and_its_floor_is_kept(self) -> None:
+        """7483 - 572 - 572 = 6339 MiB are for the other."""
+        seen = changed(observed(self.HOST), "wn-2", state=DomainState.SHUT_OFF, allocation=Allocation(0, 256))
+        assert steps(plan(self.HOST, seen, 0, 0)) == ["grow wn 3455 6339"]
+
+    def test_one_that_was_suspended_on_its_way_up_is_kept_what_it_was_asked_for(self) -> None:
+        """7483 - 572 - 3000 = 3911 MiB are for the other, although the suspended one has only 2000 so far."""
+        paused = {"state": DomainState.PAUSED, "allocation": Allocation(2000, 256), "asked_mib": 3000}
+        assert steps(plan(self.HOST, changed(observed(self.HOST), "wn-2", **paused), 0, 0)) == ["grow wn 3455 3911"]
+
+    def test_a_step_carries_how_far_its_domain_may_be_squeezed(self) -> None:
+        """Growing ones too: they may be found larger than their goal when their turn comes."""
+        down, up = plan(self.HOST, observed(self.HOST), 0, 4), plan(self.HOST, observed(self.HOST, workers=4), 4, 0)
+        for transfer in (down, up):
+            assert transfer is not None
+            moved = {step.domain: step for step in transfer.steps if step.kind in (StepKind.SHRINK, StepKind.GROW)}
+            assert (moved["wn"].keep_usable_mib, moved["wn"].swap_down_to_mib) == (128, 0)
+            assert (moved["wn-2"].keep_usable_mib, moved["wn-2"].swap_down_to_mib) == (None, 1500)
+            assert (moved["proof"].keep_usable_mib, moved["proof"].swap_down_to_mib) == (None, 0)
+
+
+class TestProbing:
+    """A quarantined balloon is moved a little, to see whether it moves; its floors hold."""
+
+    def test_a_worker_node_with_memory_to_spare_is_to_give_a_little(self) -> None:
+        host = a_host()
+        transfer = probe(host, observed(host), 0, "wn")
+        assert steps(transfer) == ["shrink wn 6911 6879"]
+        assert transfer is not None
+        assert (transfer.probe, transfer.workers_from, transfer.workers_to) == ("wn", 0, 0)
+
+    def test_proof_is_to_give_a_little(self) -> None:
+        host = a_host()
+        assert steps(probe(host, observed(host, workers=3), 3, "proof")) == ["shrink proof 2948 2916"]
+
+    def test_a_worker_node_at_its_floor_is_to_grow_into_what_is_free(self) -> None:
+        """It uses 500 of its 756 MiB: 256 are its margin."""
+        host = a_host()
+        assert steps(probe(host, with_memory(observed(host), "wn", 756), 0, "wn")) == ["grow wn 756 788"]
+
+    def test_where_nothing_is_free_proof_gives_it(self) -> None:
+        host = a_host()
+        at_floor = observed(host, workers=8, wn_used_mib=400)
+        assert steps(probe(host, at_floor, 8, "wn")) == ["shrink proof 6908 6876", "grow wn 575 607"]
+
+    def test_a_worker_node_that_says_nothing_is_not_made_smaller(self) -> None:
+        host = a_host()
+        assert steps(probe(host, observed(host, workers=3, wn_used_mib=None), 3, "wn")) == [
+            "shrink proof 2948 2916",
+            "grow wn 4535 4567",
+        ]
+
+    def test_one_that_can_neither_give_nor_take_is_not_probed(self) -> None:
+        """It has its maximum, and does not say what it uses."""
+        host = a_host()
+        assert probe(host, observed(host, wn_used_mib=None), 0, "wn") is None
+
+    def test_one_that_does_not_run_is_not_probed(self) -> None:
+        host = a_host()
+        assert probe(host, changed(observed(host), "wn", state=DomainState.PAUSED), 0, "wn") is None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from autoscaler.contracts import Hypervisor, HypervisorError
-from autoscaler.model import DomainObservation
+from autoscaler.model import DomainObservation, DomainState
 
 # Looks at a balloon on its way; a real one needs the time that its variant's ``let_pass`` takes.
 LOOKS = 1000
@@ -117,3 +117,94 @@ class StrangerContract:
         hypervisor.read()
         with pytest.raises(HypervisorError, match="nobody"):
             hypervisor.set_cpu("nobody", 256, None)
+
+    def test_waking_an_unknown_domain_is_an_error_that_names_it(self, hypervisor: Hypervisor) -> None:
+        hypervisor.read()
+        with pytest.raises(HypervisorError, match="nobody"):
+            hypervisor.wake("nobody")
+
+    def test_putting_an_unknown_domain_to_sleep_is_an_error_that_names_it(self, hypervisor: Hypervisor) -> None:
+        hypervisor.read()
+        with pytest.raises(HypervisorError, match="nobody"):
+            hypervisor.sleep("nobody", DomainState.PAUSED)
+
+
+ASLEEP = [DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF]
+OFF = [DomainState.SAVED, DomainState.SHUT_OFF]
+
+
+class SleepContract:
+    """A PROOF domain goes to sleep in each of the three ways, and comes back; its guest obeys at once."""
+
+    @pytest.fixture
+    def proof(self, hypervisor: Hypervisor) -> str:
+        return hypervisor.read().domains[0].name
+
+    @pytest.mark.parametrize("state", ASLEEP)
+    def test_a_domain_that_is_put_to_sleep_is_read_back_asleep(
+        self, hypervisor: Hypervisor, proof: str, state: DomainState
+    ) -> None:
+        hypervisor.sleep(proof, state)
+        assert domain(hypervisor, proof).state is state
+
+    @pytest.mark.parametrize("state", ASLEEP)
+    def test_a_domain_that_is_woken_runs(self, hypervisor: Hypervisor, proof: str, state: DomainState) -> None:
+        hypervisor.sleep(proof, state)
+        hypervisor.wake(proof)
+        assert domain(hypervisor, proof).state is DomainState.RUNNING
+
+    def test_a_paused_domain_keeps_its_memory(self, hypervisor: Hypervisor, proof: str) -> None:
+        before = domain(hypervisor, proof).allocation.memory_mib
+        hypervisor.sleep(proof, DomainState.PAUSED)
+        assert domain(hypervisor, proof).allocation.memory_mib == before
+
+    @pytest.mark.parametrize("state", OFF)
+    def test_a_domain_that_is_off_holds_nothing_and_says_what_a_start_takes(
+        self, hypervisor: Hypervisor, proof: str, state: DomainState
+    ) -> None:
+        before = domain(hypervisor, proof).allocation.memory_mib
+        hypervisor.sleep(proof, state)
+        seen = domain(hypervisor, proof)
+        assert seen.allocation.memory_mib == 0
+        assert seen.start_mib >= before
+
+    @pytest.mark.parametrize("state", OFF)
+    def test_a_start_takes_what_was_said(self, hypervisor: Hypervisor, proof: str, state: DomainState) -> None:
+        hypervisor.sleep(proof, state)
+        start_mib = domain(hypervisor, proof).start_mib
+        hypervisor.wake(proof)
+        seen = domain(hypervisor, proof)
+        assert (seen.allocation.memory_mib, seen.start_mib) == (start_mib, 0)
+
+    def test_a_saved_domain_comes_back_as_it_was(self, hypervisor: Hypervisor, proof: str) -> None:
+        before = domain(hypervisor, proof).allocation.memory_mib
+        hypervisor.sleep(proof, DomainState.SAVED)
+        hypervisor.wake(proof)
+        assert domain(hypervisor, proof).allocation.memory_mib == before
+
+    @pytest.mark.parametrize("state", OFF)
+    def test_the_memory_of_a_domain_that_is_off_cannot_be_set(
+        self, hypervisor: Hypervisor, proof: str, state: DomainState
+    ) -> None:
+        hypervisor.sleep(proof, state)
+        with pytest.raises(HypervisorError, match=proof):
+            hypervisor.set_memory(proof, 1024)
+
+    @pytest.mark.parametrize("state", OFF)
+    def test_a_domain_that_is_off_cannot_be_put_to_sleep(
+        self, hypervisor: Hypervisor, proof: str, state: DomainState
+    ) -> None:
+        hypervisor.sleep(proof, state)
+        with pytest.raises(HypervisorError, match=proof):
+            hypervisor.sleep(proof, state)
+
+    def test_a_domain_that_runs_cannot_be_woken(self, hypervisor: Hypervisor, proof: str) -> None:
+        with pytest.raises(HypervisorError, match=proof):
+            hypervisor.wake(proof)
+
+    @pytest.mark.parametrize("state", ASLEEP)
+    def test_the_other_domain_is_left_alone(self, hypervisor: Hypervisor, proof: str, state: DomainState) -> None:
+        before = hypervisor.read().domains[1].allocation
+        hypervisor.sleep(proof, state)
+        hypervisor.wake(proof)
+        assert hypervisor.read().domains[1].allocation == before

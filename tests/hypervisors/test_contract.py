@@ -11,14 +11,14 @@ from autoscaler.hypervisors import connect, supports
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.model import DomainState
 from autoscaler.testing import FakeHost, a_host, observed
-from tests.hypervisors.contract import HypervisorContract, StrangerContract, domain
+from tests.hypervisors.contract import HypervisorContract, SleepContract, StrangerContract, domain
 from tests.hypervisors.site import CORES, MAX_MIB, PROOF_MIB, WN_MIB, on_test_driver
 from tests.testbed.processes import wait_until
 
 REOPENED_DEADLINE_S = 60
 
 
-class TestLibvirtHost(HypervisorContract, StrangerContract):
+class TestLibvirtHost(HypervisorContract, SleepContract, StrangerContract):
     @pytest.fixture
     def hypervisor(self, tmp_path: Path) -> Iterator[Hypervisor]:
         opened = connect(on_test_driver(tmp_path))
@@ -26,7 +26,7 @@ class TestLibvirtHost(HypervisorContract, StrangerContract):
         opened.close()
 
 
-class TestRecorder(HypervisorContract, StrangerContract):
+class TestRecorder(HypervisorContract, SleepContract, StrangerContract):
     @pytest.fixture
     def hypervisor(self, tmp_path: Path) -> Iterator[Hypervisor]:
         opened = Recorder(connect(on_test_driver(tmp_path), read_only=True))
@@ -34,7 +34,7 @@ class TestRecorder(HypervisorContract, StrangerContract):
         opened.close()
 
 
-class TestFakeHost(HypervisorContract, StrangerContract):
+class TestFakeHost(HypervisorContract, SleepContract, StrangerContract):
     @pytest.fixture
     def hypervisor(self) -> Hypervisor:
         return FakeHost.of(observed(a_host()))
@@ -42,6 +42,56 @@ class TestFakeHost(HypervisorContract, StrangerContract):
     @pytest.fixture
     def let_pass(self, hypervisor: FakeHost) -> Callable[[], None]:
         return hypervisor.step
+
+
+class TestAMisbehavingFakeHost:
+    """The fake that other tests script: it misbehaves as a real hypervisor does."""
+
+    def test_a_call_that_is_refused_changes_nothing(self) -> None:
+        def refuse(call: str) -> None:
+            if not call.startswith("read"):
+                raise HypervisorError(f"host-1: {call}: timed out")
+
+        fake = FakeHost.of(observed(a_host()), before_call=refuse)
+        before = fake.read()
+        for call in (
+            lambda: fake.set_memory("wn", 1000),
+            lambda: fake.set_cpu("wn", 32, None),
+            lambda: fake.sleep("proof", DomainState.SAVED),
+        ):
+            with pytest.raises(HypervisorError, match="timed out"):
+                call()
+        assert fake.read() == before
+        assert fake.calls == ["read", "read"]
+
+    def test_a_stuck_balloon_accepts_and_does_not_move(self) -> None:
+        fake = FakeHost.of(observed(a_host()), stuck=frozenset({"wn"}))
+        before = domain(fake, "wn").allocation
+        fake.set_memory("wn", 1000)
+        for _ in range(100):
+            fake.step()
+        assert domain(fake, "wn").allocation == before
+
+    def test_a_balloon_moves_at_its_speed_and_only_while_its_guest_runs(self) -> None:
+        fake = FakeHost.of(observed(a_host()), speed_mib=100)
+        fake.set_memory("wn", 1000)
+        fake.step()
+        fake.sleep("wn", DomainState.PAUSED)
+        fake.step()
+        assert domain(fake, "wn").allocation.memory_mib == 6911 - 100
+
+    def test_a_guest_that_is_squeezed_into_memory_that_it_needs_reads_back_from_its_swap(self) -> None:
+        fake = FakeHost.of(observed(a_host()), speed_mib=10_000)
+        fake.domains["wn"] = replace(fake.domains["wn"], tells=True, hot_mib=3000)
+        fake.set_memory("wn", 2000)
+        fake.step()
+        earlier = domain(fake, "wn").pressure
+        fake.step()
+        later = domain(fake, "wn").pressure
+        assert earlier is not None
+        assert later is not None
+        assert later.told_at_s > earlier.told_at_s
+        assert later.swap_in_mib > earlier.swap_in_mib
 
 
 class TestLibvirtHostAlone:
@@ -173,3 +223,15 @@ class TestTheRecorderAlone:
         recorder.set_cpu("wn", 32, 1.0)
         seen = domain(real, "wn").allocation
         assert (seen.memory_mib, seen.cpu_weight, seen.cpu_cap_cores) == (WN_MIB, 256, None)
+
+    def test_waking_and_sleeping_are_remembered_in_words(self, tmp_path: Path) -> None:
+        recorder = Recorder(connect(on_test_driver(tmp_path), read_only=True))
+        recorder.sleep("proof", DomainState.SHUT_OFF)
+        recorder.wake("proof")
+        assert recorder.calls == ["proof: sleep, it will be shut off", "proof: wake up, it is shut off"]
+
+    def test_guests_show_no_pressure_because_they_make_no_new_reports(self) -> None:
+        fake = FakeHost.of(observed(a_host()))
+        fake.domains["wn"] = replace(fake.domains["wn"], tells=True)
+        assert domain(fake, "wn").pressure is not None
+        assert domain(Recorder(fake), "wn").pressure is None

@@ -77,6 +77,12 @@ def to(workers: int, seen: HostObservation, host: Host = HOST) -> Transfer:
     return transfer
 
 
+def changed(seen: HostObservation, name: str, **changes: object) -> HostObservation:
+    """The observation with fields of one domain changed."""
+    domains = (replace(domain, **changes) if domain.name == name else domain for domain in seen.domains)
+    return replace(seen, domains=tuple(domains))
+
+
 def growing(**changes: object) -> tuple[World, Transfer]:
     """From dormant to eight workers."""
     seen = observed(HOST, workers=0)
@@ -272,6 +278,21 @@ class TestAStuckDonor:
         assert 100 <= world.waits <= 200
 
 
+def test_a_donor_that_was_not_asked_because_it_fell_silent_is_not_stuck() -> None:
+    seen = observed(a_host(), workers=0)
+    world = World(FakeHost.of(seen))
+    world.fake.domains["wn"].used_mib = None
+    outcome = world.run(to(8, seen, a_host()))
+    assert (outcome.result, outcome.stuck) == (Result.PARTIAL, None)
+    assert outcome.reason.startswith("wn makes no reports, and was waited for long enough")
+    assert world.memory_writes == []
+
+
+def test_a_donor_that_does_not_move_is_named() -> None:
+    world, transfer = growing(stuck=frozenset({"wn"}))
+    assert world.run(transfer).stuck == "wn"
+
+
 def test_an_acceptor_that_does_not_move_ends_as_partial_and_the_donor_keeps_its_cpu() -> None:
     world, transfer = growing(stuck=frozenset({"proof"}))
     assert world.run(transfer).result is Result.PARTIAL
@@ -387,6 +408,53 @@ class TestTheLedger:
         outcome = world.run(transfer)
         assert max(sums) <= GUESTS_MIB
         assert outcome.result is Result.DONE
+
+
+class TestLentCpu:
+    """A donor weighs as much as any other until its memory is given."""
+
+    def test_is_given_back_when_a_call_fails(self) -> None:
+        seen = observed(HOST, workers=3)
+        world = World(FakeHost.of(seen, before_call=fails_at("set_memory wn")))
+        world.run(to(4, seen))
+        assert [call for call in world.writes if call.startswith("set_cpu wn")] == [
+            "set_cpu wn 256 None",
+            "set_cpu wn 32 None",
+        ]
+
+    def test_is_not_given_back_to_below_what_the_donor_is_to_have(self) -> None:
+        """Somebody else has set its weight to 1 and its cap to a tenth of a core."""
+        seen = observed(HOST, workers=3)
+        starved = changed(seen, "wn", allocation=replace(seen.domains[1].allocation, cpu_weight=1, cpu_cap_cores=0.1))
+        world = World(FakeHost.of(starved, before_call=fails_at("set_memory wn")))
+        world.run(to(4, starved))
+        wn = world.fake.domains["wn"]
+        assert (wn.cpu_weight, wn.cpu_cap_cores) == (32, None)
+
+
+class TestTheFloorsOfAWorkerNode:
+    """They hold by what it says during the transfer, not only by what it said before."""
+
+    def test_an_unfinished_growth_is_stopped_where_it_is_not_at_the_goal(self) -> None:
+        """It uses 3000 MiB since the plan was made, and must keep 3000 + 128."""
+        seen = observed(a_host(), workers=0)
+        world = World(FakeHost.of(seen, speed_mib=10_000), {"wn": WN_WHOLE_MIB})
+        wn = world.fake.domains["wn"]
+        wn.memory_mib = wn.target_mib = 5000
+        wn.used_mib = 3000
+        world.run(to(8, changed(seen, "wn", asked_mib=WN_WHOLE_MIB), a_host()))
+        asked = [call for call in world.writes if call.startswith("set_memory wn")]
+        assert list(dict.fromkeys(asked)) == ["set_memory wn 5000", "set_memory wn 3128"]
+
+    def test_one_that_was_to_grow_and_is_found_too_large_keeps_what_it_uses(self) -> None:
+        """Its guest was rebooted meanwhile, and has all of its memory."""
+        seen = observed(a_host(), workers=8)
+        world = World(FakeHost.of(seen, speed_mib=10_000))
+        transfer = to(4, seen, a_host())
+        wn = world.fake.domains["wn"]
+        wn.memory_mib, wn.target_mib, wn.used_mib = WN_WHOLE_MIB, WN_WHOLE_MIB, 5000
+        world.run(transfer)
+        assert wn.target_mib == 5000 + 128
 
 
 class TestStopping:
