@@ -243,9 +243,10 @@ class HostReading:
 
 
 class HostState(StrEnum):
-    """Whether a host can take part in this cycle."""
+    """Whether a host can take part in this cycle; a late one may in the next."""
 
     READY = "ready"
+    LATE = "late"
     MOVING = "moving"
     UNUSABLE = "unusable"
 
@@ -255,7 +256,8 @@ class HostObservation:
     """One host as read back.
 
     ``problem`` says why the host is unusable, or what of a usable one is out of order; ``moving_to_workers`` is the
-    goal of the transfer that still runs; the other fields are those of ``HostReading``.
+    goal of the transfer that still runs; the other fields are those of ``HostReading``, of a late host those of its
+    last one.
     """
 
     host: str

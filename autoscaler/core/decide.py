@@ -147,6 +147,8 @@ def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, 
 def _left_alone(observed: HostObservation) -> HostDecision:
     if observed.state is HostState.MOVING:
         return HostDecision(observed.host, None, None, None, f"in transfer to {observed.moving_to_workers} workers")
+    if observed.state is HostState.LATE:
+        return HostDecision(observed.host, None, None, None, "late: this cycle did not wait for its answer")
     return HostDecision(observed.host, None, None, None, observed.problem or "unusable")
 
 

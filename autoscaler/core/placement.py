@@ -32,8 +32,8 @@ def place(
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
-    A host in a transfer counts with the workers it moves to, one in quarantine with those it has, and neither gets
-    others; an unusable host counts with none and gets none.
+    A host in a transfer counts with the workers it moves to, a late one and one in quarantine with those they have, and
+    none of them gets others; an unusable host counts with none and gets none.
     """
     known = {host.name: host for host in facility.hosts}
     fixed = 0
@@ -41,7 +41,9 @@ def place(
     for observation in observed:
         if observation.state is HostState.MOVING:
             fixed += observation.moving_to_workers or 0
-        elif observation.state is HostState.READY and observation.host in quarantined:
+        elif observation.state is HostState.LATE or (
+            observation.state is HostState.READY and observation.host in quarantined
+        ):
             fixed += _seat(known[observation.host], observation).current
         elif observation.state is HostState.READY:
             seats.append(_seat(known[observation.host], observation))

@@ -67,8 +67,9 @@ class Controller:
         """Run one cycle; transfers go on after it returns. Raises ``StoreError``, and then nothing was done."""
         began = time.perf_counter()
         now = self._clock()
-        asked = self._store.asked()
-        situation = Situation(self._source.read(now), self._hosts.observe(asked), tuple(self._store.timers()))
+        situation = Situation(
+            self._source.read(now), self._hosts.observe(self._store.asked), tuple(self._store.timers())
+        )
         read = time.perf_counter()
         decision = decide(situation, self._facility, self._rules)
         decided = time.perf_counter()

@@ -1,5 +1,6 @@
 """All hosts of the facility, each read and resized in a lane of its own."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
@@ -14,12 +15,25 @@ from autoscaler.model import DomainState, Facility, Host, HostObservation, HostR
 from autoscaler.service.lane import Lane
 
 Connect = Callable[[Host], Hypervisor]
+Ledger = Callable[[], Mapping[tuple[str, str], int]]
+
+# A host is waited for until it takes so many times as long as last time, and never given less than this.
+PATIENCE = 3
+LEAST_PATIENCE_S = 1.0
+
+# More threads that wait for the interpreter at once cost more than they bring.
+READS_AT_ONCE = 1000
+
+# So often each of them wakes up to ask for it: with Python's 5 ms, a thousand threads do little else. The other side is
+# that whoever computes may keep the others waiting for so long.
+SWITCH_INTERVAL_S = 0.05
 
 
 class Watched:
-    """A hypervisor that tells for how long its present call has not returned."""
+    """A hypervisor that tells for how long its present call has not returned, and what was read ``last``."""
 
     def __init__(self, hypervisor: Hypervisor) -> None:
+        self.last: HostReading | None = None
         self._hypervisor = hypervisor
         self._began: float | None = None
 
@@ -32,7 +46,8 @@ class Watched:
     def read(self) -> HostReading:
         """As the hypervisor's."""
         with self._call():
-            return self._hypervisor.read()
+            self.last = self._hypervisor.read()
+        return self.last
 
     def set_memory(self, domain: str, memory_mib: int) -> None:
         """As the hypervisor's."""
@@ -69,7 +84,10 @@ class Watched:
 
 
 class HostLane:
-    """One host: at most one read or transfer under way; a call that takes longer than ``timeout_s`` hangs."""
+    """One host: at most one read or transfer under way; a call that takes longer than ``timeout_s`` hangs.
+
+    A read that only takes much longer than the last one makes the host late: this cycle goes on without it.
+    """
 
     def __init__(self, host: Host, hypervisor: Hypervisor, timeout_s: float) -> None:
         self.host = host
@@ -77,6 +95,8 @@ class HostLane:
         self._timeout_s = timeout_s
         self._lane = Lane(host.name)
         self._reading: Future[HostReading] | None = None
+        self._began_s = 0.0
+        self._last_took_s = 0.0
         self._transfer: Transfer | None = None
         self._transferring: Future[None] | None = None
 
@@ -90,13 +110,30 @@ class HostLane:
         """The transfer that is under way, ``None`` when there is none."""
         return self._transferring if self._transferring and not self._transferring.done() else None
 
-    def begin_read(self) -> Future[HostReading] | None:
-        """Start reading, unless something is still under way; return what is to be waited for."""
-        if self.pending is None:
-            self._transferring = None
-            self._reading = self._lane.submit(self.hypervisor.read)
-            return self._reading
-        return None
+    def begin_read(self) -> bool:
+        """Start reading, unless something is still under way; return whether that is to be waited for."""
+        if self.pending is not None:
+            return False
+        self._transferring = None
+        self._began_s = time.monotonic()
+        self._reading = self._lane.submit(self._read)
+        return True
+
+    def wait(self) -> None:
+        """Wait for the read that was begun, until the host is late."""
+        if self._reading is not None:
+            wait([self._reading], max(0.0, self._began_s + self._patience_s - time.monotonic()))
+
+    @property
+    def _patience_s(self) -> float:
+        if self.hypervisor.last is None:
+            return self._timeout_s
+        return min(self._timeout_s, max(LEAST_PATIENCE_S, PATIENCE * self._last_took_s))
+
+    def _read(self) -> HostReading:
+        reading = self.hypervisor.read()
+        self._last_took_s = time.monotonic() - self._began_s
+        return reading
 
     def begin_transfer(self, transfer: Transfer, carry_out: Callable[[], None]) -> None:
         """Start a transfer; until it is done the host is observed as moving."""
@@ -109,18 +146,25 @@ class HostLane:
         hangs = self.hypervisor.waiting_s > self._timeout_s
         if self._transferring is not None and self._transfer is not None and not hangs:
             return HostObservation(name, HostState.MOVING, moving_to_workers=self._transfer.workers_to)
-        if hangs or self._reading is None or not self._reading.done():
+        last = self.hypervisor.last
+        if hangs or self._reading is None or (last is None and not self._reading.done()):
             problem = f"{name} ({self.host.uri}) does not answer in time"
             return HostObservation(name, HostState.UNUSABLE, problem=problem)
+        if last is not None and not self._reading.done():
+            return self._seen(HostState.LATE, last, asked)
         try:
             seen = self._reading.result()
         except HypervisorError as error:
             return HostObservation(name, HostState.UNUSABLE, problem=str(error))
         except Exception as error:  # noqa: BLE001 - one host's surprise is not the facility's
             return HostObservation(name, HostState.UNUSABLE, problem=f"{name}: {type(error).__name__}: {error}")
+        return self._seen(HostState.READY, seen, asked)
+
+    def _seen(self, state: HostState, seen: HostReading, asked: Mapping[tuple[str, str], int]) -> HostObservation:
+        name = self.host.name
         return HostObservation(
             name,
-            HostState.READY,
+            state,
             tuple(replace(domain, asked_mib=asked.get((name, domain.name))) for domain in seen.domains),
             seen.unmanaged_mib,
             problem=out_of_order(self.host, seen.domains),
@@ -136,20 +180,30 @@ class HostLane:
 
 
 class Hosts:
-    """Reads all hosts at once; a host that hangs costs the others nothing but the time-out, once."""
+    """Reads all hosts at once; one that begins to hang delays the others once, until it is late, and never again.
+
+    Only the first cycle waits for the whole time-out: nothing is known yet of a host that does not answer.
+    """
 
     def __init__(self, facility: Facility, connect: Connect, timeout: timedelta) -> None:
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._lanes = {host.name: HostLane(host, connect(host), timeout.total_seconds()) for host in facility.hosts}
-        self._timeout_s = timeout.total_seconds()
 
     def lane(self, host: str) -> HostLane:
         """The lane of a host."""
         return self._lanes[host]
 
-    def observe(self, asked: Mapping[tuple[str, str], int]) -> tuple[HostObservation, ...]:
-        """Read every host that is not busy; ``asked`` is the ledger."""
-        started = [lane.begin_read() for lane in self._lanes.values()]
-        wait([future for future in started if future is not None], timeout=self._timeout_s)
+    def observe(self, ledger: Ledger) -> tuple[HostObservation, ...]:
+        """Read every host that is not busy, then the ledger: whatever a transfer wrote before the read is in it."""
+        begun: list[HostLane] = []
+        for lane in self._lanes.values():
+            if len(begun) >= READS_AT_ONCE:
+                begun[-READS_AT_ONCE].wait()
+            if lane.begin_read():
+                begun.append(lane)
+        for lane in begun:
+            lane.wait()
+        asked = ledger()
         return tuple(lane.observation(asked) for lane in self._lanes.values())
 
     def settle(self, timeout_s: float | None) -> bool:

@@ -38,7 +38,7 @@ def preview(
         return recorders[host.name]
 
     hosts = Hosts(facility, recorder, host_timeout)
-    decision = decide(Situation(source.read(now), hosts.observe(asked), tuple(timers)), facility, rules)
+    decision = decide(Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers)), facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers
     }

@@ -135,6 +135,18 @@ class TestAHostInTrouble:
         site.cycle()
         assert site.workers() == {"host-1": 0, "host-2": 8}
 
+    def test_that_is_only_late_keeps_its_workers_and_no_other_gets_them(self, plant: MakePlant) -> None:
+        site, gate = plant("host-1", "host-2"), Gate()
+        site.source.running = 1
+        site.cycle()
+        assert site.workers() == {"host-1": 2, "host-2": 2}
+        hang_at(site.fakes["host-1"], "read", gate)
+        site.source.running = 2
+        cycle = site.cycle()
+        assert decided(cycle, "host-1").reason == "late: this cycle did not wait for its answer"
+        assert site.workers() == {"host-1": 2, "host-2": 6}  # 8 wanted
+        gate.open()
+
     def test_is_logged_once_when_it_comes_and_once_when_it_is_over(
         self, plant: MakePlant, caplog: pytest.LogCaptureFixture
     ) -> None:
