@@ -87,20 +87,19 @@ class Hypervisor(Protocol):
 class Store(Protocol):
     """Remembers decisions, outcomes, timers and what was asked for, across restarts and crashes.
 
-    Each method is one durable transaction: when it returns, a crash loses nothing of it. Thread-safe. Failures are
-    ``StoreError``.
+    What a method writes is written whole or not at all; when it returns, a crash loses nothing of it. Thread-safe, also
+    for as many threads as there are hosts. Failures are ``StoreError``.
     """
 
     def record_decision(self, decision: Decision) -> int:
-        """Write a decision before anything is done about it; return its number."""
+        """Write a decision before anything is done about it; return its number.
+
+        With it each transfer starts its host's timer of that direction; a change of no workers starts none.
+        """
         ...
 
     def record_outcome(self, decision: int, outcome: Outcome) -> None:
         """Write what became of one of the decision's transfers."""
-        ...
-
-    def record_change(self, host: str, workers_from: int, workers_to: int, at: datetime) -> None:
-        """Start the host's timer of that direction."""
         ...
 
     def record_asked(self, host: str, domain: str, memory_mib: int) -> None:

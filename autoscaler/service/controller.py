@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.quarantine import after
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, HostState, Outcome, Result, Situation, Transfer
+from autoscaler.model import Decision, Facility, HostState, Outcome, Quarantine, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
 
 _log = logging.getLogger("autoscaler")
@@ -74,10 +75,7 @@ class Controller:
         decision = decide(situation, self._facility, self._rules)
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
-        for transfer in decision.transfers:
-            self._store.record_change(transfer.host, transfer.workers_from, transfer.workers_to, now)
-        for transfer in decision.transfers:
-            self._begin(number, transfer)
+        self._begin(number, decision)
         self._tell(decision)
         return Cycle(number, decision, read - began, decided - read)
 
@@ -92,11 +90,19 @@ class Controller:
             self.settle(self._pace.host_timeout.total_seconds())
         self._hosts.end()
 
-    def _begin(self, number: int, transfer: Transfer) -> None:
-        lane = self._hosts.lane(transfer.host)
-        lane.begin_transfer(transfer, lambda: self._carry_out(number, transfer))
+    def _begin(self, number: int, decision: Decision) -> None:
+        """Start the transfers. What the store says of their hosts is handed to them, it cannot change meanwhile."""
+        hosts = {host.host: host for host in decision.situation.hosts}
+        quarantines = {each.host: each.quarantine for each in decision.situation.timers}
+        for transfer in decision.transfers:
+            seen, quarantine = hosts[transfer.host].domains, quarantines.get(transfer.host)
+            asked = {domain.name: domain.asked_mib for domain in seen if domain.asked_mib is not None}
+            work = partial(self._carry_out, number, transfer, asked, quarantine)
+            self._hosts.lane(transfer.host).begin_transfer(transfer, work)
 
-    def _carry_out(self, number: int, transfer: Transfer) -> None:
+    def _carry_out(
+        self, number: int, transfer: Transfer, asked: Mapping[str, int], quarantine: Quarantine | None
+    ) -> None:
         """Run in the host's lane."""
         edges = Edges(
             now=self._clock,
@@ -105,11 +111,10 @@ class Controller:
             stall=self._pace.transfer_stall,
         )
         try:
-            asked = {domain: mib for (host, domain), mib in self._store.asked().items() if host == transfer.host}
             outcome = self._transfer(transfer, asked, edges)
             self._store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
-            self._remember(transfer, outcome)
+            self._remember(transfer, outcome, quarantine)
         except StoreError as error:
             _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
 
@@ -122,11 +127,10 @@ class Controller:
             reason = f"unexpected {type(error).__name__}: {error}"
             return Outcome(transfer.host, Result.FAILED, reason, began_at, self._clock())
 
-    def _remember(self, transfer: Transfer, outcome: Outcome) -> None:
+    def _remember(self, transfer: Transfer, outcome: Outcome, before: Quarantine | None) -> None:
         """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
         if outcome.strained is not None:
             self._store.record_strain(outcome.host, outcome.ended_at)
-        before = next((each.quarantine for each in self._store.timers() if each.host == outcome.host), None)
         quarantine = after(outcome, transfer.probe, before)
         if quarantine == before:
             return
@@ -138,9 +142,9 @@ class Controller:
 
     def _tell(self, decision: Decision) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""
-        for transfer in decision.transfers:
-            host = next(host for host in decision.hosts if host.host == transfer.host)
-            _log.info("%s: %d -> %d workers: %s", host.host, transfer.workers_from, transfer.workers_to, host.reason)
+        for host in decision.hosts:
+            if (move := host.transfer) is not None:
+                _log.info("%s: %d -> %d workers: %s", host.host, move.workers_from, move.workers_to, host.reason)
         problems = {
             observed.host: observed.problem or "unusable"
             for observed in decision.situation.hosts

@@ -1,11 +1,11 @@
-"""The store on SQLite, through SQLAlchemy: every method is one durable transaction."""
+"""The store on SQLite, through SQLAlchemy: what a method wrote is durable when it returns."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Boolean,
@@ -30,7 +30,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import StoreError
-from autoscaler.model import Decision, HostTimers, Outcome, Quarantine
+from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
 from autoscaler.store.records import (
     Record,
     decision_from_json,
@@ -40,6 +40,9 @@ from autoscaler.store.records import (
     quarantine_from_json,
     quarantine_to_json,
 )
+from autoscaler.store.turns import Turns
+
+T = TypeVar("T")
 
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
 SCHEMA_VERSION = 2
@@ -100,6 +103,7 @@ class SqlStore:
         self._path = path
         _check_path(path, read_only=read_only)
         self._engine = _engine(path, read_only=read_only)
+        self._turns = Turns(self._engine.begin)
         try:
             with self._transaction() as connection:
                 self._prepare(connection, read_only=read_only)
@@ -125,33 +129,29 @@ class SqlStore:
             raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}{older}")
 
     def record_decision(self, decision: Decision) -> int:
-        """Write a decision, return its number."""
+        """Write a decision and start the timers of its transfers, return its number."""
         if not self._path.exists():
             # SQLite goes on writing into the removed file: nothing would fail, and a crash would lose everything.
             raise StoreError(f"store {self._path} was removed while in use: restart the controller to begin a new one")
-        changes = bool(decision.transfers)
-        row = {"at_s": decision.at.timestamp(), "changes": changes, "body": decision_to_json(decision)}
-        with self._transaction() as connection:
+        at_s, changes = decision.at.timestamp(), bool(decision.transfers)
+        row = {"at_s": at_s, "changes": changes, "body": decision_to_json(decision)}
+
+        def write(connection: Connection) -> int:
             number: int = connection.execute(_decisions.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
+            _start_timers(connection, decision.transfers, at_s)
             return number
+
+        return self._write(write)
 
     def record_outcome(self, decision: int, outcome: Outcome) -> None:
         """Write what became of one of the decision's transfers."""
-        with self._transaction() as connection:
-            connection.execute(
-                _outcomes.insert().values(decision=decision, host=outcome.host, body=outcome_to_json(outcome))
-            )
-
-    def record_change(self, host: str, workers_from: int, workers_to: int, at: datetime) -> None:
-        """Start the host's timer of that direction; a change of no workers starts none."""
-        if workers_from == workers_to:
-            return
-        column = _timers.c.grew_at_s if workers_to > workers_from else _timers.c.shrank_at_s
-        self._upsert(_timers, {"host": host}, {column.name: at.timestamp()})
+        row = {"decision": decision, "host": outcome.host, "body": outcome_to_json(outcome)}
+        self._write(lambda connection: connection.execute(_outcomes.insert().values(row)))
 
     def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
         """Write which balloon size a domain is asked for."""
-        self._upsert(_asked, {"host": host, "domain": domain}, {"memory_mib": memory_mib})
+        row = {"host": host, "domain": domain, "memory_mib": memory_mib}
+        self._write(lambda connection: _upsert(connection, _asked, "memory_mib", [row]))
 
     def asked(self) -> Mapping[tuple[str, str], int]:
         """The balloon size last asked for, MiB by (host, domain)."""
@@ -160,15 +160,17 @@ class SqlStore:
 
     def record_strain(self, host: str, at: datetime) -> None:
         """Write that a donor of the host began to swap."""
-        self._upsert(_strains, {"host": host}, {"at_s": at.timestamp()})
+        row = {"host": host, "at_s": at.timestamp()}
+        self._write(lambda connection: _upsert(connection, _strains, "at_s", [row]))
 
     def record_quarantine(self, host: str, quarantine: Quarantine | None) -> None:
         """Write the quarantine a host is in, ``None`` lifts it."""
-        if quarantine is not None:
-            self._upsert(_quarantines, {"host": host}, {"body": quarantine_to_json(quarantine)})
+        if quarantine is None:
+            lift = _quarantines.delete().where(_quarantines.c.host == host)
+            self._write(lambda connection: connection.execute(lift))
             return
-        with self._transaction() as connection:
-            connection.execute(_quarantines.delete().where(_quarantines.c.host == host))
+        row = {"host": host, "body": quarantine_to_json(quarantine)}
+        self._write(lambda connection: _upsert(connection, _quarantines, "body", [row]))
 
     def timers(self) -> Sequence[HostTimers]:
         """What is remembered of every host of which there is something."""
@@ -228,19 +230,38 @@ class SqlStore:
             reason = "it is damaged, or another version of this program wrote it"
             raise StoreError(f"store {self._path}: decision {row.number} cannot be read: {reason}") from None
 
-    def _upsert(self, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        statement = insert(table).values({**key, **values})
-        with self._transaction() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=dict(values)))
+    def _write(self, do: Callable[[Connection], T]) -> T:
+        with self._errors():
+            return self._turns.write(do)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
+        with self._errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
         try:
-            with self._engine.begin() as connection:
-                yield connection
+            yield
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
             raise StoreError(f"store {self._path}: {cause}") from None
+
+
+def _start_timers(connection: Connection, transfers: Iterable[Transfer], at_s: float) -> None:
+    """Start each host's timer of its direction; a change of no workers starts none."""
+    grow = [each.host for each in transfers if each.workers_to > each.workers_from]
+    shrink = [each.host for each in transfers if each.workers_to < each.workers_from]
+    _upsert(connection, _timers, "grew_at_s", [{"host": host, "grew_at_s": at_s} for host in grow])
+    _upsert(connection, _timers, "shrank_at_s", [{"host": host, "shrank_at_s": at_s} for host in shrink])
+
+
+def _upsert(connection: Connection, table: Table, value: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write whole rows, or only the column ``value`` of those that are there."""
+    if rows:
+        statement = insert(table)
+        update = {value: statement.excluded[value]}
+        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=update), rows)
 
 
 def _check_path(path: Path, *, read_only: bool) -> None:

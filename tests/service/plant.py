@@ -42,11 +42,6 @@ class EventStore(SqlStore):
         self._tell(f"outcome {outcome.host}")
         super().record_outcome(decision, outcome)
 
-    def record_change(self, host: str, workers_from: int, workers_to: int, at: datetime) -> None:
-        """Write, and tell."""
-        self._tell(f"change {host}")
-        super().record_change(host, workers_from, workers_to, at)
-
     def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
         """Write, and tell."""
         self._tell(f"asked {host}")

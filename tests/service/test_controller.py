@@ -167,7 +167,7 @@ class TestTheStore:
         site.source.queued = 1
         site.cycle()
         first_write = site.events.index(site.writes()[0])
-        assert {"decision", "change host-1"} <= set(site.events[:first_write])
+        assert "decision" in site.events[:first_write]
 
     def test_has_the_outcome_after_the_last_write(self, plant: MakePlant) -> None:
         site = plant("host-1")
@@ -222,11 +222,10 @@ class TestTheStore:
         cycle = site.cycles(10)
         assert [cut.guard for cut in decided(cycle, "host-1").cuts] == ["cooldown"]
 
-    @pytest.mark.parametrize("record", ["decision", "change host-2"])
-    def test_that_fails_before_the_act_keeps_every_host_as_it_is(self, plant: MakePlant, record: str) -> None:
+    def test_that_fails_before_the_act_keeps_every_host_as_it_is(self, plant: MakePlant) -> None:
         site = plant("host-1", "host-2")
         site.source.queued = 2
-        site.store.fails_at = record
+        site.store.fails_at = "decision"
         with pytest.raises(StoreError):
             site.cycle()
         site.controller.settle()

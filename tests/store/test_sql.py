@@ -57,14 +57,19 @@ def store(file: Path):
         yield opened
 
 
-def a_transfer(host: str = "host-1") -> Transfer:
+def a_transfer(host: str = "host-1", workers_from: int = 0, workers_to: int = 3) -> Transfer:
     step = Step(StepKind.SHRINK, "wn", Allocation(6911, 256), Allocation(4535, 256))
-    return Transfer(host, 0, 3, 7483, (step,))
+    return Transfer(host, workers_from, workers_to, 7483, (step,))
 
 
 def a_decision(at: datetime = NOW, *, changes: bool = False, reason: str = "so") -> Decision:
     """A decision about one host, with or without a transfer."""
-    hosts = (HostDecision("host-1", 0, 3, 3, reason, transfer=a_transfer() if changes else None),)
+    return about(a_transfer() if changes else None, at=at, reason=reason)
+
+
+def about(*transfers: Transfer | None, at: datetime = NOW, reason: str = "so") -> Decision:
+    """A decision with these transfers."""
+    hosts = tuple(HostDecision(each.host if each else "host-1", 0, 3, 3, reason, transfer=each) for each in transfers)
     situation = Situation(proof_window([1], [0], now=at), (observed(a_host()),))
     return Decision(at, "Static(workers=3)", situation, Demand(3, reason), hosts)
 
@@ -145,14 +150,13 @@ def test_every_value_of_a_decision_and_its_outcome_comes_back(
 @unhurried
 @given(at=times, host=words)
 def test_a_timer_comes_back_to_the_microsecond(store: SqlStore, at: datetime, host: str) -> None:
-    store.record_change(host, 0, 1, at)
+    store.record_decision(about(a_transfer(host), at=at))
     assert HostTimers(host, grew_at=at) in [replace(timer, shrank_at=None) for timer in store.timers()]
 
 
 def test_what_one_store_wrote_another_one_reads(store: SqlStore, file: Path) -> None:
     number = store.record_decision(a_decision(changes=True))
     store.record_outcome(number, an_outcome())
-    store.record_change("host-1", 0, 3, NOW)
     store.record_asked("host-1", "wn", 4535)
     with closing(SqlStore(file)) as other:
         assert other.latest() == Record(number, a_decision(changes=True), (an_outcome(),))
@@ -244,27 +248,33 @@ def test_a_second_outcome_of_the_same_transfer_is_refused(store: SqlStore) -> No
 
 def test_each_direction_has_its_own_timer(store: SqlStore) -> None:
     later = NOW + timedelta(minutes=5)
-    store.record_change("host-1", 0, 3, NOW)
-    store.record_change("host-1", 3, 0, later)
+    store.record_decision(about(a_transfer("host-1", 0, 3)))
+    store.record_decision(about(a_transfer("host-1", 3, 0), at=later))
     assert store.timers() == [HostTimers("host-1", grew_at=NOW, shrank_at=later)]
 
 
 def test_a_timer_starts_anew_with_each_change(store: SqlStore) -> None:
     later = NOW + timedelta(minutes=5)
-    store.record_change("host-1", 0, 3, NOW)
-    store.record_change("host-1", 3, 5, later)
+    store.record_decision(about(a_transfer("host-1", 0, 3)))
+    store.record_decision(about(a_transfer("host-1", 3, 5), at=later))
     assert store.timers() == [HostTimers("host-1", grew_at=later)]
 
 
 def test_a_change_of_no_workers_starts_no_timer(store: SqlStore) -> None:
-    store.record_change("host-1", 3, 3, NOW)
+    store.record_decision(about(a_transfer("host-1", 3, 3)))
     assert store.timers() == []
 
 
-def test_every_host_has_its_own_timers(store: SqlStore) -> None:
-    store.record_change("host-2", 0, 1, NOW)
-    store.record_change("host-1", 1, 0, NOW)
+def test_one_decision_starts_the_timers_of_all_its_hosts(store: SqlStore) -> None:
+    store.record_decision(about(a_transfer("host-2", 0, 1), a_transfer("host-1", 1, 0), a_transfer("host-3", 2, 2)))
     assert store.timers() == [HostTimers("host-1", shrank_at=NOW), HostTimers("host-2", grew_at=NOW)]
+
+
+def test_a_decision_whose_timers_cannot_be_written_is_not_written_either(store: SqlStore, file: Path) -> None:
+    spoil(file, "DROP TABLE timers")
+    with pytest.raises(StoreError, match="no such table: timers"):
+        store.record_decision(a_decision(changes=True))
+    assert store.latest() is None
 
 
 def test_the_last_size_asked_for_counts(store: SqlStore) -> None:
@@ -469,9 +479,8 @@ def test_threads_write_and_read_at_the_same_time(store: SqlStore) -> None:
 
     def one_host(name: str) -> None:
         for workers in range(5):
-            number = store.record_decision(a_decision(changes=True))
+            number = store.record_decision(about(a_transfer(name, workers, workers + 1)))
             store.record_asked(name, "wn", workers)
-            store.record_change(name, workers, workers + 1, NOW)
             store.record_outcome(number, an_outcome(name))
             assert store.record(number).outcome(name) == an_outcome(name)
 
@@ -481,6 +490,14 @@ def test_threads_write_and_read_at_the_same_time(store: SqlStore) -> None:
     assert len(store.history(1000, changes_only=True)) == 8 * 5
     assert store.asked() == {(name, "wn"): 4 for name in names}
     assert len(store.timers()) == 8
+
+
+def test_as_many_threads_write_as_there_are_hosts(store: SqlStore) -> None:
+    """Each of their commits alone would keep the last ones waiting until SQLite turns them away."""
+    names = [f"host-{number}" for number in range(500)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: [store.record_asked(name, "wn", size) for size in (1, 2)], names))
+    assert store.asked() == {(name, "wn"): 2 for name in names}
 
 
 def test_two_stores_write_to_one_file(store: SqlStore, file: Path) -> None:
