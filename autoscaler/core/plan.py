@@ -1,6 +1,7 @@
 """From granted workers to one host's ordered steps: donors shrink, acceptors grow, weights and caps last."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.core.allocation import (
@@ -42,7 +43,8 @@ def plan(host: Host, observed: HostObservation, current: int, granted: int) -> T
     A domain without CPU cannot inflate its balloon, so the donor keeps its weight until its memory is given, and is
     lent as much as any other has. Waking and going to sleep are steps of the same transfer.
     """
-    steps = [*_proof_steps(host, observed, granted), *_wn_steps(host, observed, granted)]
+    sizes = _wn_sizes(host, observed, granted)
+    steps = [*_proof_steps(host, observed, granted, sizes), *_wn_steps(host, observed, granted, sizes)]
     steps += _loans(host, observed, steps)
     return _transfer(host, observed, current, granted, steps)
 
@@ -85,14 +87,14 @@ def _transfer(host: Host, observed: HostObservation, current: int, granted: int,
     return Transfer(host.name, current, granted, memory_for_guests_mib(host, observed), ordered)
 
 
-def _proof_steps(host: Host, observed: HostObservation, granted: int) -> list[Step]:
+def _proof_steps(host: Host, observed: HostObservation, granted: int, wn_sizes: Mapping[str, int]) -> list[Step]:
     proof, target = observed.domain(host.proof.name), proof_allocation(host, granted)
     asleep = proof.state is not DomainState.RUNNING
     if asleep and not granted:
         return []
     steps = [Step(StepKind.WAKE, proof.name, proof.allocation, proof.allocation)] if asleep else []
     left = memory_for_guests_mib(host, observed) - observed.unmanaged_mib
-    left -= sum(_wn_sizes(host, observed, granted).values()) + asleep_mib(host, observed)
+    left -= sum(wn_sizes.values()) + asleep_mib(host, observed)
     within = replace(target, memory_mib=min(target.memory_mib, max(left, proof.allocation.memory_mib)))
     # What a domain without memory was asked for belongs to its former life.
     awake = proof if proof.state.holds_memory else replace(proof, asked_mib=None)
@@ -105,8 +107,7 @@ def _proof_steps(host: Host, observed: HostObservation, granted: int) -> list[St
     return steps
 
 
-def _wn_steps(host: Host, observed: HostObservation, granted: int) -> list[Step]:
-    sizes = _wn_sizes(host, observed, granted)
+def _wn_steps(host: Host, observed: HostObservation, granted: int, sizes: Mapping[str, int]) -> list[Step]:
     steps = []
     for wn in host.wns:
         if observed.domain(wn.name).state is DomainState.RUNNING:
@@ -119,9 +120,9 @@ def _wn_target(host: Host, wn: WnDomain, workers: int, observed: HostObservation
     return Allocation(observed.domain(wn.name).allocation.memory_mib, *wn_cpu(host, wn, workers, observed))
 
 
-def _wn_sizes(host: Host, observed: HostObservation, granted: int) -> dict[str, int]:
+def _wn_sizes(host: Host, observed: HostObservation, granted: int) -> Mapping[str, int]:
     rest = memory_for_guests_mib(host, observed) - observed.unmanaged_mib - _held_by_proof_mib(host, observed, granted)
-    return dict(share(host, observed, rest))
+    return share(host, observed, rest)
 
 
 def _held_by_proof_mib(host: Host, observed: HostObservation, granted: int) -> int:
