@@ -28,6 +28,7 @@ has() {
         qemu-system-x86) command -v qemu-system-x86_64 ;;
         busybox-static) [ -x /bin/busybox ] && ! ldd /bin/busybox ;; # the one that needs no libraries
         linux-image-cloud-amd64) compgen -G '/boot/vmlinuz-*-cloud-amd64' ;;
+        e2fsprogs) command -v mke2fs ;;
         slurm-wlm) command -v slurmctld && command -v slurmd && command -v squeue ;;
         slurm-wlm-jwt-plugin) compgen -G '/usr/lib*/slurm/auth_jwt.so' || compgen -G '/usr/lib/*/slurm-wlm/auth_jwt.so' ;;
         mailutils) command -v mail ;; # gridengine wants a mailx, and the other one would bring a mail server

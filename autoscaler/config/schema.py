@@ -15,8 +15,8 @@ from autoscaler.model import Allocation, DomainState, Facility, GuardLimits, Hos
 
 
 def _libvirt_uri(uri: str) -> str:
-    if not re.match(r"(qemu|test)(\+[a-z0-9]+)?://", uri):
-        raise ValueError(f"{uri!r} is not a libvirt URI of driver qemu or test, such as qemu+tls://HOST/system")
+    if not re.match(r"(qemu|xen|test)(\+[a-z0-9]+)?://", uri):
+        raise ValueError(f"{uri!r} is not a libvirt URI of driver qemu, xen or test, such as qemu+tls://HOST/system")
     return uri
 
 

@@ -251,8 +251,8 @@ MISTAKES = {
     ),
     "a hypervisor that is not supported": bad(
         "test:///default",
-        "xen:///system",
-        "9: hosts[0].uri: 'xen:///system' is not a libvirt URI of driver qemu or test, such as qemu+tls://HOST/system",
+        "vbox:///system",
+        "9: hosts[0].uri: 'vbox:///system' is not a libvirt URI of driver qemu, xen or test, such as qemu+tls://HOST/system",
     ),
     "a source that is none": bad(
         "prometheus",

@@ -191,13 +191,13 @@ class TestConnect:
     def test_known_drivers_are_supported_over_every_transport(self, uri: str) -> None:
         assert supports(uri)
 
-    @pytest.mark.parametrize("uri", ["xen:///", "xen+ssh://host/", "lxc:///", "qemus:///system", "", "/etc/passwd"])
+    @pytest.mark.parametrize("uri", ["vbox:///", "vbox+ssh://host/", "lxc:///", "qemus:///system", "", "/etc/passwd"])
     def test_unknown_drivers_are_not_supported(self, uri: str) -> None:
         assert not supports(uri)
 
     def test_an_unknown_driver_is_refused_naming_the_host_and_what_is_known(self) -> None:
-        with pytest.raises(HypervisorError, match=r"host-1 \(xen:///\): only qemu and test are known, not xen"):
-            connect(a_host(uri="xen:///"))
+        with pytest.raises(HypervisorError, match=r"host-1 \(vbox:///\): only qemu, xen and test are known, not vbox"):
+            connect(a_host(uri="vbox:///"))
 
 
 class TestTheRecorderAlone:

@@ -9,6 +9,8 @@ from tests.testbed.guests import Kernel, build_initramfs
 from tests.testbed.libvirtd import Libvirtd
 from tests.testbed.processes import scratch_folder
 from tests.testbed.proof_area import ProofArea
+from tests.testbed.xen_host import XenHost
+from tests.testbed.xen_image import xen_image
 
 HERE = Path(__file__).parent
 TIMEOUT_S = 900  # emulated guests on two shared cores: each wait has its own, shorter deadline
@@ -48,6 +50,13 @@ def libvirtd() -> Iterator[Libvirtd]:
 def libvirt_uri(libvirtd: Libvirtd) -> str:
     """Give the address of the module's libvirtd."""
     return libvirtd.uri
+
+
+@pytest.fixture(scope="session")
+def xen_host() -> Iterator[XenHost]:
+    """Give a Xen host with two guests; it takes a minute to boot, and minutes more when its image is not made yet."""
+    with scratch_folder() as folder, XenHost(xen_image(), folder) as host:
+        yield host
 
 
 @pytest.fixture

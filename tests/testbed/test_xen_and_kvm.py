@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.testbed.xen_host import PROOF as XEN_PROOF
-from tests.testbed.xen_host import WN as XEN_WN
-from tests.testbed.xen_host import XenHost
 
 from tests.testbed.guests import Guest, Kernel, event_rates
 from tests.testbed.libvirtd import several_libvirtds
 from tests.testbed.processes import Process, free_port, scratch_folder
 from tests.testbed.proof_area import ProofArea, Status
 from tests.testbed.site import SumWatch, command
+from tests.testbed.xen_host import PROOF as XEN_PROOF
+from tests.testbed.xen_host import WN as XEN_WN
+from tests.testbed.xen_host import XenHost
 
 pytestmark = pytest.mark.timeout(1800)
 
