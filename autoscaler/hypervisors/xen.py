@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import libvirt
+from defusedxml import ElementTree
+
 from autoscaler.hypervisors.libvirt_host import Memory
 
 # What the credit scheduler accepts.
@@ -38,7 +41,10 @@ class XenDriver:
         return Memory(domain.info()[2])
 
     def start_kib(self, domain: Any) -> int:
-        """What it is defined with; all of its maximum where it was saved, for libxl does not say with how much."""
-        _, maximum_kib, memory_kib, *_ = domain.info()
-        size: int = maximum_kib if domain.hasManagedSaveImage() else memory_kib
-        return size
+        """What it is defined with; all of its maximum where it was saved, for libxl does not say with how much.
+
+        ``info()`` states the maximum of every domain that is off.
+        """
+        maximum_kib: int = domain.info()[1]
+        defined = ElementTree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)).findtext("currentMemory")
+        return maximum_kib if domain.hasManagedSaveImage() or defined is None else int(defined)

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 DEADLINE_S = 300
 TOTAL_TOLERANCE_KIB = 4096
+FREE_MIB = 8  # less than this is none
 STRANGER = XenGuest("stranger", vcpus=1)
 
 
@@ -87,7 +88,7 @@ def test_xen_takes_an_order_that_the_host_has_no_memory_for_and_the_guest_gets_w
 ) -> None:
     xen_host.define(STRANGER)
     hypervisor.set_memory(PROOF.name, PROOF.memory_max_mib)
-    wait_until(lambda: _free_mib(xen_host) == 0, DEADLINE_S, "the guest to take what is free")
+    wait_until(lambda: _free_mib(xen_host) < FREE_MIB, DEADLINE_S, "the guest to take what is free")
     assert PROOF.memory_mib < domain(hypervisor, PROOF.name).allocation.memory_mib < PROOF.memory_max_mib
     xen_host.remove(STRANGER)
     xen_host.wait_memory_mib(PROOF.name, PROOF.memory_max_mib)
