@@ -52,32 +52,34 @@ def plan(host: Host, observed: HostObservation, current: int, granted: int) -> T
 def probe(host: Host, observed: HostObservation, current: int, name: str) -> Transfer | None:
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
-    What it moves, the next cycle moves back. A Worker Node that has nothing to spare is to grow, at PROOF's cost where
-    nothing is free.
+    What it moves, the next cycle moves back. A Worker Node that has nothing to spare is to grow, to its floor at
+    least, at PROOF's cost where nothing is free.
     """
     domain = observed.domain(name)
     if domain.state is not DomainState.RUNNING:
         return None
     wn = next((wn for wn in host.wns if wn.name == name), None)
-    floor_mib = 1 if wn is None else wn_floor_mib(wn, observed)
-    most_mib = domain.memory_max_mib if wn is None else min(domain.memory_max_mib, wn.memory_max_mib)
-    less_mib, more_mib = domain.allocation.memory_mib - PROBE_MIB, domain.allocation.memory_mib + PROBE_MIB
-    if floor_mib is not None and less_mib >= floor_mib:
-        steps = [_resize(StepKind.SHRINK, domain, less_mib, wn)]
-    elif more_mib <= most_mib:
-        steps = [*_room_for_probe(host, observed), _resize(StepKind.GROW, domain, more_mib, wn)]
+    present_mib, floor_mib = domain.allocation.memory_mib, 0 if wn is None else wn_floor_mib(wn, observed)
+    if floor_mib is not None and present_mib - PROBE_MIB >= floor_mib:
+        steps = [_resize(StepKind.SHRINK, domain, present_mib - PROBE_MIB, wn)]
     else:
-        return None
+        goal_mib = max(present_mib + PROBE_MIB, 0 if wn is None else wn.memory_floor_mib)
+        if goal_mib > domain.memory_max_mib:
+            return None
+        room = _room(host, observed, goal_mib - present_mib) if wn is not None else []
+        steps = [*room, _resize(StepKind.GROW, domain, goal_mib, wn)]
     transfer = _transfer(host, observed, current, current, steps)
     return None if transfer is None else replace(transfer, probe=name)
 
 
-def _room_for_probe(host: Host, observed: HostObservation) -> list[Step]:
+def _room(host: Host, observed: HostObservation, memory_mib: int) -> list[Step]:
+    """What PROOF has to give so that so much is free, of what it has for its workers."""
     proof = observed.domain(host.proof.name)
     free_mib = memory_for_guests_mib(host, observed) - observed.committed_mib
-    if free_mib >= PROBE_MIB or proof.state is not DomainState.RUNNING:
+    gives_mib = min(memory_mib - free_mib, proof.allocation.memory_mib - host.proof.dormant.memory_mib)
+    if gives_mib <= 0 or proof.state is not DomainState.RUNNING:
         return []
-    return [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - PROBE_MIB)]
+    return [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - gives_mib)]
 
 
 def _transfer(host: Host, observed: HostObservation, current: int, granted: int, steps: list[Step]) -> Transfer | None:

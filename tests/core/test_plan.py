@@ -425,6 +425,16 @@ class TestProbing:
         host = a_host()
         assert steps(probe(host, with_memory(observed(host), "wn", 756), 0, "wn")) == ["grow wn 756 788"]
 
+    def test_a_worker_node_below_its_floor_is_to_grow_up_to_it(self) -> None:
+        """Somebody else has set it to 0: 32 MiB would be a goal below its floor, and it may be found above that."""
+        host = a_host()
+        assert steps(probe(host, with_memory(observed(host), "wn", 0), 0, "wn")) == ["grow wn 0 572"]
+
+    def test_proof_gives_no_more_than_what_it_has_for_its_workers(self) -> None:
+        host = a_host()
+        full = replace(with_memory(observed(host, wn_used_mib=400), "wn", 575), unmanaged_mib=7000)
+        assert steps(probe(host, full, 0, "wn")) == ["grow wn 575 607"]
+
     def test_where_nothing_is_free_proof_gives_it(self) -> None:
         host = a_host()
         at_floor = observed(host, workers=8, wn_used_mib=400)
