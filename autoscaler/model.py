@@ -354,7 +354,8 @@ class Step:
     """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap.
 
     A domain that shrinks keeps ``keep_usable_mib`` of memory that it does not use; with ``None`` it may be squeezed
-    into its swap, down to ``swap_down_to_mib``. ``state`` is what a sleep step leaves the domain in.
+    into its swap, down to ``swap_down_to_mib``. ``state`` is what a sleep step leaves the domain in, when it is no
+    larger than its ``after``.
     """
 
     kind: StepKind

@@ -104,8 +104,8 @@ def _proof_steps(host: Host, observed: HostObservation, granted: int, wn_sizes: 
     # A domain that is started anew has forgotten its weight and cap, whatever they look like now.
     steps += _cpu_step(proof, target, anew=asleep)
     if not granted and host.proof.dormant_state is not DomainState.RUNNING:
-        state = host.proof.dormant_state
-        steps.append(Step(StepKind.SLEEP, proof.name, proof.allocation, proof.allocation, state=state))
+        dormant = replace(proof.allocation, memory_mib=host.proof.dormant.memory_mib)
+        steps.append(Step(StepKind.SLEEP, proof.name, proof.allocation, dormant, state=host.proof.dormant_state))
     return steps
 
 

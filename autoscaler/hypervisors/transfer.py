@@ -270,9 +270,15 @@ class _Run:
         self._lent.clear()
 
     def _sleep(self) -> None:
-        """Ask for it and go: a guest takes its time to shut down, and the next cycle sees whether it did."""
+        """Ask for it and go: a guest takes its time to shut down, and the next cycle sees whether it did.
+
+        One that has become larger again (it was rebooted) would keep that memory while it is paused, and need it at
+        once when it is restored.
+        """
         for step in self._steps(StepKind.SLEEP):
-            if step.state is not None:
+            self.books.read()
+            small = self.books.present_mib(step.domain) <= step.after.memory_mib + BALLOON_TOLERANCE_MIB
+            if step.state is not None and small:
                 self.hypervisor.sleep(step.domain, step.state)
 
     def _reasons(self) -> list[str]:

@@ -10,7 +10,7 @@ from autoscaler.contracts import HypervisorError, StoreError
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.core.plan import plan
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Host, HostObservation, Outcome, Result, Transfer
+from autoscaler.model import DomainState, Host, HostObservation, Outcome, Result, Transfer
 from autoscaler.testing import A_SWAPPING_WN, NOW, FakeHost, a_host, observed
 
 HOST = a_host(wns=(A_SWAPPING_WN,))
@@ -408,6 +408,33 @@ class TestTheLedger:
         outcome = world.run(transfer)
         assert max(sums) <= GUESTS_MIB
         assert outcome.result is Result.DONE
+
+
+class TestGoingToSleep:
+    """The last step, when the memory is given."""
+
+    HOST = replace(HOST, proof=replace(HOST.proof, dormant_state=DomainState.SAVED))
+
+    def test_is_asked_for_when_the_memory_is_given(self) -> None:
+        seen = observed(self.HOST, workers=8)
+        world = World(FakeHost.of(seen))
+        assert world.run(to(0, seen, self.HOST)).result is Result.DONE
+        assert world.writes[-1] == "sleep proof saved"
+
+    def test_is_not_asked_for_while_memory_is_missing(self) -> None:
+        seen = observed(self.HOST, workers=8)
+        world = World(FakeHost.of(seen, stuck=frozenset({"proof"})))
+        world.run(to(0, seen, self.HOST))
+        assert "sleep proof saved" not in world.writes
+
+    def test_is_put_off_when_the_domain_has_become_larger_again(self) -> None:
+        """Its guest was rebooted after the plan was made: saved like this it would need 6911 MiB to come back."""
+        seen = observed(self.HOST, workers=0)
+        world = World(FakeHost.of(seen))
+        transfer = to(0, seen, self.HOST)
+        world.fake.domains["proof"].memory_mib = world.fake.domains["proof"].target_mib = WN_WHOLE_MIB
+        world.run(transfer)
+        assert "sleep proof saved" not in world.writes
 
 
 class TestLentCpu:
