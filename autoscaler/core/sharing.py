@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autoscaler.core.allocation import wn_floor_mib
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, wn_floor_mib
 from autoscaler.model import DomainState, Host, HostObservation, WnDomain
 
 
@@ -41,14 +41,21 @@ def asleep_mib(host: Host, observed: HostObservation) -> int:
 
 def _room(wn: WnDomain, observed: HostObservation) -> Room:
     domain, floor = observed.domain(wn.name), wn_floor_mib(wn, observed)
-    has = domain.allocation.memory_mib
+    has, taken = domain.allocation.memory_mib, domain.committed_mib
+    # One that rests a little below what it was asked for has that; nobody else can be given the difference.
+    has = taken if taken - has <= BALLOON_TOLERANCE_MIB else has
     least = max(has if floor is None else min(has, floor), wn.memory_floor_mib)
     most = max(min(wn.memory_max_mib, domain.memory_max_mib), least)
     return Room(wn.name, min(max(has, least), most), least, most)
 
 
 def _proportional(amount: int, limits: list[int]) -> list[int]:
-    """Parts of ``amount`` in proportion to ``limits`` and within them; together no more than they allow."""
+    """Parts of ``amount`` in proportion to ``limits`` and within them; together no more than they allow.
+
+    A little is not divided: each part would be too small for a balloon to move, and nothing would.
+    """
+    if amount <= BALLOON_TOLERANCE_MIB * len(limits):
+        return _from_the_largest(amount, limits)
     left, parts = min(amount, sum(limits)), []
     for number, limit in enumerate(limits):
         # Rounded up, and the later ones share what is left: nothing is lost to rounding.
@@ -56,4 +63,11 @@ def _proportional(amount: int, limits: list[int]) -> list[int]:
         part = min(limit, -(-left * limit // remaining)) if remaining else 0
         parts.append(part)
         left -= part
+    return parts
+
+
+def _from_the_largest(amount: int, limits: list[int]) -> list[int]:
+    parts = [0] * len(limits)
+    for number in sorted(range(len(limits)), key=limits.__getitem__, reverse=True):
+        parts[number] = min(limits[number], amount - sum(parts))
     return parts

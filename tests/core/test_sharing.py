@@ -36,7 +36,13 @@ def a_domain(draw: st.DrawFn, wn: WnDomain) -> DomainObservation:
 def present_mib(host: Host, seen: HostObservation) -> dict[str, int]:
     """The sizes of those that run."""
     domains = [seen.domain(wn.name) for wn in host.wns]
-    return {each.name: each.allocation.memory_mib for each in domains if each.state is DomainState.RUNNING}
+    return {each.name: resting_mib(each) for each in domains if each.state is DomainState.RUNNING}
+
+
+def resting_mib(domain: DomainObservation) -> int:
+    """What it has, or was asked for where it rests within 8 MiB of that."""
+    present, taken = domain.allocation.memory_mib, domain.committed_mib
+    return taken if taken - present <= 8 else present
 
 
 def most_mib(wn: WnDomain, seen: HostObservation) -> int:
@@ -94,7 +100,11 @@ def test_all_of_the_rest_is_shared_or_none_can_give_or_take_any_more(
 def resized(seen: HostObservation, sizes: dict[str, int]) -> HostObservation:
     """The host with Worker Nodes of these sizes."""
     domains = (
-        replace(each, allocation=replace(each.allocation, memory_mib=sizes.get(each.name, each.allocation.memory_mib)))
+        replace(
+            each,
+            allocation=replace(each.allocation, memory_mib=sizes.get(each.name, each.allocation.memory_mib)),
+            asked_mib=None,
+        )
         for each in seen.domains
     )
     return replace(seen, domains=tuple(domains))
@@ -151,6 +161,24 @@ def test_two_give_in_proportion_to_what_they_can_spare() -> None:
     present = seen.domains[1].allocation.memory_mib
     assert present == 3455
     assert share(host, seen, 2 * present - 1000) == {"wn": present - 918, "wn-2": present - 82}
+
+
+def test_a_little_is_taken_from_one_alone() -> None:
+    """From each of three it would be 5 MiB, which no balloon moves for; the last one has most to spare."""
+    host = a_host(wns=(A_WN, replace(A_WN, name="wn-2"), replace(A_WN, name="wn-3", memory_floor_mib=400)))
+    seen = observed(host, workers=2, wn_used_mib=100)
+    sizes = {wn.name: seen.domain(wn.name).allocation.memory_mib for wn in host.wns}
+    assert share(host, seen, sum(sizes.values()) - 15) == {**sizes, "wn-3": sizes["wn-3"] - 15}
+
+
+def test_what_one_rests_below_its_target_is_not_given_to_another() -> None:
+    host = a_host(wns=(A_WN, replace(A_WN, name="wn-2")))
+    seen = observed(host, workers=4)
+    short = tuple(
+        replace(each, allocation=replace(each.allocation, memory_mib=each.allocation.memory_mib - 6), asked_mib=1871)
+        for each in seen.domains[1:]
+    )
+    assert share(host, replace(seen, domains=(seen.domains[0], *short)), 3743) == {"wn": 1872, "wn-2": 1871}
 
 
 def test_nothing_moves_between_two_while_the_rest_is_what_they_have() -> None:

@@ -91,9 +91,11 @@ def test_a_fault_at_any_instant_is_survived_with_a_domain_that_sleeps(
 
 
 @settings(max_examples=50, deadline=None)
-@given(goals=st.lists(workers, min_size=1, max_size=6), short_mib=st.integers(1, 4))
-def test_balloons_that_come_to_rest_a_few_pages_early_are_good_enough(goals: list[int], short_mib: int) -> None:
-    life = a_life(SWAPPING)
+@given(st.lists(workers, min_size=1, max_size=6), st.integers(1, 4), st.sampled_from([SWAPPING, THREE]))
+def test_balloons_that_come_to_rest_a_few_pages_early_are_good_enough(
+    goals: list[int], short_mib: int, host: Host
+) -> None:
+    life = a_life(host)
     life.fake.settles_short_mib = short_mib
     for wanted in goals:
         converge(life, wanted)
