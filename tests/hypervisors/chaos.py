@@ -234,10 +234,13 @@ class ChaosHost(FakeHost):
 
     def wake(self, domain: str) -> None:
         """Let a domain run; the reply may be lost."""
-        found = self._domain(domain)
-        resumed = found.state.holds_memory
+        found, before_mib = self._domain(domain), self.taken_mib
         super().wake(domain)
-        found.by_hand = found.by_hand and resumed
+        if not self._seen(domain).state.holds_memory:
+            found.by_hand = False
+        else:
+            # It was to be resumed, and is started if somebody has shut it off since the engine looked.
+            self._blame_others_since(before_mib)
         self.pass_instant(HypervisorError(f"fake: {domain}: the reply was lost"))
 
     def sleep(self, domain: str, state: DomainState) -> None:

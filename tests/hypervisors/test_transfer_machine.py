@@ -61,15 +61,11 @@ class TransferMachine(RuleBasedStateMachine):
     @initialize(
         dormant_state=st.sampled_from([state for state in DomainState if state is not DomainState.ABSENT]),
         swaps=st.lists(st.sampled_from([None, None, 572, 1500]), min_size=1, max_size=3),
-        short_mib=st.integers(0, 2),
         tells=st.booleans(),
         starts_full=st.booleans(),
     )
-    def begin(
-        self, *, dormant_state: DomainState, swaps: list[int | None], short_mib: int, tells: bool, starts_full: bool
-    ) -> None:
+    def begin(self, *, dormant_state: DomainState, swaps: list[int | None], tells: bool, starts_full: bool) -> None:
         self.life = a_life(a_site(dormant_state, swaps), tells=tells, starts_full=starts_full)
-        self.life.fake.settles_short_mib = short_mib
 
     @rule(wanted=workers, chaos=chaoses)
     def cycle(self, wanted: int, chaos: Chaos) -> None:
