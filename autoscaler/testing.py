@@ -152,6 +152,7 @@ class FakeDomain:
     told_at_s: float = 0.0
     swap_in_mib: float = 0.0
     swap_out_mib: float = 0.0
+    in_swap_mib: int = 0
 
     @property
     def moves(self) -> bool:
@@ -161,7 +162,8 @@ class FakeDomain:
     def report(self) -> None:
         """Let a second pass in the guest."""
         self.told_at_s += 1
-        self.swap_out_mib = max(self.swap_out_mib, (self.used_mib or 0) - self.memory_mib)
+        before, self.in_swap_mib = self.in_swap_mib, max(0, (self.used_mib or 0) - self.memory_mib)
+        self.swap_out_mib += max(0, self.in_swap_mib - before)
         if self.memory_mib < self.hot_mib:
             self.swap_in_mib += 50
 

@@ -34,6 +34,8 @@ class Squeeze:
     _asked_mib: int | None = None
     _reports: list[Pressure] = field(default_factory=list)
     _swapped_out_mib: float = 0.0
+    _stepped: bool = False
+    _dared: bool = False
     _arrived_at_s: float | None = None
 
     def next_ask(self, donor: Domain) -> int | None:
@@ -78,11 +80,14 @@ class Squeeze:
         later = [report for report in self._reports if report.told_at_s > self._arrived_at_s]
         if len(later) < REPORTS_AFTER_STEP or not quiet(self._reports):
             return None
-        if newest.swap_out_mib - self._swapped_out_mib >= 1:
+        # At the first step all that it ever swapped counts, later what it did since the last one.
+        swapped_mib, self._swapped_out_mib = newest.swap_out_mib - self._swapped_out_mib, newest.swap_out_mib
+        if swapped_mib >= 1 and self._stepped:
             return max(goal, present - CAREFUL_STEP_MIB)
-        if newest.usable_mib <= 0:
-            # Without swap a balloon does not stop: the next step would cost a job its life.
+        if newest.usable_mib <= 0 and swapped_mib < 1 and self._dared:
+            # Without swap, or with a full one, a balloon does not stop: more steps would cost a job its life.
             return self._strain(present, "it has nothing left, and no swap takes any of it")
+        self._stepped, self._dared = True, newest.usable_mib <= 0
         return max(goal, present - max(FIRST_STEP_MIB, min(newest.usable_mib // 2, CAREFUL_STEP_MIB)))
 
     def _least(self, donor: Domain) -> int | None:
@@ -111,6 +116,6 @@ class Squeeze:
             return
         if not self._reports or pressure.told_at_s < self._reports[-1].told_at_s:
             # The first one, or the guest's clock or its boot is another.
-            self._reports, self._swapped_out_mib = [pressure], pressure.swap_out_mib
+            self._reports, self._swapped_out_mib = [pressure], 0.0
         elif pressure.told_at_s > self._reports[-1].told_at_s:
             self._reports = [*self._reports[-3:], pressure]

@@ -2,8 +2,9 @@
 
 The invariant, at every instant and after a crash at any line: the sum over all domains of max(observed, asked for)
 stays within the host's memory for guests (``books.py``). Hence: donors are asked first; acceptors are asked only for
-what was read back as free, in as many portions as it takes; weights and caps come last, because a domain without CPU
-cannot inflate its balloon. A step that ends early takes back what it asked for: nothing moves when nobody looks.
+what was read back as free, in as many portions as it takes; weights and caps come when the donors are done, because a
+domain without CPU cannot inflate its balloon, nor soon empty it. A step that ends early takes back what it asked for:
+nothing moves when nobody looks.
 """
 
 import math
@@ -68,6 +69,7 @@ class _Run:
     _squeezes: dict[str, Squeeze] = field(default_factory=dict)
     _patience: dict[str, Patience] = field(default_factory=dict)
     _lent: set[str] = field(default_factory=set)
+    _cpus_are_set: bool = False
 
     @property
     def strained(self) -> str | None:
@@ -82,7 +84,8 @@ class _Run:
         self._lend()
         stopped = self._pump()
         missing = self._missing()
-        self._set_cpus(everything=not missing)
+        if missing and not self._cpus_are_set:
+            self._raise_cpus()
         if not missing and not stopped:
             self._sleep()
         self.books.read()
@@ -140,6 +143,8 @@ class _Run:
         stopped = False
         while not stopped:
             self.books.read()
+            if self._donors_are_done():
+                self._set_cpus()
             if self._act():
                 continue
             self._give_up_what_is_over()
@@ -259,15 +264,32 @@ class _Run:
         squeeze = self._squeezes.get(step.domain)
         return step.after.memory_mib if squeeze is None else squeeze.goal_mib
 
-    def _set_cpus(self, *, everything: bool) -> None:
-        """Set weights and caps; when memory is still missing, only raise them, and take back what was lent."""
-        if not everything:
-            self.return_loans()
-        for step in self._steps(StepKind.CPU):
-            running = self.books.domain(step.domain).state is DomainState.RUNNING
-            if running and (everything or _raises(step.before, step.after)):
+    def _donors_are_done(self) -> bool:
+        """Whether nobody needs its old CPU any more: only a domain that gives memory does, one that gets it needs more.
+
+        What is to be woken has to run to be given its weight.
+        """
+        shrinks = self._steps(StepKind.SHRINK)
+        given = all(self.books.present_mib(step.domain) <= _upper_mib(step) for step in shrinks)
+        return given and all(self._runs(step) for step in self._steps(StepKind.WAKE))
+
+    def _set_cpus(self) -> None:
+        """Set weights and caps for good, once."""
+        if not self._cpus_are_set:
+            self._cpus_are_set = True
+            self._lent.clear()
+            for step in filter(self._runs, self._steps(StepKind.CPU)):
                 self.hypervisor.set_cpu(step.domain, step.after.cpu_weight, step.after.cpu_cap_cores)
-        self._lent.clear()
+
+    def _raise_cpus(self) -> None:
+        """While a donor has not given all of its memory, only raise weights and caps, and take back what was lent."""
+        self.return_loans()
+        for step in filter(self._runs, self._steps(StepKind.CPU)):
+            if _raises(step.before, step.after):
+                self.hypervisor.set_cpu(step.domain, step.after.cpu_weight, step.after.cpu_cap_cores)
+
+    def _runs(self, step: Step) -> bool:
+        return self.books.domain(step.domain).state is DomainState.RUNNING
 
     def _sleep(self) -> None:
         """Ask for it and go: a guest takes its time to shut down, and the next cycle sees whether it did.
@@ -299,6 +321,10 @@ class _Run:
 
     def _steps(self, kind: StepKind) -> list[Step]:
         return [step for step in self.transfer.steps if step.kind is kind]
+
+
+def _upper_mib(step: Step) -> int:
+    return step.after.memory_mib + BALLOON_TOLERANCE_MIB
 
 
 def _raises(before: Allocation, after: Allocation) -> bool:

@@ -129,7 +129,8 @@ class Controller:
 
     def _remember(self, transfer: Transfer, outcome: Outcome, before: Quarantine | None) -> None:
         """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
-        if outcome.strained is not None:
+        # A PROOF domain that swaps wants more memory, and must not be kept from it.
+        if outcome.strained not in (None, self._facility.host(outcome.host).proof.name):
             self._store.record_strain(outcome.host, outcome.ended_at)
         quarantine = after(outcome, transfer.probe, before)
         if quarantine == before:

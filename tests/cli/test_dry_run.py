@@ -10,9 +10,9 @@ from tests.cli.site import Site, run_process
 
 GROWTH = [
     "wn: memory 3743 MiB",
-    "proof: memory 3740 MiB",
     "proof: CPU weight 256, cap 4 cores",
     "wn: CPU weight 32, no cap",
+    "proof: memory 3740 MiB",
 ]
 
 

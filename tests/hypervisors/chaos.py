@@ -481,7 +481,7 @@ class Life:
         """Carry out one transfer; return its outcome, ``None`` after a crash."""
         TOTALS["transfers"] += 1
         self.fake.begin(chaos)
-        edges = Edges(lambda: self.now, self.fake.wait, self.fake.record_asked, stall=timedelta(seconds=1))
+        edges = Edges(lambda: self.now, self.fake.wait, self.fake.record_asked, stall=timedelta(seconds=4))
         try:
             outcome = carry_out(transfer, self.fake, dict(self.fake.ledger), edges)
         except CrashError:

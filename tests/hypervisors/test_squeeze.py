@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from autoscaler.hypervisors.squeeze import BLIND_STEP_MIB, CAREFUL_STEP_MIB, EASY_MARGIN_MIB, Squeeze
+from autoscaler.hypervisors.squeeze import BLIND_STEP_MIB, CAREFUL_STEP_MIB, EASY_MARGIN_MIB, FIRST_STEP_MIB, Squeeze
 from autoscaler.model import Allocation, DomainObservation, Pressure
 
 QUIET = Pressure(told_at_s=100.0, total_mib=4000, usable_mib=1000, swap_in_mib=0.0, swap_out_mib=0.0, major_faults=0)
@@ -108,10 +108,11 @@ def test_the_first_steps_are_small_where_nothing_shows_that_it_has_swap() -> Non
 
 def test_one_that_has_nothing_left_and_does_not_swap_is_stopped_before_a_job_is_killed() -> None:
     squeeze = careful()
-    reports = [later(second, usable_mib=0) for second in (1, 2, 3)]
-    assert told(squeeze, 3000, 3000, *reports) == [None, None, 3000]
+    reports = [later(second, usable_mib=0) for second in range(1, 7)]
+    assert told(squeeze, 3000, 3000, *reports[:3]) == [None, None, 3000 - FIRST_STEP_MIB]
+    assert told(squeeze, 2984, 3000, *reports[3:]) == [None, None, 2984]
     assert squeeze.strained
-    assert squeeze.stopped == "wn keeps 3000 MiB: it has nothing left, and no swap takes any of it"
+    assert squeeze.stopped == "wn keeps 2984 MiB: it has nothing left, and no swap takes any of it"
 
 
 def test_it_is_stopped_where_it_is_when_it_thrashes() -> None:

@@ -46,9 +46,9 @@ def test_the_calls_are_those_the_loop_would_make_in_their_order(facility: Facili
     assert previewed(facility).calls == {
         "host-1": (
             "wn: memory 3743 MiB",  # 7483 - 572 - 4 * 792
-            "proof: memory 3740 MiB",
             "proof: CPU weight 256, cap 4 cores",
             "wn: CPU weight 32, no cap",
+            "proof: memory 3740 MiB",
         )
     }
 

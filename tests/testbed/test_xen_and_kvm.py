@@ -124,14 +124,15 @@ def a_facility(xen: XenHost, kernel: Kernel, scratch: Path) -> Iterator[Facility
         text = CONFIG.replace("EXPORTER", str(exporter_port)).replace("NOTIFY", str(notify_port))
         text = text.replace("XEN", xen.uri)
         kvm = []
-        for number, libvirtd in enumerate(stack.enter_context(several_libvirtds(2))):
-            kvm.append(_guests(libvirtd.uri, kernel, scratch, number, stack))
-            text = text.replace(f"KVM{number}", libvirtd.uri)
-        for proof, wn in kvm:
+        uris = [libvirtd.uri for libvirtd in stack.enter_context(several_libvirtds(2))]
+        for number, uri in enumerate(uris):
+            kvm.append(_guests(uri, kernel, scratch, number, stack))
+            text = text.replace(f"KVM{number}", uri)
+        for uri, (proof, wn) in zip(uris, kvm, strict=True):
             proof.wait_booted()
             wn.wait_booted()
             # Until its balloon driver is up, a guest has its maximum.
-            watch = SumWatch(wn.uri, wn.name, proof.name, KVM_GUESTS_MIB)
+            watch = SumWatch(uri, wn.name, proof.name, KVM_GUESTS_MIB)
             stack.callback(_assert_kept, watch)
             stack.enter_context(watch.watching())
         config = scratch / "autoscaler.yaml"
