@@ -7,6 +7,9 @@ from autoscaler.model import Allocation, DomainObservation, DomainState, Host, H
 # A balloon settles within a few pages of what was asked for; a smaller difference is not worth a transfer.
 BALLOON_TOLERANCE_MIB = 8
 
+# A hypervisor keeps a cap as a quota of whole microseconds for each vCPU.
+CAP_TOLERANCE_CORES = 0.02
+
 
 def memory_for_guests_mib(host: Host, observed: HostObservation) -> int:
     """What all domains together may hold: the machine's memory less the reserve of Domain-0 or the host itself.
@@ -106,9 +109,10 @@ def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
 
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:
     """Whether two allocations mean the same CPU; a cap of all the domain's vCPUs or more is no cap."""
-    return one.cpu_weight == other.cpu_weight and _effective_cap(one, vcpus) == _effective_cap(other, vcpus)
+    caps = abs(_effective_cap(one, vcpus) - _effective_cap(other, vcpus))
+    return one.cpu_weight == other.cpu_weight and caps < CAP_TOLERANCE_CORES
 
 
 def _effective_cap(allocation: Allocation, vcpus: int) -> float:
     cap = allocation.cpu_cap_cores
-    return float(vcpus) if cap is None else round(min(cap, vcpus), 2)
+    return float(vcpus) if cap is None else min(cap, vcpus)

@@ -47,7 +47,8 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
     quarantines = _quarantines(situation, known)
-    placement = place(demand, facility, situation.hosts, quarantines.keys())
+    barred = _barred(situation, known)
+    placement = place(demand, facility, situation.hosts, quarantines.keys(), barred.keys())
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
@@ -63,7 +64,8 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
             continue
         try:
             view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
-            hosts.append(_decide_host(view, wanted, demand, rules.guards))
+            decided = _decide_host(view, wanted, demand, rules.guards)
+            hosts.append(decided if name not in barred else replace(decided, reason=f"{decided.reason}; {barred[name]}"))
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))
@@ -85,6 +87,20 @@ def _quarantines(situation: Situation, known: Mapping[str, Host]) -> dict[str, Q
             continue
         if observed.domain(quarantine.domain).state is DomainState.RUNNING:
             found[each.host] = quarantine
+    return found
+
+
+def _barred(situation: Situation, known: Mapping[str, Host]) -> dict[str, str]:
+    """Hosts whose PROOF domain could not be woken: they get no workers until the next try, and why."""
+    found = {}
+    for each in situation.timers:
+        quarantine, host = each.quarantine, known.get(each.host)
+        observed = next((seen for seen in situation.hosts if seen.host == each.host), None)
+        if quarantine is None or host is None or observed is None or observed.state is not HostState.READY:
+            continue
+        asleep = observed.domain(host.proof.name).state is not DomainState.RUNNING
+        if quarantine.domain == host.proof.name and asleep and situation.window.now < quarantine.probe_at:
+            found[each.host] = f"{quarantine.reason}; tried again at {quarantine.probe_at:%H:%M:%S}"
     return found
 
 
@@ -139,7 +155,8 @@ def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, 
     why = f"quarantined since {quarantine.since:%Y-%m-%d %H:%M:%S %Z}: {quarantine.reason}"
     if now is None or now < quarantine.probe_at:
         return HostDecision(host.name, current, None, current, f"{why}; tried again at {quarantine.probe_at:%H:%M:%S}")
-    transfer = probe(host, observed, current, quarantine.domain)
+    # A balloon at its lower limit moves up only: the other way is tried every second time.
+    transfer = probe(host, observed, current, quarantine.domain, growing=quarantine.failures % 2 == 0)
     tried = "it cannot be tried now" if transfer is None else "trying whether it moves now"
     return HostDecision(host.name, current, None, current, f"{why}; {tried}", transfer=transfer)
 

@@ -49,7 +49,9 @@ def plan(host: Host, observed: HostObservation, current: int, granted: int) -> T
     return _transfer(host, observed, current, granted, steps)
 
 
-def probe(host: Host, observed: HostObservation, current: int, name: str) -> Transfer | None:
+def probe(
+    host: Host, observed: HostObservation, current: int, name: str, *, growing: bool = False
+) -> Transfer | None:
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
     What it moves, the next cycle moves back. A Worker Node that has nothing to spare is to grow, to its floor at
@@ -60,7 +62,7 @@ def probe(host: Host, observed: HostObservation, current: int, name: str) -> Tra
         return None
     wn = next((wn for wn in host.wns if wn.name == name), None)
     present_mib, floor_mib = domain.allocation.memory_mib, 0 if wn is None else wn_floor_mib(wn, observed)
-    if floor_mib is not None and present_mib - PROBE_MIB >= floor_mib:
+    if floor_mib is not None and present_mib - PROBE_MIB >= floor_mib and not growing:
         steps = [_resize(StepKind.SHRINK, domain, present_mib - PROBE_MIB, wn)]
     else:
         goal_mib = max(present_mib + PROBE_MIB, 0 if wn is None else wn.memory_floor_mib)

@@ -162,4 +162,8 @@ def _run_events() -> None:
 
 def _handle_events() -> None:
     while True:
-        libvirt.virEventRunDefaultImpl()
+        try:
+            libvirt.virEventRunDefaultImpl()
+        except libvirt.libvirtError:
+            # Without this thread no hung call would ever end.
+            time.sleep(KEEPALIVE_INTERVAL_S)

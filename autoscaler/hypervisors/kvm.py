@@ -18,7 +18,7 @@ SHARES_PER_WEIGHT = 4
 # What both cgroup v1 (2..262144) and cgroup v2 (1..10000) accept.
 SHARES_MIN, SHARES_MAX = 2, 10_000
 
-PERIOD_US = 100_000
+PERIOD_US, LONGEST_PERIOD_US = 100_000, 1_000_000
 
 # The kernel refuses a quota of less than a millisecond.
 QUOTA_MIN_US = 1_000
@@ -43,15 +43,19 @@ class KvmDriver:
         quota, period = parameters.get("vcpu_quota", NO_QUOTA), parameters.get("vcpu_period", PERIOD_US)
         # libvirt shows "no quota" as -1, as 0 or, on cgroup v1, as the largest value.
         unlimited = quota <= 0 or quota >= vcpus * period * 1000
+        if "cpu_shares" not in parameters:
+            raise HypervisorError(f"domain {domain.name()} has no CPU cgroup: is it of qemu:///system?")
         return parameters["cpu_shares"] // SHARES_PER_WEIGHT, None if unlimited else round(quota * vcpus / period, 2)
 
     def write(self, domain: Any, vcpus: int, weight: int, cap_cores: float | None) -> None:
         """Set shares and quota in one call."""
-        quota = NO_QUOTA
+        quota, period = NO_QUOTA, PERIOD_US
         if cap_cores is not None and cap_cores < vcpus:
-            quota = max(QUOTA_MIN_US, round(cap_cores * PERIOD_US / vcpus))
+            # A small cap of a domain with many vCPUs is a quota that the kernel takes only of a long period.
+            period = PERIOD_US if cap_cores * PERIOD_US / vcpus >= QUOTA_MIN_US else LONGEST_PERIOD_US
+            quota = max(QUOTA_MIN_US, round(cap_cores * period / vcpus))
         shares = min(max(weight * SHARES_PER_WEIGHT, SHARES_MIN), SHARES_MAX)
-        parameters = {"cpu_shares": shares, "vcpu_period": PERIOD_US, "vcpu_quota": quota}
+        parameters = {"cpu_shares": shares, "vcpu_period": period, "vcpu_quota": quota}
         domain.setSchedulerParametersFlags(parameters, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def memory(self, domain: Any) -> Memory:

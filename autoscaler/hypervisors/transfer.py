@@ -51,8 +51,7 @@ def carry_out(transfer: Transfer, hypervisor: Hypervisor, asked: Mapping[str, in
         result, reason = run.move()
     except (HypervisorError, StoreError) as error:
         result, reason = Result.FAILED, str(error)
-        with suppress(HypervisorError):
-            run.return_loans()
+        run.abandon()
     return Outcome(transfer.host, result, reason, began_at, edges.now(), books.domains, run.stuck, run.strained)
 
 
@@ -94,6 +93,15 @@ class _Run:
         if stopped:
             return Result.INTERRUPTED, f"the controller was stopped: {missing}"
         return Result.PARTIAL, "; ".join([*self._reasons(), missing])
+
+    def abandon(self) -> None:
+        """Take back what was asked for and lent, as far as that can still be done."""
+        with suppress(HypervisorError, StoreError):
+            self.books.read()
+            for step in self._memory_steps():
+                self._take_back(step.domain)
+        with suppress(HypervisorError):
+            self.return_loans()
 
     def return_loans(self) -> None:
         """Give lent CPU back; what a domain is to have at last was not reached.
@@ -188,12 +196,22 @@ class _Run:
                 if self.books.free_mib < domain.start_mib:
                     continue
                 self.books.record(domain.name, domain.start_mib)
-            self.hypervisor.wake(domain.name)
-            self.books.read()
-            if self.books.domain(domain.name).state is not DomainState.RUNNING:
-                self.given_up[domain.name] = f"{domain.name} was woken and does not run"
+            failure = self._wake_failure(domain.name)
+            if failure is not None:
+                self.given_up[domain.name], self.stuck = failure, domain.name
             return True
         return False
+
+    def _wake_failure(self, name: str) -> str | None:
+        """Wake a domain; say why it does not run then, ``None`` when it does."""
+        try:
+            self.hypervisor.wake(name)
+        except HypervisorError as error:
+            failure = str(error)
+        else:
+            failure = f"{name} was woken and does not run"
+        self.books.read()
+        return None if self.books.domain(name).state is DomainState.RUNNING else failure
 
     def _give_free(self) -> bool:
         """Ask acceptors for what is free; return whether anything was asked.

@@ -11,7 +11,7 @@ from functools import partial
 from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
-from autoscaler.core.quarantine import after
+from autoscaler.core.quarantine import after, tried
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import Decision, Facility, HostState, Outcome, Quarantine, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
@@ -132,7 +132,7 @@ class Controller:
         # A PROOF domain that swaps wants more memory, and must not be kept from it.
         if outcome.strained not in (None, self._facility.host(outcome.host).proof.name):
             self._store.record_strain(outcome.host, outcome.ended_at)
-        quarantine = after(outcome, transfer.probe, before)
+        quarantine = after(outcome, tried(transfer), before)
         if quarantine == before:
             return
         self._store.record_quarantine(outcome.host, quarantine)

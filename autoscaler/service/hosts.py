@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from autoscaler.contracts import Hypervisor, HypervisorError
-from autoscaler.core.standing import out_of_order
+from autoscaler.core.standing import out_of_order, too_small
 from autoscaler.model import DomainState, Facility, Host, HostObservation, HostReading, HostState, Transfer
 from autoscaler.service.lane import Lane
 
@@ -158,7 +158,9 @@ class HostLane:
             return HostObservation(name, HostState.UNUSABLE, problem=str(error))
         except Exception as error:  # noqa: BLE001 - one host's surprise is not the facility's
             return HostObservation(name, HostState.UNUSABLE, problem=f"{name}: {type(error).__name__}: {error}")
-        return self._seen(HostState.READY, seen, asked)
+        observation = self._seen(HostState.READY, seen, asked)
+        problem = too_small(self.host, observation)
+        return observation if problem is None else replace(observation, state=HostState.UNUSABLE, problem=problem)
 
     def _seen(self, state: HostState, seen: HostReading, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         name = self.host.name

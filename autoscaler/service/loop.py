@@ -18,6 +18,8 @@ _log = logging.getLogger("autoscaler")
 # How often the waiting thread looks whether cycles still come.
 LOOK_S = 1.0
 
+HURRY, END = "hurry", "end"
+
 # However often the bell is rung.
 LEAST_DISTANCE_S = 1.0
 
@@ -83,7 +85,7 @@ class _Runs:
         self._left = cycles
         self._ending = False
         # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
-        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._running = False
         self._hurried = False
         self._turn = threading.Lock()
@@ -94,7 +96,7 @@ class _Runs:
         with self._turn:
             self._hurried = True
             if not self._running:
-                self.at_once()
+                self._news.put(HURRY)
 
     def run(self) -> None:
         """One cycle; never raises."""
@@ -109,7 +111,7 @@ class _Runs:
         with self._turn:
             self._newest, self._running = time.monotonic(), False
             if self._hurried:
-                self.at_once()
+                self._news.put(HURRY)
         if self._left is not None:
             self._left -= 1
             if not self._left:
@@ -127,15 +129,20 @@ class _Runs:
     def end(self, *_: object) -> None:
         """Let no further cycle begin; may be a signal handler."""
         self._ending = True
-        self._ends.put(None)
+        self._news.put(END)
 
     def ended(self, timeout_s: float) -> bool:
-        """Wait for the end, at most so long."""
+        """Wait for the end, at most so long; bring the next cycle meanwhile if it is asked for.
+
+        Only the waiting thread touches the scheduler: any other could meet it while it shuts down, and wait for ever.
+        """
         try:
-            self._ends.get(timeout=timeout_s)
+            news = self._news.get(timeout=timeout_s)
         except queue.Empty:
             return self._ending
-        return True
+        if news == HURRY and not self._ending:
+            self.at_once()
+        return self._ending
 
     def overdue(self, after_s: float) -> bool:
         """Whether no cycle runs and none has run for so long; asked again, it waits as long again."""

@@ -13,7 +13,7 @@ from enum import Enum
 from autoscaler.contracts import HypervisorError, StoreError
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.core.decide import Rules, decide
-from autoscaler.core.quarantine import after
+from autoscaler.core.quarantine import after, tried
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import (
     Decision,
@@ -488,9 +488,9 @@ class Life:
             return None
         finally:
             self.fake.end()
-        if outcome.strained is not None:
+        if outcome.strained not in (None, self.host.proof.name):
             self.timers = replace(self.timers, strained_at=outcome.ended_at)
-        self.timers = replace(self.timers, quarantine=after(outcome, transfer.probe, self.timers.quarantine))
+        self.timers = replace(self.timers, quarantine=after(outcome, tried(transfer), self.timers.quarantine))
         return outcome
 
     def rest(self, steps: int = 100) -> None:

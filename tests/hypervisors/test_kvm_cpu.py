@@ -79,6 +79,12 @@ def test_a_quota_is_never_below_what_the_kernel_accepts() -> None:
     assert written(256, 0.001)["vcpu_quota"] == 1000
 
 
+@pytest.mark.parametrize(("cap", "vcpus"), [(1.0, 128), (0.5, 64), (0.125, 7), (0.5, 500)])
+def test_a_small_cap_of_many_vcpus_comes_back(cap: float, vcpus: int) -> None:
+    weight, back = KvmDriver().read(Domain(written(256, cap, vcpus)), vcpus)
+    assert same_cpu(Allocation(512, 256, cap), Allocation(512, weight, back), vcpus)
+
+
 def test_a_quota_and_its_period_are_read_as_cores() -> None:
     parameters = {"cpu_shares": 1024, "vcpu_quota": 25_000, "vcpu_period": 200_000}
     assert KvmDriver().read(Domain(parameters), 8)[1] == 1.0  # 8 vCPUs x 25/200
