@@ -54,34 +54,37 @@ def probe(
 ) -> Transfer | None:
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
-    What it moves, the next cycle moves back. A Worker Node that has nothing to spare is to grow, to its floor at
-    least, at PROOF's cost where nothing is free.
+    What it moves, the next cycle moves back. A domain without memory to spare is to grow, a Worker Node at PROOF's cost
+    where nothing is free: one that begins to swap would say nothing of its balloon. With ``growing`` it is to grow in
+    any case that allows it.
     """
     domain = observed.domain(name)
     if domain.state is not DomainState.RUNNING:
         return None
     wn = next((wn for wn in host.wns if wn.name == name), None)
-    present_mib, floor_mib = domain.allocation.memory_mib, 0 if wn is None else wn_floor_mib(wn, observed)
-    if floor_mib is not None and present_mib - PROBE_MIB >= floor_mib and not growing:
-        steps = [_resize(StepKind.SHRINK, domain, present_mib - PROBE_MIB, wn)]
-    else:
-        goal_mib = max(present_mib + PROBE_MIB, 0 if wn is None else wn.memory_floor_mib)
-        if goal_mib > domain.memory_max_mib:
-            return None
-        room = _room(host, observed, goal_mib - present_mib) if wn is not None else []
-        steps = [*room, _resize(StepKind.GROW, domain, goal_mib, wn)]
-    transfer = _transfer(host, observed, current, current, steps)
+    less_mib = domain.allocation.memory_mib - PROBE_MIB
+    floor_mib = 0 if wn is None else wn_floor_mib(wn, observed)
+    legal = floor_mib is not None and less_mib >= floor_mib
+    smaller = [_resize(StepKind.SHRINK, domain, less_mib, wn)] if legal else []
+    spare = domain.used_mib is None or less_mib >= domain.used_mib + PROBE_MIB
+    larger = _larger(host, observed, domain, wn)
+    first, second = (larger, smaller) if growing or not spare else (smaller, larger)
+    transfer = _transfer(host, observed, current, current, first or second)
     return None if transfer is None else replace(transfer, probe=name)
 
 
-def _room(host: Host, observed: HostObservation, memory_mib: int) -> list[Step]:
-    """What PROOF has to give so that so much is free, of what it has for its workers."""
+def _larger(host: Host, observed: HostObservation, domain: DomainObservation, wn: WnDomain | None) -> list[Step]:
+    """Steps that let a domain grow a little, a Worker Node to its floor at least; none where there is no room."""
+    goal_mib = max(domain.allocation.memory_mib + PROBE_MIB, 0 if wn is None else wn.memory_floor_mib)
     proof = observed.domain(host.proof.name)
     free_mib = memory_for_guests_mib(host, observed) - observed.committed_mib
-    gives_mib = min(memory_mib - free_mib, proof.allocation.memory_mib - host.proof.dormant.memory_mib)
-    if gives_mib <= 0 or proof.state is not DomainState.RUNNING:
+    missing_mib = max(0, goal_mib - domain.committed_mib - free_mib)
+    can_give = wn is not None and proof.state is DomainState.RUNNING
+    spare_mib = proof.allocation.memory_mib - host.proof.dormant.memory_mib if can_give else 0
+    if goal_mib > domain.memory_max_mib or missing_mib > max(spare_mib, 0):
         return []
-    return [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - gives_mib)]
+    steps = [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - missing_mib)] if missing_mib else []
+    return [*steps, _resize(StepKind.GROW, domain, goal_mib, wn)]
 
 
 def _transfer(host: Host, observed: HostObservation, current: int, granted: int, steps: list[Step]) -> Transfer | None:

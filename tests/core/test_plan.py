@@ -430,10 +430,27 @@ class TestProbing:
         host = a_host()
         assert steps(probe(host, with_memory(observed(host), "wn", 0), 0, "wn")) == ["grow wn 0 572"]
 
-    def test_proof_gives_no_more_than_what_it_has_for_its_workers(self) -> None:
+    def test_a_worker_node_below_its_floor_waits_where_there_is_no_room(self) -> None:
+        """Others hold it, and PROOF has nothing for workers that it could give."""
         host = a_host()
         full = replace(with_memory(observed(host, wn_used_mib=400), "wn", 575), unmanaged_mib=7000)
-        assert steps(probe(host, full, 0, "wn")) == ["grow wn 575 607"]
+        assert probe(host, full, 0, "wn") is None
+
+    def test_a_proof_domain_that_uses_all_it_has_is_to_grow(self) -> None:
+        """It was quarantined because it did not grow: squeezed, it would begin to swap, and never be let out."""
+        host = a_host()
+        full = changed(with_memory(observed(host, workers=3), "wn", 2000), "proof", used_mib=2948)
+        assert steps(probe(host, full, 3, "proof")) == ["grow proof 2948 2980"]
+
+    def test_it_is_to_give_where_nothing_is_free(self) -> None:
+        host = a_host()
+        full = changed(observed(host, workers=3), "proof", used_mib=2948)
+        assert steps(probe(host, full, 3, "proof")) == ["shrink proof 2948 2916"]
+
+    def test_a_worker_node_that_may_swap_is_rather_to_grow_than_to_swap(self) -> None:
+        host = a_host(wns=(A_SWAPPING_WN,))
+        used = changed(observed(host, workers=3), "wn", used_mib=4535)
+        assert steps(probe(host, used, 3, "wn")) == ["shrink proof 2948 2916", "grow wn 4535 4567"]
 
     def test_where_nothing_is_free_proof_gives_it(self) -> None:
         host = a_host()
