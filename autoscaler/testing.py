@@ -133,6 +133,10 @@ class SettableSource:
         return Series(name, tuple(samples), sample.at)
 
 
+# A guest that swaps makes a little more room than it needs; what is in its swap then takes no memory.
+RECLAIMED_MIB = 10
+
+
 @dataclass
 class FakeDomain:
     """A domain of a fake host: ``target_mib`` is where its balloon goes.
@@ -152,7 +156,6 @@ class FakeDomain:
     told_at_s: float = 0.0
     swap_in_mib: float = 0.0
     swap_out_mib: float = 0.0
-    in_swap_mib: int = 0
 
     @property
     def moves(self) -> bool:
@@ -160,10 +163,13 @@ class FakeDomain:
         return self.state is DomainState.RUNNING
 
     def report(self) -> None:
-        """Let a second pass in the guest."""
+        """Let a second pass in the guest; one that does not run makes no report."""
+        if not self.moves:
+            return
         self.told_at_s += 1
-        before, self.in_swap_mib = self.in_swap_mib, max(0, (self.used_mib or 0) - self.memory_mib)
-        self.swap_out_mib += max(0, self.in_swap_mib - before)
+        used_mib = self.used_mib or 0
+        if self.memory_mib < used_mib + RECLAIMED_MIB:
+            self.swap_out_mib = max(self.swap_out_mib, used_mib - self.memory_mib + RECLAIMED_MIB)
         if self.memory_mib < self.hot_mib:
             self.swap_in_mib += 50
 
@@ -172,7 +178,8 @@ class FakeDomain:
         """What the guest last said."""
         if not (self.tells and self.moves):
             return None
-        usable = 0 if self.memory_mib < self.hot_mib else max(0, self.memory_mib - (self.used_mib or 0))
+        in_memory_mib = max(0, (self.used_mib or 0) - self.swap_out_mib)
+        usable = 0 if self.memory_mib < self.hot_mib else max(0, int(self.memory_mib - in_memory_mib))
         return Pressure(self.told_at_s, self.memory_mib, usable, self.swap_in_mib, self.swap_out_mib, 0)
 
 

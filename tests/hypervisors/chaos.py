@@ -131,6 +131,7 @@ class ChaosDomain(FakeDomain):
         self.state, self.shuts_down_in = state, None
         if not state.holds_memory:
             self.start_mib, self.memory_mib, self.target_mib = start_mib, 0, 0
+            self.swap_in_mib = self.swap_out_mib = 0.0
             self.late_mib.clear()
 
     def heal(self) -> None:
