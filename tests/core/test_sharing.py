@@ -100,11 +100,9 @@ def test_all_of_the_rest_is_shared_or_none_can_give_or_take_any_more(
 def resized(seen: HostObservation, sizes: dict[str, int]) -> HostObservation:
     """The host with Worker Nodes of these sizes."""
     domains = (
-        replace(
-            each,
-            allocation=replace(each.allocation, memory_mib=sizes.get(each.name, each.allocation.memory_mib)),
-            asked_mib=None,
-        )
+        replace(each, allocation=replace(each.allocation, memory_mib=sizes[each.name]), asked_mib=None)
+        if each.name in sizes
+        else each
         for each in seen.domains
     )
     return replace(seen, domains=tuple(domains))
