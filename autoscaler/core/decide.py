@@ -65,7 +65,9 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
         try:
             view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
             decided = _decide_host(view, wanted, demand, rules.guards)
-            hosts.append(decided if name not in barred else replace(decided, reason=f"{decided.reason}; {barred[name]}"))
+            hosts.append(
+                decided if name not in barred else replace(decided, reason=f"{decided.reason}; {barred[name]}")
+            )
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))

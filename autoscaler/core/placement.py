@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from autoscaler.core.allocation import can_run, memory_for_guests_mib, wn_floor_mib, workers_fitting, workers_now
+from autoscaler.core.allocation import can_run, workers_now
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 
 
@@ -105,18 +105,5 @@ def _seat(host: Host, observed: HostObservation) -> Seat:
     wns = [observed.domain(wn.name) for wn in host.wns]
     unused = sum(wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None)
     current = workers_now(host, observed.domain(host.proof.name))
-    most = min(host.proof.workers_max, max(current, _room_for(host, observed)))
-    most = most if can_run(host, observed.domain(host.proof.name)) else 0
+    most = host.proof.workers_max if can_run(host, observed.domain(host.proof.name)) else 0
     return Seat(host.name, current, min(host.proof.workers_min, most), most, unused)
-
-
-def _room_for(host: Host, observed: HostObservation) -> int:
-    """How many workers fit beside what the Worker Nodes need now: what does not is better asked of another host.
-
-    A Worker Node that does not say what it uses gives nothing.
-    """
-    kept = 0
-    for wn in host.wns:
-        floor = wn_floor_mib(wn, observed)
-        kept += observed.domain(wn.name).allocation.memory_mib if floor is None else floor
-    return workers_fitting(host, memory_for_guests_mib(host, observed) - observed.unmanaged_mib - kept)

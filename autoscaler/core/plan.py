@@ -49,9 +49,7 @@ def plan(host: Host, observed: HostObservation, current: int, granted: int) -> T
     return _transfer(host, observed, current, granted, steps)
 
 
-def probe(
-    host: Host, observed: HostObservation, current: int, name: str, *, growing: bool = False
-) -> Transfer | None:
+def probe(host: Host, observed: HostObservation, current: int, name: str, *, growing: bool = False) -> Transfer | None:
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
     What it moves, the next cycle moves back. A domain without memory to spare is to grow, a Worker Node at PROOF's cost

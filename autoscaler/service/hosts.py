@@ -159,8 +159,8 @@ class HostLane:
         except Exception as error:  # noqa: BLE001 - one host's surprise is not the facility's
             return HostObservation(name, HostState.UNUSABLE, problem=f"{name}: {type(error).__name__}: {error}")
         observation = self._seen(HostState.READY, seen, asked)
-        problem = too_small(self.host, observation)
-        return observation if problem is None else replace(observation, state=HostState.UNUSABLE, problem=problem)
+        reason = too_small(self.host, observation)
+        return observation if reason is None else replace(observation, state=HostState.UNUSABLE, problem=reason)
 
     def _seen(self, state: HostState, seen: HostReading, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         name = self.host.name

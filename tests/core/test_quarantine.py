@@ -1,5 +1,6 @@
 """When a balloon that does not move is left alone, and for how long."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,8 +50,10 @@ def test_a_probe_that_moved_its_domain_lifts_the_quarantine() -> None:
 
 
 @pytest.mark.parametrize("result", [Result.PARTIAL, Result.FAILED, Result.INTERRUPTED])
-def test_a_probe_that_ended_otherwise_lifts_nothing(result: Result) -> None:
-    assert after(an_outcome(result), "wn", a_quarantine()) == a_quarantine()
+def test_a_probe_that_ended_otherwise_lifts_nothing_and_puts_the_next_off(result: Result) -> None:
+    outcome = an_outcome(result)
+    later = replace(a_quarantine(), probe_at=outcome.ended_at + FIRST_WAIT)
+    assert after(outcome, "wn", a_quarantine()) == later
 
 
 def test_a_transfer_that_was_no_probe_lifts_nothing() -> None:

@@ -326,7 +326,7 @@ class TestAFailingCall:
     def test_of_the_donor_leaves_the_acceptor_alone(self) -> None:
         world, transfer = growing(before_call=fails_at("set_memory wn"))
         world.run(transfer)
-        assert world.memory_writes == ["ledger wn 575"]
+        assert not any("proof" in write for write in world.memory_writes)
 
     def test_leaves_the_larger_number_in_the_ledger_when_it_was_to_grow(self) -> None:
         world, transfer = growing(speed_mib=10_000, before_call=fails_at("set_memory proof"))
