@@ -1,8 +1,9 @@
 """The benchmarks that need real guests run, so that they cannot rot; what they measure is for people to judge."""
 
 from pathlib import Path
+from xml.etree.ElementTree import fromstring
 
-from tests.benchmarks import reaction
+from tests.benchmarks import reaction, settings
 from tests.benchmarks.reaction_bed import running_bed
 from tests.testbed.guests import Kernel
 
@@ -19,3 +20,10 @@ def test_the_benchmark_of_reaction_measures_the_controller_against_calls_by_hand
     (ours,) = found["contestants"]["ours"]["rounds"]
     assert ours["outcome"] == "reached and read back"
     assert None not in ours["timeline_s"].values()
+
+
+def test_the_benchmark_of_settings_measures_and_draws_all_four() -> None:
+    measured = settings.measure(seconds=5)
+    assert [found["memory_mib"] for found in measured["settings"]] == [1792, 192, 896, 256]
+    assert min(found["events_per_s"] for found in measured["settings"]) > 0
+    assert fromstring(settings.draw(measured)).tag.endswith("svg")
