@@ -72,6 +72,7 @@ def _values(found: Preview) -> dict[str, Any]:
     values: dict[str, Any] = json.loads(decision_to_json(found.decision))
     for host in values["hosts"]:
         host["calls"] = list(found.calls.get(host["host"], ()))
+        host["problem"] = found.decision.situation.host(host["host"]).problem
     return values
 
 
@@ -85,5 +86,7 @@ def _show(found: Preview, signals: tuple[str, ...]) -> None:
     for series in decision.situation.window.series:
         unused = "" if series.signal in signals else " (not used by the policy)"
         out.print(f"  {series.signal}: {reading_of(series, decision.at)}{unused}")
+    for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
+        out.print(problem)
     out.print(decision_table(decision, found.calls))
     out.print("nothing was changed")

@@ -17,7 +17,7 @@ from autoscaler.cli.common import (
     reading_of,
 )
 from autoscaler.cli.tables import cap_text
-from autoscaler.model import Allocation, HostDecision, StepKind
+from autoscaler.model import Allocation, DomainState, HostDecision, Step, StepKind
 from autoscaler.store.records import Record
 
 
@@ -81,7 +81,7 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
         yield f"  {cut.guard} cut {cut.before} to {cut.after}: {cut.reason}"
     yield f"  {decided.reason}"
     for step in decided.transfer.steps if decided.transfer else ():
-        yield f"  step: {step.kind} {step.domain} {_change(step.kind, step.before, step.after)}"
+        yield f"  step: {step.kind} {step.domain}{_change(step)}"
     yield f"change: {change_of(record, decided.host)}"
 
 
@@ -92,17 +92,25 @@ def _inputs(record: Record, host: str) -> Iterator[str]:
     yield f"input: {host} is {seen.state}" + (f": {seen.problem}" if seen.problem else "")
     for domain in seen.domains:
         used = "use unknown" if domain.used_mib is None else f"{domain.used_mib} MiB used"
-        yield f"input: {domain.name} has {_allocation(domain.allocation)}, {used}"
+        does = "has" if domain.state is DomainState.RUNNING else f"is {domain.state.in_words}, and has"
+        yield f"input: {domain.name} {does} {_allocation(domain.allocation)}, {used}"
 
 
 def _count(workers: int | None) -> str:
     return "unknown" if workers is None else f"{workers} workers"
 
 
-def _change(kind: StepKind, before: Allocation, after: Allocation) -> str:
-    if kind is StepKind.CPU:
-        return f"weight {before.cpu_weight} to {after.cpu_weight}, {cap_text(before)} to {cap_text(after)}"
-    return f"memory {before.memory_mib} to {after.memory_mib} MiB"
+def _change(step: Step) -> str:
+    before, after = step.before, step.after
+    match step.kind:
+        case StepKind.LEND | StepKind.CPU:
+            return f" weight {before.cpu_weight} to {after.cpu_weight}, {cap_text(before)} to {cap_text(after)}"
+        case StepKind.SLEEP if step.state is not None:
+            return f", it will be {step.state.in_words}"
+        case StepKind.WAKE:
+            return ""
+        case _:
+            return f" memory {before.memory_mib} to {after.memory_mib} MiB"
 
 
 def _allocation(allocation: Allocation) -> str:

@@ -1,5 +1,7 @@
 """What is wrong with a value, in an administrator's words instead of a validator's."""
 
+import re
+
 from pydantic_core import ErrorDetails
 
 # Longer values say more about themselves than about the mistake.
@@ -39,11 +41,18 @@ def in_words(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "union_tag_invalid":
         return f"{context['tag']!r} is not one of {context['expected_tags'].replace(chr(39), '')}"
+    if kind == "literal_error":
+        return f"{detail['input']!r} is not one of {_names(context['expected'])}"
     if kind in _PREDICATES:
         return f"{_quoted(detail['input'])}{_PREDICATES[kind]}"
     if kind in _DEMANDS:
         return _DEMANDS[kind].format(**context)
     return detail["msg"].removeprefix("Value error, ")
+
+
+def _names(expected: str) -> str:
+    """Pydantic shows the members of an enumeration as Python does."""
+    return re.sub(r"<\w+\.\w+: '(\w+)'>", r"\1", expected)
 
 
 def _quoted(value: object) -> str:
