@@ -1,7 +1,7 @@
 """One cycle's decision from end to end: what users do, what fails, and that it can be decided again."""
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -247,6 +247,36 @@ class TestQuarantine:
         quarantine = Quarantine("wn", "wn did not move", NOW, 1, self.DUE)
         situation = Situation(Window(NOW), at(2, 0), (HostTimers("host-1", quarantine=quarantine),))
         assert decide(situation, FACILITY, Rules(Hold(), GuardLimits())).transfers == ()
+
+    def test_tries_the_other_way_every_second_time(self) -> None:
+        """At its lower limit a balloon moves up only."""
+        quarantine = Quarantine("wn", "wn did not move", NOW, 2, self.DUE)
+        situation = Situation(Window(NOW), at(2, 0), (HostTimers("host-1", quarantine=quarantine),))
+        transfer = decide(situation, FACILITY, Rules(Static(8), GuardLimits())).hosts[0].transfer
+        assert transfer is not None
+        assert [(step.kind, step.domain) for step in transfer.steps][-1] == (StepKind.GROW, "wn")
+
+    @pytest.mark.parametrize(("probe_at", "workers"), [(SOON, None), (DUE, 4)])
+    def test_of_what_could_not_be_woken_gives_the_host_no_workers_until_the_next_try(
+        self, probe_at: datetime, workers: int | None
+    ) -> None:
+        """The other one holds seven beside what its Worker Node uses."""
+        facility = Facility(
+            tuple(
+                replace(host, proof=replace(host.proof, dormant_state=DomainState.SHUT_OFF)) for host in FACILITY.hosts
+            )
+        )
+        one, two = at(0, 0)
+        asleep = replace(one.domains[0], state=DomainState.SHUT_OFF, allocation=Allocation(0, 256), start_mib=572)
+        quarantine = Quarantine("proof", "cannot be woken: no such disk", NOW, 1, probe_at)
+        situation = Situation(
+            Window(NOW),
+            (replace(one, domains=(asleep, *one.domains[1:])), two),
+            (HostTimers("host-1", quarantine=quarantine),),
+        )
+        first, second = decide(situation, facility, Rules(Static(8), GuardLimits())).hosts
+        assert (first.granted, second.granted) == ((0, 7) if workers is None else (workers, workers))
+        assert ("cannot be woken: no such disk" in first.reason) == (workers is None)
 
     def test_that_cannot_be_tried_says_so(self) -> None:
         """It does not say what it uses, and has all that it can have."""

@@ -64,6 +64,16 @@ def test_the_ledger_is_part_of_what_is_observed() -> None:
     hosts.end()
 
 
+def test_a_host_with_too_little_memory_for_its_domains_is_unusable_and_says_why() -> None:
+    fake = fakes()
+    fake["host-2"].memory_total_mib = 1000
+    hosts = Hosts(FACILITY, lambda host: fake[host.name], PATIENT)
+    seen = hosts.observe(dict)[1]
+    assert seen.state is HostState.UNUSABLE
+    assert "427 MiB are left for guests" in (seen.problem or "")
+    hosts.end()
+
+
 def test_memory_of_domains_that_are_not_ours_is_observed() -> None:
     fake = fakes()
     fake["host-2"].unmanaged_mib = 700

@@ -142,3 +142,14 @@ def test_ringing_many_times_during_a_cycle_is_one_more_cycle() -> None:
 
 def test_ringing_without_a_loop_does_nothing() -> None:
     Bell().ring()
+
+
+def test_a_ring_during_the_last_cycle_does_not_keep_the_loop_from_ending() -> None:
+    bell = Bell()
+
+    def cycle() -> None:
+        bell.ring()
+        os.kill(os.getpid(), signal.SIGTERM)
+        bell.ring()
+
+    run_cycles(cycle, NEVER, None, bell)
