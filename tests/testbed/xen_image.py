@@ -99,7 +99,17 @@ def _make(made: Path) -> None:
 
 
 def _mirror() -> str:
-    """Where this machine's own apt has the Debian release from."""
+    """Where this machine's own apt has the Debian release from; its lists may not have been fetched yet."""
+    found = _listed_mirror()
+    if found is None:
+        subprocess.run(["apt-get", "update", "-qq"], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        found = _listed_mirror()
+    if found is None:
+        raise RuntimeError(f"the Xen image is made of Debian {SUITE}, which is not among this machine's apt sources")
+    return found
+
+
+def _listed_mirror() -> str | None:
     answer = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"],
         capture_output=True,
@@ -110,7 +120,7 @@ def _mirror() -> str:
         release, component, address = line.split(maxsplit=2)
         if (release, component) == (SUITE, "main"):
             return address
-    raise RuntimeError(f"the Xen image is made of Debian {SUITE}, which is not among this machine's apt sources")
+    return None
 
 
 def _say(what: str) -> None:
