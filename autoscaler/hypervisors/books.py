@@ -63,6 +63,9 @@ class Books:
 
     def record(self, name: str, memory_mib: int) -> None:
         """Write the ledger without asking: before a start, and for a domain that holds nothing any more."""
+        before = self._asked.get(name, 0)
+        # Whether a write that fails was made nobody knows; what is asked for next is more than the smaller of the two.
+        self._asked[name] = min(before, memory_mib)
         self._record_asked(name, memory_mib)
         self._asked[name] = memory_mib
         self._enter(self.domains)

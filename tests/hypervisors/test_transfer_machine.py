@@ -116,8 +116,11 @@ def come_to_rest(life: Life, wanted: int) -> int:
 
 
 def quarantined(life: Life) -> bool:
+    """Whether something is still to be tried; a PROOF domain that sleeps is tried when it is wanted and has room."""
     quarantine = life.timers.quarantine
-    return quarantine is not None and life.fake.domains[quarantine.domain].moves
+    if quarantine is None:
+        return False
+    return life.now < quarantine.probe_at or life.fake.domains[quarantine.domain].moves
 
 
 def assert_all_is_well(life: Life, wanted: int) -> None:
