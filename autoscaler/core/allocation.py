@@ -113,6 +113,10 @@ def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:
     return one.cpu_weight == other.cpu_weight and caps < CAP_TOLERANCE_CORES
 
 
+def cap_cores(allocation: Allocation) -> float:
+    """A cap in numbers that can be compared: infinite where there is none."""
+    return math.inf if allocation.cpu_cap_cores is None else allocation.cpu_cap_cores
+
+
 def _effective_cap(allocation: Allocation, vcpus: int) -> float:
-    cap = allocation.cpu_cap_cores
-    return float(vcpus) if cap is None else min(cap, vcpus)
+    return min(cap_cores(allocation), float(vcpus))

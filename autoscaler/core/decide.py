@@ -46,16 +46,13 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     demand, error = _demand(rules.policy, situation)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
-    quarantines = _quarantines(situation, known)
-    barred = _barred(situation, known)
+    quarantines, barred = _quarantines(situation, known)
+    known_now = demand.workers is not None and not unknown_reason(situation.window, rules.policy.signals, rules.limits)
     placement = place(demand, facility, situation.hosts, quarantines.keys(), barred.keys())
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
         if name in quarantines:
-            known_now = demand.workers is not None and not unknown_reason(
-                situation.window, rules.policy.signals, rules.limits
-            )
             at = situation.window.now if known_now else None
             hosts.append(_quarantined(known[name], observed, quarantines[name], at))
             continue
@@ -65,9 +62,8 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
         try:
             view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
             decided = _decide_host(view, wanted, demand, rules.guards)
-            hosts.append(
-                decided if name not in barred else replace(decided, reason=f"{decided.reason}; {barred[name]}")
-            )
+            why = f"{decided.reason}; {_told(barred[name])}" if name in barred else decided.reason
+            hosts.append(replace(decided, reason=why))
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))
@@ -77,33 +73,25 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
     return _without_plan(decision) if error else decision
 
 
-def _quarantines(situation: Situation, known: Mapping[str, Host]) -> dict[str, Quarantine]:
-    """The quarantines that bind, by host; a domain that does not run is not stuck, its host can go on without it."""
-    found = {}
-    for each in situation.timers:
-        quarantine, host = each.quarantine, known.get(each.host)
-        if quarantine is None or host is None or quarantine.domain not in host.domain_names:
-            continue
-        observed = next((seen for seen in situation.hosts if seen.host == each.host), None)
-        if observed is None or observed.state is not HostState.READY:
+def _quarantines(
+    situation: Situation, known: Mapping[str, Host]
+) -> tuple[dict[str, Quarantine], dict[str, Quarantine]]:
+    """The quarantines by host: those that bind it, and those that only keep its PROOF domain from being woken.
+
+    A domain that does not run is not stuck, its host can go on without it; one that could not be woken gets no workers
+    until the next try.
+    """
+    quarantines = {each.host: each.quarantine for each in situation.timers if each.quarantine is not None}
+    binding, barring = {}, {}
+    for observed in situation.hosts if quarantines else ():
+        quarantine, host = quarantines.get(observed.host), known[observed.host]
+        if quarantine is None or observed.state is not HostState.READY or quarantine.domain not in host.domain_names:
             continue
         if observed.domain(quarantine.domain).state is DomainState.RUNNING:
-            found[each.host] = quarantine
-    return found
-
-
-def _barred(situation: Situation, known: Mapping[str, Host]) -> dict[str, str]:
-    """Hosts whose PROOF domain could not be woken: they get no workers until the next try, and why."""
-    found = {}
-    for each in situation.timers:
-        quarantine, host = each.quarantine, known.get(each.host)
-        observed = next((seen for seen in situation.hosts if seen.host == each.host), None)
-        if quarantine is None or host is None or observed is None or observed.state is not HostState.READY:
-            continue
-        asleep = observed.domain(host.proof.name).state is not DomainState.RUNNING
-        if quarantine.domain == host.proof.name and asleep and situation.window.now < quarantine.probe_at:
-            found[each.host] = f"{quarantine.reason}; tried again at {quarantine.probe_at:%H:%M:%S}"
-    return found
+            binding[observed.host] = quarantine
+        elif quarantine.domain == host.proof.name and situation.window.now < quarantine.probe_at:
+            barring[observed.host] = quarantine
+    return binding, barring
 
 
 def _demand(policy: Policy, situation: Situation) -> tuple[Demand, str | None]:
@@ -154,13 +142,18 @@ def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, 
     ``now`` is ``None`` while the signals are unknown: then nothing is moved, not even to try.
     """
     current = workers_now(host, observed.domain(host.proof.name))
-    why = f"quarantined since {quarantine.since:%Y-%m-%d %H:%M:%S %Z}: {quarantine.reason}"
+    since = f"{quarantine.since:%Y-%m-%d %H:%M:%S %Z}"
     if now is None or now < quarantine.probe_at:
-        return HostDecision(host.name, current, None, current, f"{why}; tried again at {quarantine.probe_at:%H:%M:%S}")
+        return HostDecision(host.name, current, None, current, f"quarantined since {since}: {_told(quarantine)}")
     # A balloon at its lower limit moves up only: the other way is tried every second time.
     transfer = probe(host, observed, current, quarantine.domain, growing=quarantine.failures % 2 == 0)
     tried = "it cannot be tried now" if transfer is None else "trying whether it moves now"
-    return HostDecision(host.name, current, None, current, f"{why}; {tried}", transfer=transfer)
+    why = f"quarantined since {since}: {quarantine.reason}; {tried}"
+    return HostDecision(host.name, current, None, current, why, transfer=transfer)
+
+
+def _told(quarantine: Quarantine) -> str:
+    return f"{quarantine.reason}; tried again at {quarantine.probe_at:%H:%M:%S}"
 
 
 def _left_alone(observed: HostObservation) -> HostDecision:

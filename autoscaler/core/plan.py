@@ -1,10 +1,10 @@
 """From granted workers to one host's ordered steps: donors shrink, acceptors grow, weights and caps last."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.core.allocation import (
+    cap_cores,
     memory_for_guests_mib,
     proof_allocation,
     proof_held_mib,
@@ -201,10 +201,6 @@ def _loans(host: Host, observed: HostObservation, steps: list[Step]) -> list[Ste
     proof = observed.domain(host.proof.name)
     if proof.state is DomainState.RUNNING and proof not in donors and proof.name in cpu:
         lent = replace(proof.allocation, cpu_cap_cores=cpu[proof.name].cpu_cap_cores)
-        if _cap(lent) > _cap(proof.allocation):
+        if cap_cores(lent) > cap_cores(proof.allocation):
             loans.append(_cpu(StepKind.LEND, proof, lent))
     return loans
-
-
-def _cap(allocation: Allocation) -> float:
-    return math.inf if allocation.cpu_cap_cores is None else allocation.cpu_cap_cores

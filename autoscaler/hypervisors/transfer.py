@@ -7,14 +7,13 @@ domain without CPU cannot inflate its balloon, nor soon empty it. A step that en
 nothing moves when nobody looks.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Hypervisor, HypervisorError, StoreError
-from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, cap_cores
 from autoscaler.hypervisors.books import Books
 from autoscaler.hypervisors.patience import Patience
 from autoscaler.hypervisors.squeeze import Squeeze
@@ -113,8 +112,8 @@ class _Run:
         for step in self._steps(StepKind.LEND):
             if step.domain in self._lent:
                 had, least = step.before, last.get(step.domain, step.before)
-                cap_cores = had.cpu_cap_cores if _cap(had) >= _cap(least) else least.cpu_cap_cores
-                self.hypervisor.set_cpu(step.domain, max(had.cpu_weight, least.cpu_weight), cap_cores)
+                cap = max(had, least, key=cap_cores).cpu_cap_cores
+                self.hypervisor.set_cpu(step.domain, max(had.cpu_weight, least.cpu_weight), cap)
         self._lent.clear()
 
     def _release_what_is_off(self) -> None:
@@ -346,8 +345,4 @@ def _upper_mib(step: Step) -> int:
 
 
 def _raises(before: Allocation, after: Allocation) -> bool:
-    return after.cpu_weight >= before.cpu_weight and _cap(after) >= _cap(before)
-
-
-def _cap(allocation: Allocation) -> float:
-    return math.inf if allocation.cpu_cap_cores is None else allocation.cpu_cap_cores
+    return after.cpu_weight >= before.cpu_weight and cap_cores(after) >= cap_cores(before)
