@@ -9,6 +9,7 @@ from autoscaler.core.allocation import memory_for_guests_mib, workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, unknown_reason
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
+from autoscaler.core.rest import Rest
 from autoscaler.model import (
     Cut,
     Decision,
@@ -37,18 +38,28 @@ class Rules:
     guards: tuple[Guard, ...] = GUARDS
 
 
-def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
-    """Decide one cycle; the same function runs live, in a dry run and over stored situations.
+def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
+    """Decide one cycle; the same function runs live, in a dry run, in the simulation and over stored situations.
 
     It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
-    the plan of the whole cycle (fail closed). Both are recorded in ``error``.
+    the plan of the whole cycle (fail closed). Both are recorded in ``error``. ``rest`` only saves time.
     """
     demand, error = _demand(rules.policy, situation)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
     quarantines, barred = _quarantines(situation, known)
-    known_now = demand.workers is not None and not unknown_reason(situation.window, rules.policy.signals, rules.limits)
-    placement = place(demand, facility, situation.hosts, quarantines.keys(), barred.keys())
+    unknown = unknown_reason(situation.window, rules.policy.signals, rules.limits)
+    known_now = demand.workers is not None and not unknown
+    resting = rest if known_now else None
+    seat_of = None if rest is None else rest.seat
+    placement = place(
+        demand,
+        facility,
+        situation.hosts,
+        quarantined=quarantines.keys(),
+        barred=barred.keys(),
+        seat_of=seat_of,
+    )
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
@@ -59,11 +70,17 @@ def decide(situation: Situation, facility: Facility, rules: Rules) -> Decision:
         if wanted is None:
             hosts.append(_left_alone(observed))
             continue
+        if resting is not None and name not in barred and resting.workers(observed) == wanted:
+            hosts.append(HostDecision(name, wanted, wanted, wanted, f"hold: {demand.reason}"))
+            continue
         try:
             view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
-            decided = _decide_host(view, wanted, demand, rules.guards)
-            why = f"{decided.reason}; {_told(barred[name])}" if name in barred else decided.reason
-            hosts.append(replace(decided, reason=why))
+            decided = _decide_host(view, wanted, demand, rules.guards, known=known_now)
+            if resting is not None:
+                resting.note(known[name], observed, decided)
+            if name in barred:
+                decided = replace(decided, reason=f"{decided.reason}; {_told(barred[name])}")
+            hosts.append(decided)
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))
@@ -110,10 +127,12 @@ def _view(host: Host, observed: HostObservation, timers: HostTimers, window: Win
     return HostView(host, observed, current, timers, window, rules.policy.signals, rules.limits)
 
 
-def _decide_host(view: HostView, wanted: int, demand: Demand, guards: tuple[Guard, ...]) -> HostDecision:
+def _decide_host(
+    view: HostView, wanted: int, demand: Demand, guards: tuple[Guard, ...], *, known: bool
+) -> HostDecision:
     current = view.current
     granted, cuts = run_guards(wanted, view, guards)
-    if demand.workers is None or unknown_reason(view.window, view.signals, view.limits):
+    if not known:
         # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew,
         # because the guard that holds cuts nothing where no change is wanted.
         granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None

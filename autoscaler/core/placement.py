@@ -1,7 +1,7 @@
 """Demand spread over hosts: thinly over all of them, with the least movement and the least harm to the batch jobs."""
 
 import heapq
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from autoscaler.core.allocation import can_run, workers_now
@@ -31,15 +31,18 @@ def place(
     demand: Demand,
     facility: Facility,
     observed: Iterable[HostObservation],
+    *,
     quarantined: Container[str] = (),
     barred: Container[str] = (),
+    seat_of: Callable[[Host, HostObservation], Seat] | None = None,
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
     A host in a transfer counts with the workers it moves to, a late one and one in quarantine with those they have, and
-    none of them gets others; an unusable host counts with none and gets none.
+    none of them gets others; an unusable host counts with none and gets none. ``seat_of`` only saves time.
     """
     known = {host.name: host for host in facility.hosts}
+    seat_of = seat_of or seat
     fixed = 0
     seats = []
     for observation in observed:
@@ -48,10 +51,10 @@ def place(
         elif observation.state is HostState.LATE or (
             observation.state is HostState.READY and observation.host in quarantined
         ):
-            fixed += _seat(known[observation.host], observation).current
+            fixed += seat_of(known[observation.host], observation).current
         elif observation.state is HostState.READY:
-            seat = _seat(known[observation.host], observation)
-            seats.append(replace(seat, workers_min=0, workers_max=0) if observation.host in barred else seat)
+            own = seat_of(known[observation.host], observation)
+            seats.append(replace(own, workers_min=0, workers_max=0) if observation.host in barred else own)
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
@@ -101,7 +104,8 @@ def _take_from_fullest(wanted: dict[str, int], seats: Mapping[str, Seat], worker
             heapq.heappush(heap, (-wanted[name], harm, name))
 
 
-def _seat(host: Host, observed: HostObservation) -> Seat:
+def seat(host: Host, observed: HostObservation) -> Seat:
+    """What placement needs to know of a ready host."""
     wns = [observed.domain(wn.name) for wn in host.wns]
     unused = sum(wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None)
     current = workers_now(host, observed.domain(host.proof.name))
