@@ -12,13 +12,13 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from autoscaler.config.signals import BUILT_IN
 from autoscaler.core.decide import Rules
-from autoscaler.demo.cpu import Claim, share_cores
 from autoscaler.demo.day import MIDNIGHT, DayExporter, load_at
 from autoscaler.demo.facility import CORES, demo_facility
 from autoscaler.demo.summary import Summary
 from autoscaler.hypervisors import connect
 from autoscaler.model import Facility, GuardLimits, Host, HostObservation
 from autoscaler.service.controller import Controller, Pace
+from autoscaler.simulation.cpu import Claim, share_cores
 from autoscaler.sources.scrape import ScrapeSource
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autoscaler.demo.cpu import Claim, share_cores
+from autoscaler.simulation.cpu import Claim, share_cores
 
 amounts = st.floats(0, 64, allow_nan=False).map(lambda cores: round(cores, 3))
 claims = st.dictionaries(

@@ -1,0 +1,203 @@
+"""One machine with its domains: who gets which cores, how fast its jobs and its PROOF workers run, what it shows."""
+
+import heapq
+from collections.abc import Iterable
+
+from autoscaler.model import Allocation, DomainObservation, HostObservation, HostState, Transfer
+from autoscaler.simulation.constants import Physics
+from autoscaler.simulation.cpu import Claim, share_cores
+from autoscaler.simulation.meter import Meter
+from autoscaler.simulation.scenario import Machine
+from autoscaler.simulation.workload import Job
+
+PROOF, WN = "proof", "wn"
+
+
+class Site:
+    """A machine while the model runs.
+
+    Its jobs all run at the same speed, so that one clock, ``jobs_clock_s``, tells which ends next whatever the speed
+    was meanwhile. ``workers`` are those that are there, ``busy`` those that sessions hold, ``free`` the
+    others; ``told_speed`` is the speed of the workers that these sessions know of.
+    """
+
+    def __init__(self, machine: Machine, physics: Physics, meter: Meter) -> None:
+        self.name = machine.host.name
+        self.host = machine.host
+        self.cores = machine.cores
+        self.job_slots = machine.job_slots
+        self.workers = 0
+        self.busy = 0
+        self.free = 0
+        self.worker_speed = self.told_speed = 1.0
+        self.transfer: Transfer | None = None
+        self.swapping = False
+        self.version = 0
+        self.at_s = 0.0
+        self._physics = physics
+        self._meter = meter
+        self._base_mib = machine.wn_base_mib
+        self._allocations = _dormant(machine)
+        self._jobs: list[tuple[float, int, Job]] = []
+        self._jobs_clock_s = 0.0
+        self._jobs_speed = 1.0
+        self._jobs_cores = 0.0
+        self._jobs_mib = 0
+        self._jobs_seen = 0
+        self._shares = (0.0, 0.0, 0.0)
+        self._told_workers = 0
+        self._wn_cap = self._sum_of_caps()
+        self._wn_mib = self._sum_of_wn_memory()
+        self._seen: HostObservation | None = None
+        meter.proof_memory_mib += self._allocations[self.host.proof.name].memory_mib
+        meter.wn_memory_mib += self._wn_mib
+
+    @property
+    def jobs(self) -> int:
+        """How many batch jobs run."""
+        return len(self._jobs)
+
+    def observation(self) -> HostObservation:
+        """What the controller reads of the machine."""
+        if self._seen is None:
+            state = HostState.READY if self.transfer is None else HostState.MOVING
+            moving = None if self.transfer is None else self.transfer.workers_to
+            used_mib = self._used_mib()
+            domains = [self._domain(self.host.proof.name, None)]
+            domains += [self._domain(wn.name, used_mib) for wn in self.host.wns]
+            self._seen = HostObservation(self.name, state, tuple(domains), moving_to_workers=moving, cores=self.cores)
+        return self._seen
+
+    def start_job(self, at_s: float, job: Job) -> None:
+        """Let a job begin, now."""
+        self._advance(at_s)
+        self._jobs_seen += 1
+        heapq.heappush(self._jobs, (self._jobs_clock_s + job.run_s, self._jobs_seen, job))
+        self._jobs_cores += job.cpu_ratio
+        self._jobs_mib += job.memory_mib
+        self._reckon()
+
+    def end_job(self, at_s: float) -> None:
+        """Let the next job end, now: its time has come."""
+        self._advance(at_s)
+        self._jobs_clock_s, _, job = heapq.heappop(self._jobs)
+        # Without jobs there is none to add up rounding errors for.
+        self._jobs_cores = self._jobs_cores - job.cpu_ratio if self._jobs else 0.0
+        self._jobs_mib -= job.memory_mib
+        self._reckon()
+
+    def next_end_s(self) -> float | None:
+        """When the next job ends if nothing changes, ``None`` without jobs, or while they stand still."""
+        if not self._jobs or not self._jobs_speed:
+            return None
+        return self.at_s + max(0.0, self._jobs[0][0] - self._jobs_clock_s) / self._jobs_speed
+
+    def hold(self, at_s: float, workers: int) -> None:
+        """Let sessions hold so many more workers, or fewer."""
+        self._advance(at_s)
+        self.busy += workers
+        self._reckon()
+
+    def begin(self, at_s: float, transfer: Transfer) -> None:
+        """Begin a transfer; workers that are to go are gone at once."""
+        self._advance(at_s)
+        self.transfer = transfer
+        self.workers = min(self.workers, transfer.workers_to)
+        self._reckon()
+
+    def add_worker(self, at_s: float) -> None:
+        """One more worker has its memory."""
+        self._advance(at_s)
+        self.workers += 1
+        self._reckon()
+
+    def squeeze(self, at_s: float) -> None:
+        """The donors of the transfer begin to swap."""
+        self._advance(at_s)
+        self.swapping = True
+        self._reckon()
+
+    def end(self, at_s: float, left: Iterable[tuple[str, Allocation]]) -> None:
+        """The transfer is over; domains have what is left to each of them."""
+        self._advance(at_s)
+        proof, before = self.host.proof.name, self._allocations
+        self._allocations = dict(left)
+        self.transfer, self.swapping = None, False
+        self._meter.proof_memory_mib += self._allocations[proof].memory_mib - before[proof].memory_mib
+        self._meter.wn_memory_mib -= self._wn_mib
+        self._wn_cap, self._wn_mib = self._sum_of_caps(), self._sum_of_wn_memory()
+        self._meter.wn_memory_mib += self._wn_mib
+        self._reckon()
+
+    def _advance(self, at_s: float) -> None:
+        self._jobs_clock_s += (at_s - self.at_s) * self._jobs_speed
+        self.at_s = at_s
+        self._meter.advance(at_s)
+
+    def _reckon(self) -> None:
+        """Divide the cores anew, and tell the meter."""
+        self._seen = None
+        self.version += 1
+        memory_speed = self._memory_speed()
+        wn_claim, proof_claim = self._jobs_cores * memory_speed, self._proof_claim()
+        wn_cores, proof_cores = self._divide(min(wn_claim, self._wn_cap), proof_claim)
+        self._jobs_speed = wn_cores / self._jobs_cores if self._jobs_cores else memory_speed
+        self.worker_speed = proof_cores / self.busy if self.busy else 1.0
+        meter, before = self._meter, self._shares
+        self._shares = (min(self._jobs_cores, self.cores), wn_cores, proof_cores)
+        meter.wn_wanted_cores += self._shares[0] - before[0]
+        meter.wn_used_cores += wn_cores - before[1]
+        meter.proof_used_cores += proof_cores - before[2]
+        free = max(0, self.workers - self.busy)
+        meter.free_workers += free - self.free
+        meter.workers += self.workers - self._told_workers
+        self.free, self._told_workers = free, self.workers
+
+    def _divide(self, wn: float, proof: float) -> tuple[float, float]:
+        if wn + proof <= self.cores:
+            return wn, proof
+        weight = sum(self._allocations[each.name].cpu_weight for each in self.host.wns)
+        proof_weight = self._allocations[self.host.proof.name].cpu_weight
+        shares = share_cores(self.cores, {PROOF: Claim(proof, proof_weight), WN: Claim(wn, weight)})
+        return shares[WN], shares[PROOF]
+
+    def _proof_claim(self) -> float:
+        cap = self._allocations[self.host.proof.name].cpu_cap_cores
+        # While a transfer runs, PROOF has the cap that it is to have in the end (plan.py lends it).
+        if self.transfer is not None:
+            cap = max(1.0, float(self.transfer.workers_to), cap or 0.0)
+        return min(self.busy, self.cores if cap is None else cap, max(self.workers, 1))
+
+    def _sum_of_caps(self) -> float:
+        caps = [self._allocations[wn.name].cpu_cap_cores for wn in self.host.wns]
+        return sum(self.cores if cap is None else cap for cap in caps)
+
+    def _sum_of_wn_memory(self) -> int:
+        return sum(self._allocations[wn.name].memory_mib for wn in self.host.wns)
+
+    def _memory_speed(self) -> float:
+        """1 while the jobs have the memory that they miss; less while they swap, or where too little is left."""
+        used_mib = self._base_mib * len(self.host.wns) + self._jobs_mib
+        missing_ratio = 1.0 - self._wn_mib / used_mib if used_mib > self._wn_mib else 0.0
+        cold_ratio = self._physics.cold_ratio
+        missed_ratio = max(0.0, missing_ratio - cold_ratio) / (1.0 - cold_ratio)
+        speed = 1.0 / (1.0 + (self._physics.thrash_slowdown - 1.0) * missed_ratio)
+        return min(speed, self._physics.swapping_speed) if self.swapping else speed
+
+    def _used_mib(self) -> int:
+        return self._base_mib + self._jobs_mib // len(self.host.wns)
+
+    def _domain(self, name: str, used_mib: int | None) -> DomainObservation:
+        most_mib = self.host.memory_total_mib or 0
+        return DomainObservation(name, self._allocations[name], most_mib, self.cores, 0.0, used_mib)
+
+
+def _dormant(machine: Machine) -> dict[str, Allocation]:
+    """PROOF dormant, the Worker Nodes with the rest, alike, within their maxima."""
+    host = machine.host
+    rest_mib = (host.memory_total_mib or 0) - host.memory_reserve_mib - host.proof.dormant.memory_mib
+    allocations = {host.proof.name: host.proof.dormant}
+    for wn in host.wns:
+        memory_mib = min(wn.memory_max_mib, rest_mib // len(host.wns))
+        allocations[wn.name] = Allocation(memory_mib, max(wn.cpu_weight, wn.cpu_weight_floor), None)
+    return allocations

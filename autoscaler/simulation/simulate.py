@@ -1,0 +1,225 @@
+"""Plays a workload on a facility under a policy: the controller's own ``decide`` and guards, on a simulated clock.
+
+A discrete-event simulation. Between two events every rate is constant, so that sums are exact; one run is a pure
+function of its arguments.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from autoscaler.contracts import Policy
+from autoscaler.core.decide import Rules, decide
+from autoscaler.core.rest import Rest
+from autoscaler.model import Decision, Demand, HostTimers, Situation, Transfer, Window
+from autoscaler.simulation.agenda import Agenda
+from autoscaler.simulation.batch import Batch
+from autoscaler.simulation.machine import Site
+from autoscaler.simulation.meter import Meter
+from autoscaler.simulation.movement import Movement, movement
+from autoscaler.simulation.readings import Readings
+from autoscaler.simulation.run import Move, Run
+from autoscaler.simulation.scenario import Scenario
+from autoscaler.simulation.sessions import Sessions
+from autoscaler.simulation.workload import Workload
+
+Progress = Callable[[float], None]
+
+# Often enough for a bar to move, seldom enough to cost nothing.
+CYCLES_PER_PROGRESS = 1000
+
+
+class PolicyFailedError(Exception):
+    """The policy, or a guard, raised in the simulation; the message says when and what."""
+
+
+def simulate(
+    scenario: Scenario, workload: Workload, policy: Policy, label: str, progress: Progress | None = None
+) -> Run:
+    """Play ``workload``; ``progress`` is told the share that is done. Raises ``PolicyFailedError``."""
+    return _Simulation(scenario, workload, policy).run(label, progress or (lambda _share: None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A policy that has been asked: a cycle asks it once, whether it is then decided in full or not."""
+
+    signals: tuple[str, ...]
+    history: timedelta
+    demand: Demand
+
+    def decide(self, window: Window) -> Demand:  # noqa: ARG002 - it is the window that was asked about
+        return self.demand
+
+
+class _Simulation:
+    def __init__(self, scenario: Scenario, workload: Workload, policy: Policy) -> None:
+        self._scenario, self._workload, self._policy = scenario, workload, policy
+        self._facility = scenario.facility
+        self._agenda = Agenda()
+        self._meter = Meter(scenario.interval.total_seconds())
+        self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
+        self._by_name = {site.name: site for site in self._sites}
+        # First, so that a cycle sees the facility as it was before what arrives at the same time.
+        self._agenda.plan(0.0, self._cycle)
+        self._batch = Batch(self._agenda, self._sites, workload.jobs, self._touched)
+        self._sessions = Sessions(
+            self._agenda,
+            self._sites,
+            workload.sessions,
+            meter=self._meter,
+            workers_max=scenario.workers_max,
+            touched=self._touched,
+            counted=self._note,
+            storage_bytes_per_s=scenario.storage_bytes_per_s,
+        )
+        self._readings = Readings(workload.start, policy.history, scenario.interval, scenario.reading_age)
+        self._state = (0.0, 0.0, 0.0, 0.0)
+        self._timers: dict[str, HostTimers] = {}
+        self._rest = Rest()
+        self._settled: tuple[int | None, bool] | None = None
+        self._moving = 0
+        self._moves: list[Move] = []
+        self._evaluated = 0
+        self._cycles = 0
+        self._progress: Progress = lambda _share: None
+        self._plan_reading(0)
+
+    def run(self, label: str, progress: Progress) -> Run:
+        self._progress = progress
+        end_s = self._workload.duration_s
+        self._agenda.run_until(end_s)
+        self._meter.advance(end_s)
+        progress(1.0)
+        return Run(
+            policy=label,
+            duration_s=end_s,
+            sessions=self._sessions.served(),
+            moves=tuple(self._moves),
+            course=self._sessions.course(),
+            cycles=self._meter.cycles(),
+            jobs_submitted=self._batch.submitted,
+            jobs_finished=self._batch.finished,
+            evaluated=self._evaluated,
+        )
+
+    def _plan_reading(self, step: int) -> None:
+        reading = self._workload.reading
+        if reading is not None and step <= len(reading.bytes_per_s):
+            self._agenda.plan(step * reading.step_s, partial(self._others_read, step))
+
+    def _others_read(self, step: int, at_s: float) -> None:
+        values = self._workload.reading.bytes_per_s if self._workload.reading else ()
+        self._sessions.others_read(at_s, values[step] if step < len(values) else 0.0)
+        self._note(at_s)
+        self._plan_reading(step + 1)
+
+    def _touched(self, at_s: float, site: Site) -> None:
+        """A site's jobs, workers or shares have changed."""
+        self._batch.site_changed(site)
+        if site.worker_speed != site.told_speed:
+            site.told_speed = site.worker_speed
+            self._sessions.site_changed(at_s, site)
+        self._note(at_s)
+
+    def _note(self, at_s: float) -> None:
+        sessions = self._sessions
+        state = (
+            float(sessions.queued),
+            float(sessions.running),
+            float(self._batch.running),
+            sessions.read_bytes_per_s,
+        )
+        if state != self._state:
+            self._state = state
+            self._readings.note(at_s, state)
+
+    def _cycle(self, at_s: float) -> None:
+        """One pass of the controller. One that is proven to change nothing is not decided in full."""
+        self._note(at_s)
+        self._meter.advance(at_s)
+        self._meter.begin_cycle()
+        window = self._readings.window(at_s)
+        demand = self._demand(window)
+        # A demand to hold changes nothing, and one that has been met changes nothing more.
+        if demand.workers is not None and (demand.workers, demand.may_shrink) != self._settled:
+            self._decide(at_s, window, demand)
+        self._cycles += 1
+        if not self._cycles % CYCLES_PER_PROGRESS:
+            self._progress(at_s / self._workload.duration_s)
+        # Counted, not added up: a sum of fractions would drift.
+        self._agenda.plan(self._cycles * self._scenario.interval.total_seconds(), self._cycle)
+
+    def _demand(self, window: Window) -> Demand:
+        try:
+            return self._policy.decide(window)
+        except Exception as error:
+            raise PolicyFailedError(f"{window.now:%Y-%m-%d %H:%M}: {type(error).__name__}: {error}") from error
+
+    def _decide(self, at_s: float, window: Window, demand: Demand) -> None:
+        self._evaluated += 1
+        answered = _Answered(self._policy.signals, self._policy.history, demand)
+        observed = tuple(site.observation() for site in self._sites)
+        situation = Situation(window, observed, tuple(self._timers.values()))
+        decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
+        if decision.error:
+            raise PolicyFailedError(f"{window.now:%Y-%m-%d %H:%M}: {decision.error}")
+        for host in decision.hosts:
+            if host.transfer is not None:
+                self._begin(at_s, decision, host.transfer, host.reason)
+        # Hosts that were moving may be wanted otherwise; what a guard has cut, it may let through later.
+        quiet = not any(host.cuts or host.wanted is None for host in decision.hosts)
+        self._settled = (demand.workers, demand.may_shrink) if quiet else None
+
+    def _begin(self, at_s: float, decision: Decision, transfer: Transfer, reason: str) -> None:
+        site = self._by_name[transfer.host]
+        course = movement(site.host, decision.situation.host(transfer.host), transfer, self._scenario.physics)
+        self._remember(transfer, decision)
+        self._moving += 1
+        site.begin(at_s, transfer)
+        self._sessions.supplied(at_s)
+        for arrival_s in course.arrivals:
+            self._agenda.plan(at_s + arrival_s, partial(self._add_worker, site))
+        if course.squeeze_from_s is not None:
+            self._agenda.plan(at_s + course.squeeze_from_s, partial(self._squeeze, site))
+        self._agenda.plan(at_s + course.duration_s, partial(self._end, site, course))
+        self._touched(at_s, site)
+        self._moves.append(
+            Move(
+                at_s=at_s,
+                host=site.name,
+                workers_from=transfer.workers_from,
+                workers_to=transfer.workers_from + len(course.arrivals) if course.arrivals else transfer.workers_to,
+                moved_mib=course.moved_mib,
+                swapped_mib=course.swapped_mib,
+                reason=reason,
+            )
+        )
+
+    def _remember(self, transfer: Transfer, decision: Decision) -> None:
+        """Start the timer of the transfer's direction, as the store does."""
+        timers = self._timers.get(transfer.host, HostTimers(transfer.host))
+        if transfer.workers_to > transfer.workers_from:
+            timers = replace(timers, grew_at=decision.at)
+        elif transfer.workers_to < transfer.workers_from:
+            timers = replace(timers, shrank_at=decision.at)
+        self._timers[transfer.host] = timers
+
+    def _add_worker(self, site: Site, at_s: float) -> None:
+        site.add_worker(at_s)
+        self._touched(at_s, site)
+        self._sessions.supplied(at_s)
+
+    def _squeeze(self, site: Site, at_s: float) -> None:
+        site.squeeze(at_s)
+        self._touched(at_s, site)
+
+    def _end(self, site: Site, course: Movement, at_s: float) -> None:
+        site.end(at_s, course.left.items())
+        self._moving -= 1
+        if course.strained:
+            self._settled = None
+            at = self._workload.start + timedelta(seconds=at_s)
+            self._timers[site.name] = replace(self._timers[site.name], strained_at=at)
+        self._touched(at_s, site)

@@ -1,0 +1,88 @@
+"""How memory moves in the model."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoscaler.core.plan import plan
+from autoscaler.model import Allocation, HostObservation, Transfer
+from autoscaler.simulation.constants import PHYSICS
+from autoscaler.simulation.movement import Movement, movement
+from autoscaler.testing import observed
+from tests.core.situations import unhurried
+from tests.simulation.plant import A_HOST, GUESTS_MIB
+
+
+def _transfer(seen: HostObservation, before: int, after: int) -> Transfer:
+    transfer = plan(A_HOST, seen, before, after)
+    assert transfer is not None
+    return transfer
+
+
+def _move(before: int, after: int, used_mib: int) -> tuple[HostObservation, Movement]:
+    seen = observed(A_HOST, workers=before, wn_used_mib=used_mib)
+    return seen, movement(A_HOST, seen, _transfer(seen, before, after), PHYSICS)
+
+
+def test_free_memory_moves_at_the_speed_of_the_balloon() -> None:
+    _, move = _move(0, 4, used_mib=600)
+    assert move.duration_s == pytest.approx(2 * 0.3 + 4 * 792 / 880 + 0.05)
+    assert (move.moved_mib, move.swapped_mib, move.strained) == (4 * 792, 0, False)
+
+
+def test_the_first_worker_is_there_before_the_last() -> None:
+    _, move = _move(0, 4, used_mib=600)
+    assert move.arrivals == pytest.approx([0.6 + number * 792 / 880 for number in (1, 2, 3, 4)])
+
+
+def test_what_the_jobs_use_goes_only_as_fast_as_it_is_swapped_out() -> None:
+    _, move = _move(0, 4, used_mib=4000)
+    cut_mib = 4000 - (6911 - 4 * 792)
+    assert move.swapped_mib == cut_mib
+    assert move.squeeze_from_s == pytest.approx(0.6 + (6911 - 4000) / 880)
+    assert move.duration_s == pytest.approx(0.65 + (6911 - 4000) / 880 + cut_mib / 96)
+
+
+def test_a_squeeze_stops_before_the_jobs_would_thrash_and_keeps_what_it_got() -> None:
+    seen, move = _move(0, 8, used_mib=5000)
+    assert move.strained
+    assert move.left["wn"].memory_mib == int(5000 * 0.8)
+    assert move.moved_mib == 6911 - 4000
+    assert len(move.arrivals) == (6911 - 4000) // 792
+    assert move.left["proof"].memory_mib == seen.domain("proof").allocation.memory_mib + move.moved_mib
+
+
+def test_what_is_given_back_needs_no_swap_and_ends_at_the_dormant_size() -> None:
+    _, move = _move(4, 0, used_mib=6000)
+    assert move.left == {"proof": Allocation(572, 32, 1.0), "wn": Allocation(6911, 256)}
+    assert (move.arrivals, move.swapped_mib, move.moved_mib) == ((), 0, 4 * 792)
+
+
+def test_free_memory_of_the_host_is_given_before_any_donor_has_shrunk() -> None:
+    seen = observed(A_HOST, workers=0, wn_used_mib=500)
+    proof, wn = seen.domains
+    small = replace(seen, domains=(proof, replace(wn, allocation=Allocation(3000, 256))))
+    move = movement(A_HOST, small, _transfer(small, 0, 2), PHYSICS)
+    assert move.duration_s == pytest.approx(0.65 + 2 * 792 / 2160)
+
+
+@settings(unhurried, max_examples=300)
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 7000))
+def test_the_sum_holds_nobody_gets_more_than_planned_and_workers_come_in_order(
+    before: int, after: int, used_mib: int
+) -> None:
+    seen = observed(A_HOST, workers=before, wn_used_mib=used_mib)
+    transfer = plan(A_HOST, seen, before, after)
+    if transfer is None:
+        return
+    move = movement(A_HOST, seen, transfer, PHYSICS)
+    goal_mib = max(572 + after * 792, seen.domain("proof").allocation.memory_mib)
+    assert sum(left.memory_mib for left in move.left.values()) <= GUESTS_MIB
+    assert 572 <= move.left["proof"].memory_mib <= goal_mib
+    assert move.left["wn"].memory_mib >= 572
+    assert list(move.arrivals) == sorted(move.arrivals)
+    assert all(0 < arrival_s <= move.duration_s for arrival_s in move.arrivals)
+    assert len(move.arrivals) <= max(0, after - before)
+    assert move.strained == (len(move.arrivals) < after - before)
