@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Window
+from policies.load import minutes, recent_loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +53,18 @@ class Threshold:
         if queued is None or running is None:
             return Demand(None, "PROOF load is unknown")
         load = f"{queued:g} queued and {running:g} running sessions"
-        loads = self._recent_loads(window)
-        peak = max([queued + running, *(value for value in loads or () if value is not None)])
-        known = loads is not None and None not in loads
+        loads = recent_loads(window, self.idle)
+        values = [sample.value for sample in loads or () if sample.value is not None]
+        peak = max([queued + running, *values])
+        known = loads is not None and len(values) == len(loads)
         if queued > self.grow_queued or running > self.grow_running:
-            reason = f"{load}, peak of the last {_minutes(self.idle)} is {peak:g}"
+            reason = f"{load}, peak of the last {minutes(self.idle)} is {peak:g}"
             return Demand(self._workers(peak), reason, may_shrink=known)
         if not known:
-            return Demand(None, f"{load}, but the last {_minutes(self.idle)} are not fully known")
+            return Demand(None, f"{load}, but the last {minutes(self.idle)} are not fully known")
         if peak <= self.shrink_load:
-            return Demand(self._workers(peak), f"{load}, idle for {_minutes(self.idle)}")
-        return Demand(None, f"{load}, not yet idle for {_minutes(self.idle)}")
+            return Demand(self._workers(peak), f"{load}, idle for {minutes(self.idle)}")
+        return Demand(None, f"{load}, not yet idle for {minutes(self.idle)}")
 
     def _workers(self, sessions: float) -> int:
         return math.ceil(sessions * self.workers_per_session)
-
-    def _recent_loads(self, window: Window) -> list[float | None] | None:
-        """Loads sample by sample over the idle time, ``None`` when the history does not reach back that far."""
-        start = window.now - self.idle
-        queued = {sample.at: sample.value for sample in window.signal(PROOF_QUEUED_SESSIONS).samples}
-        running = {sample.at: sample.value for sample in window.signal(PROOF_RUNNING_SESSIONS).samples}
-        times = sorted(queued.keys() | running.keys())
-        if not times or times[0] > start:
-            return None
-        return [_sum(queued.get(at), running.get(at)) for at in times if at >= start]
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other
-
-
-def _minutes(span: timedelta) -> str:
-    return f"{span.total_seconds() / 60:g} min"

@@ -25,8 +25,8 @@ PYPROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())
 README = (TOP / "README.md").read_text()
 EXAMPLE = TOP / "deploy" / "autoscaler.yaml"
 
-# What of exporters/ is not an exporter: the command and what all exporters share.
-SHARED = {"__init__", "main", "serving", "sockets", "subprocesses"}
+# What of exporters/ is not an exporter, and of policies/ not a policy: the command and what they share.
+SHARED = {"__init__", "main", "serving", "sockets", "subprocesses", "load"}
 
 
 def modules(folder: str) -> set[str]:
