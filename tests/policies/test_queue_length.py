@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.testing import proof_window
+from autoscaler.model import Window
+from autoscaler.testing import NOW, proof_window
 from policies.queue_length import QueueLength
 
 QUIET: list[float | None] = [0.0] * 6  # now and each of the last 5 minutes
@@ -66,9 +67,8 @@ def test_without_load_and_without_the_whole_cooldown_it_holds(running: list[floa
 
 def test_a_present_from_before_the_cooldown_holds() -> None:
     """The newest reading is older than the time that has to be known."""
-    window = proof_window(QUIET, QUIET, now=proof_window([], []).now - timedelta(hours=1))
-    late = type(window)(window.now + timedelta(hours=1), window.series)
-    assert QueueLength().decide(late).workers is None
+    old = proof_window(QUIET, QUIET, now=NOW - timedelta(hours=1))
+    assert QueueLength().decide(Window(NOW, old.series)).workers is None
 
 
 def test_an_unknown_present_holds_whatever_the_past_was() -> None:

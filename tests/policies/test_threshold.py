@@ -104,6 +104,12 @@ def test_one_signal_with_a_shorter_history_holds() -> None:
     assert Threshold().decide(proof_window(QUIET, QUIET[1:])).workers is None
 
 
+def test_a_past_with_no_reading_in_it_is_not_known() -> None:
+    """The newest reading is older than the idle time."""
+    old = proof_window(QUIET, QUIET, now=NOW - timedelta(hours=1))
+    assert Threshold().decide(Window(NOW, old.series)).workers is None
+
+
 def test_an_unknown_present_holds_whatever_the_past_was() -> None:
     demand = Threshold().decide(proof_window([*QUIET, None], [*QUIET, 5]))
     assert demand.workers is None
