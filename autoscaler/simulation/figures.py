@@ -1,0 +1,256 @@
+"""One row of figures per policy: what its run came to, for users, for the Grid, for the machines, and in one price."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from autoscaler.simulation.elasticity import (
+    instability_other_percent,
+    instability_percent,
+    integral_until,
+    tau_over_percent,
+    tau_under_percent,
+    theta_over_percent,
+    theta_under_percent,
+)
+from autoscaler.simulation.run import Floats, Run
+from autoscaler.simulation.scenario import Scenario
+
+Row = dict[str, float | int | str | None]
+HOUR_S = 3600.0
+DAY_S = 86400.0
+MIB_PER_GIB = 1024.0
+# Feitelson's threshold: below it, a slowdown says more about how short a session is than about its wait.
+SLOWDOWN_BOUND_S = 10.0
+NOTICED_S = 10.0
+LONG_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What a key of the row means. ``better``: which way it should go, if all else stays as it is."""
+
+    unit: str
+    better: Literal["lower", "higher", ""]
+    meaning: str
+
+
+FIGURES: Mapping[str, Figure] = {
+    "policy": Figure("", "", "The policy, by its label in the scenario."),
+    "sessions": Figure("count", "", "PROOF sessions that came."),
+    "sessions_unserved": Figure("count", "lower", "Sessions that still waited when the run ended."),
+    "proof_wait_p50_s": Figure(
+        "seconds",
+        "lower",
+        "Median, over the sessions, of the time until all workers were there; an unserved one waits to the end.",
+    ),
+    "proof_wait_p95_s": Figure("seconds", "lower", "The same, 95th percentile (linear between sessions)."),
+    "proof_wait_p99_s": Figure("seconds", "lower", "The same, 99th percentile."),
+    "proof_wait_mean_s": Figure("seconds", "lower", "The same, mean."),
+    "waiting_over_10s_ratio": Figure("ratio, 1 = all", "lower", "Share of the sessions that waited more than 10 s."),
+    "waiting_over_60s_ratio": Figure("ratio, 1 = all", "lower", "Share of the sessions that waited more than 60 s."),
+    "bounded_slowdown_mean": Figure(
+        "ratio, 1 = none",
+        "lower",
+        "Time from arrival to end over the run time with all workers and free cores, that at least 10 s; at least 1 "
+        "(Feitelson); mean of the sessions. What has not ended, ends with the run.",
+    ),
+    "bounded_slowdown_p95": Figure("ratio, 1 = none", "lower", "The same, 95th percentile."),
+    "missed_arrivals_ratio": Figure(
+        "ratio, 1 = all", "lower", "Share of the sessions that did not find all their workers free when they came."
+    ),
+    "spare_workers_mean": Figure("workers", "lower", "Workers that were there and ran no session, mean over the time."),
+    "wn_core_hours_lost": Figure(
+        "core hours",
+        "lower",
+        "CPU time that the batch jobs would have used with the machines to themselves and did not get.",
+    ),
+    "wn_cpu_efficiency_ratio": Figure(
+        "ratio, 1 = whole", "higher", "CPU time that the batch jobs got of what they wanted."
+    ),
+    "wn_core_hours_used": Figure("core hours", "higher", "CPU time that the batch jobs got."),
+    "proof_core_hours_used": Figure("core hours", "higher", "CPU time that PROOF's queries got."),
+    "jobs_submitted": Figure("count", "", "Batch jobs that came."),
+    "jobs_finished": Figure("count", "higher", "Batch jobs that ended within the run."),
+    "moved_gib_per_day": Figure("GiB per day", "lower", "Memory that PROOF's domains got or gave, both added."),
+    "changes_per_day": Figure("1 per day", "lower", "Transfers, each on one host."),
+    "swapped_gib_per_day": Figure(
+        "GiB per day",
+        "lower",
+        "Memory that went into swap because a transfer cut into what a guest used; reading it back is not in it.",
+    ),
+    "theta_under_percent": Figure(
+        "percent", "lower", "Demand that supply did not meet, of the demand (at least 1 worker), mean over the time."
+    ),
+    "theta_over_percent": Figure(
+        "percent", "lower", "Supply beyond demand, of the demand (at least 1 worker), mean over the time."
+    ),
+    "tau_under_percent": Figure("percent", "lower", "Share of the time in which supply was below demand."),
+    "tau_over_percent": Figure("percent", "lower", "Share of the time in which supply was above demand."),
+    "instability_percent": Figure(
+        "percent",
+        "lower",
+        "Share of cycles in which supply grew and demand did not, or demand fell and supply did not.",
+    ),
+    "instability_other_percent": Figure(
+        "percent",
+        "lower",
+        "Share of cycles in which supply fell and demand did not, or demand grew and supply did not.",
+    ),
+    "cost": Figure(
+        "core hours",
+        "lower",
+        "All sessions' waiting at the scenario's price per second, plus the core hours that the batch jobs lost.",
+    ),
+    "regret_ratio": Figure(
+        "ratio, 0 = none", "lower", "Cost beyond the oracle's, of the oracle's; no value where the oracle has no cost."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """What the users lived through, one value per session; what did not come to pass counts as at the run's end."""
+
+    submit_s: Floats
+    start_s: Floats
+    end_s: Floats
+    workers: Floats
+    slowdown: Floats
+    missed: Floats
+
+    @property
+    def wait_s(self) -> Floats:
+        """How long each session waited until all of its workers were there."""
+        return self.start_s - self.submit_s
+
+    def means(self) -> dict[str, Floats]:
+        """Return, by the key of the figure, what it is the mean over the sessions of."""
+        return {
+            "proof_wait_mean_s": self.wait_s,
+            "waiting_over_10s_ratio": (self.wait_s > NOTICED_S).astype(np.float64),
+            "waiting_over_60s_ratio": (self.wait_s > LONG_S).astype(np.float64),
+            "bounded_slowdown_mean": self.slowdown,
+            "missed_arrivals_ratio": self.missed,
+        }
+
+    def busy_worker_s(self, until_s: float) -> float:
+        """Worker seconds that the sessions had used at a time."""
+        return float(np.sum(self.workers * (np.minimum(self.end_s, until_s) - np.minimum(self.start_s, until_s))))
+
+
+def experience(run: Run) -> Experience:
+    """Lay out a run's sessions as arrays."""
+    sessions, over_s = run.sessions, run.duration_s
+    submit_s = _floats(session.submit_s for session in sessions)
+    end_s = _floats(over_s if session.end_s is None else session.end_s for session in sessions)
+    run_s = _floats(session.run_s for session in sessions)
+    return Experience(
+        submit_s=submit_s,
+        start_s=_floats(over_s if session.start_s is None else session.start_s for session in sessions),
+        end_s=end_s,
+        workers=_floats(session.workers for session in sessions),
+        slowdown=np.maximum(1.0, (end_s - submit_s) / np.maximum(run_s, SLOWDOWN_BOUND_S)),
+        missed=_floats(not session.hit for session in sessions),
+    )
+
+
+def figures(run: Run, scenario: Scenario) -> Row:
+    """Return the row of a run, with the keys of ``FIGURES``; what has no value, such as a wait of nobody, is ``None``.
+
+    The regret is ``None`` until it is compared with the oracle's row.
+    """
+    lived = experience(run)
+    row: Row = {"policy": run.policy} | _users(run, lived) | _grid(run) | _moves(run) | _elasticity(run)
+    row["spare_workers_mean"] = _spare_workers_mean(run, lived)
+    row["cost"] = float(scenario.price.wait_core_s * lived.wait_s.sum() + lost_core_s(run).sum()) / HOUR_S
+    return {key: row.get(key) for key in FIGURES}
+
+
+def with_regret(rows: Sequence[Row], oracle: Row) -> list[Row]:
+    """Return the rows with their ``regret_ratio`` to the oracle's row, ``None`` where that has no cost."""
+    bound = _cost(oracle)
+    return [row | {"regret_ratio": (_cost(row) - bound) / bound if bound > 0 else None} for row in rows]
+
+
+def lost_core_s(run: Run) -> Floats:
+    """Core seconds that the batch jobs lost, in each cycle."""
+    return run.cycles.wn_wanted_core_s - run.cycles.wn_used_core_s
+
+
+def _users(run: Run, lived: Experience) -> Row:
+    wait_s = lived.wait_s
+    return {
+        "sessions": len(run.sessions),
+        "sessions_unserved": sum(session.start_s is None for session in run.sessions),
+        "proof_wait_p50_s": _quantile(wait_s, 0.5),
+        "proof_wait_p95_s": _quantile(wait_s, 0.95),
+        "proof_wait_p99_s": _quantile(wait_s, 0.99),
+        "bounded_slowdown_p95": _quantile(lived.slowdown, 0.95),
+        **{key: _mean(values) for key, values in lived.means().items()},
+    }
+
+
+def _grid(run: Run) -> Row:
+    used_core_s = float(run.cycles.wn_used_core_s.sum())
+    return {
+        "wn_core_hours_lost": float(lost_core_s(run).sum()) / HOUR_S,
+        "wn_cpu_efficiency_ratio": _ratio(used_core_s, float(run.cycles.wn_wanted_core_s.sum())),
+        "wn_core_hours_used": used_core_s / HOUR_S,
+        "proof_core_hours_used": float(run.cycles.proof_used_core_s.sum()) / HOUR_S,
+        "jobs_submitted": run.jobs_submitted,
+        "jobs_finished": run.jobs_finished,
+    }
+
+
+def _moves(run: Run) -> Row:
+    days = run.duration_s / DAY_S
+    return {
+        "moved_gib_per_day": _ratio(sum(abs(move.moved_mib) for move in run.moves) / MIB_PER_GIB, days),
+        "changes_per_day": _ratio(len(run.moves), days),
+        "swapped_gib_per_day": _ratio(sum(move.swapped_mib for move in run.moves) / MIB_PER_GIB, days),
+    }
+
+
+def _elasticity(run: Run) -> Row:
+    """The elasticity metrics; changes are looked for from cycle to cycle."""
+    course = (run.course.at_s, run.course.demand, run.course.supply, run.duration_s)
+    return {
+        "theta_under_percent": theta_under_percent(*course),
+        "theta_over_percent": theta_over_percent(*course),
+        "tau_under_percent": tau_under_percent(*course),
+        "tau_over_percent": tau_over_percent(*course),
+        "instability_percent": instability_percent(*course, run.cycles.interval_s),
+        "instability_other_percent": instability_other_percent(*course, run.cycles.interval_s),
+    }
+
+
+def _spare_workers_mean(run: Run, lived: Experience) -> float | None:
+    over_s = run.duration_s
+    (supplied_worker_s,) = integral_until(np.array([over_s]), run.course.at_s, run.course.supply, over_s)
+    return _ratio(float(supplied_worker_s) - lived.busy_worker_s(over_s), over_s)
+
+
+def _cost(row: Row) -> float:
+    cost = row["cost"]
+    if not isinstance(cost, float):
+        raise ValueError(f"the row of {row['policy']} has no cost")
+    return cost
+
+
+def _floats(values: Iterable[float]) -> Floats:
+    return np.fromiter(values, dtype=np.float64)
+
+
+def _mean(values: Floats) -> float | None:
+    return float(np.mean(values)) if values.size else None
+
+
+def _quantile(values: Floats, q: float) -> float | None:
+    return float(np.quantile(values, q)) if values.size else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
