@@ -70,7 +70,7 @@ class Sessions:
         self._wanted_bytes_per_s = 0.0
         self._storage_speed = 1.0
         self._demand = 0
-        self._course = (array("d"), array("d"), array("d"))
+        self._course = (array("d", [0.0]), array("d", [0.0]), array("d", [0.0]))
         self._plan_arrival()
 
     @property
@@ -200,7 +200,7 @@ class Sessions:
     def _note(self, at_s: float) -> None:
         self._counted(at_s)
         times, demand, supply = self._course
-        if times and times[-1] == at_s:
+        if times[-1] == at_s:
             demand[-1], supply[-1] = self._demand, self._meter.workers
             return
         times.append(at_s)
