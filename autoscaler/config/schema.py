@@ -119,10 +119,9 @@ class GuardsSection(Section):
         return GuardLimits(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
-class ProofSection(Section):
-    """The PROOF domain of a host."""
+class ProofSizes(Section):
+    """What a PROOF domain is like, whatever it is called."""
 
-    domain: Name
     dormant_memory: Mebibytes
     dormant_cpu_weight: Weight = 32
     dormant_cpu_cap_cores: Cores | None = 1.0
@@ -132,10 +131,10 @@ class ProofSection(Section):
     cpu_weight: Weight = 256
     dormant_state: DormantState = DomainState.RUNNING
 
-    def value(self) -> ProofDomain:
-        """The section as the model knows it."""
+    def named(self, name: str) -> ProofDomain:
+        """The section as the model knows it, under this name."""
         return ProofDomain(
-            name=self.domain,
+            name=name,
             dormant=Allocation(self.dormant_memory, self.dormant_cpu_weight, self.dormant_cpu_cap_cores),
             memory_per_worker_mib=self.memory_per_worker,
             workers_min=self.workers_min,
@@ -145,10 +144,15 @@ class ProofSection(Section):
         )
 
 
-class WnSection(Section):
-    """A Worker Node domain of a host."""
+class ProofSection(ProofSizes):
+    """The PROOF domain of a host."""
 
     domain: Name
+
+
+class WnSizes(Section):
+    """What a Worker Node domain is like, whatever it is called."""
+
     memory_floor: Mebibytes
     memory_max: Mebibytes
     memory_margin: Mebibytes = 256
@@ -159,10 +163,10 @@ class WnSection(Section):
     cpu_weight_floor: Weight = 16
     cpu_cap_floor_cores: Cores = 0.5
 
-    def value(self) -> WnDomain:
-        """The section as the model knows it."""
+    def named(self, name: str) -> WnDomain:
+        """The section as the model knows it, under this name."""
         return WnDomain(
-            name=self.domain,
+            name=name,
             memory_floor_mib=self.memory_floor,
             memory_max_mib=self.memory_max,
             memory_margin_mib=self.memory_margin,
@@ -183,6 +187,34 @@ class WnSection(Section):
         return self
 
 
+class WnSection(WnSizes):
+    """A Worker Node domain of a host."""
+
+    domain: Name
+
+
+def one_or_many_wns(host: Any) -> Any:
+    """Most hosts have one Worker Node, which needs no list."""
+    if isinstance(host, Mapping) and isinstance(host.get("wn"), Mapping):
+        return {**host, "wn": [host["wn"]]}
+    return host
+
+
+def check_host(host: Host) -> None:
+    """Refuse a host whose numbers contradict each other, with ``ValueError``."""
+    if host.proof.workers_min > host.proof.workers_max:
+        raise ValueError("proof.workers_min is above proof.workers_max")
+    if host.memory_total_mib is None:
+        return
+    guests = host.memory_total_mib - host.memory_reserve_mib
+    most = proof_memory_mib(host, host.proof.workers_max) + sum(wn.memory_floor_mib for wn in host.wns)
+    if most > guests:
+        raise ValueError(
+            f"PROOF with {host.proof.workers_max} workers and the floor of the Worker Nodes need {most} MiB, but "
+            f"memory_total - memory_reserve is {guests} MiB: lower workers_max"
+        )
+
+
 class HostSection(Section):
     """One hypervisor."""
 
@@ -201,35 +233,22 @@ class HostSection(Section):
             uri=self.uri,
             memory_total_mib=self.memory_total,
             memory_reserve_mib=self.memory_reserve,
-            proof=self.proof.value(),
-            wns=tuple(wn.value() for wn in self.wn),
+            proof=self.proof.named(self.proof.domain),
+            wns=tuple(wn.named(wn.domain) for wn in self.wn),
             cpu_reserve_cores=self.cpu_reserve_cores,
         )
 
     @model_validator(mode="before")
     @classmethod
     def _one_or_many(cls, values: Any) -> Any:
-        """Most hosts have one Worker Node, which needs no list."""
-        if isinstance(values, Mapping) and isinstance(values.get("wn"), Mapping):
-            return {**values, "wn": [values["wn"]]}
-        return values
+        return one_or_many_wns(values)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         names = Counter([self.proof.domain, *(wn.domain for wn in self.wn)])
         for name in (name for name, count in names.items() if count > 1):
             raise ValueError(f"the domain {name!r} is named more than once")
-        if self.proof.workers_min > self.proof.workers_max:
-            raise ValueError("proof.workers_min is above proof.workers_max")
-        if self.memory_total is None:
-            return self
-        host, guests = self.value(), self.memory_total - self.memory_reserve
-        most = proof_memory_mib(host, host.proof.workers_max) + sum(wn.memory_floor for wn in self.wn)
-        if most > guests:
-            raise ValueError(
-                f"PROOF with {host.proof.workers_max} workers and the floor of the Worker Nodes need {most} MiB, but "
-                f"memory_total - memory_reserve is {guests} MiB: lower workers_max"
-            )
+        check_host(self.value())
         return self
 
 

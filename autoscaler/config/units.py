@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them; a bare number is refused, because its unit would be a guess."""
+"""Sizes, rates and durations as people write them; a bare number is refused, because its unit would be a guess."""
 
 import re
 from datetime import timedelta
@@ -33,6 +33,20 @@ def parse_mib(value: Any) -> int:
     return size // _MIB
 
 
+def parse_bytes_per_s(value: Any) -> int:
+    """``"10 MB/s"``, ``"1.5 GB/s"``, ``"100 MiB/s"`` to bytes per second; raises ``ValueError``."""
+    size, _, second = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        rate = int(_byte_size.validate_python(size)) if second == "s" and _SIZE.fullmatch(size.strip()) else None
+    except ValueError:
+        rate = None
+    if rate is None:
+        raise ValueError(f"{value!r} is not a rate: write one such as '10 MB/s' or '1.5 GB/s'")
+    if rate // _MIB > _MOST_MIB:
+        raise ValueError(f"{value!r} is more than 1 PiB/s")
+    return rate
+
+
 def parse_duration(value: Any) -> timedelta:
     """``"30s"``, ``"5m"``, ``"1h30m"``, ``"7d"`` to a time span; raises ``ValueError``."""
     if not isinstance(value, str):
@@ -56,4 +70,5 @@ def duration_text(span: timedelta) -> str:
 
 
 Mebibytes = Annotated[int, BeforeValidator(parse_mib)]
+BytesPerSecond = Annotated[int, BeforeValidator(parse_bytes_per_s)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.config.units import duration_text, parse_duration, parse_mib
+from autoscaler.config.units import duration_text, parse_bytes_per_s, parse_duration, parse_mib
 
 unhurried = settings(deadline=None, max_examples=300)
 
@@ -39,6 +39,43 @@ def test_a_size_that_is_no_whole_number_of_mib_is_refused(text: str) -> None:
     """573 MB are 546.5 MiB: whoever writes MB most likely means MiB."""
     with pytest.raises(ValueError, match="is not a whole number of MiB"):
         parse_mib(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "bytes_per_s"),
+    [("10 MB/s", 10_000_000), ("1.5GB/s", 1_500_000_000), ("100 MiB/s", 104_857_600), ("0 B/s", 0)],
+)
+def test_a_rate_with_its_unit_becomes_bytes_per_second(text: str, bytes_per_s: int) -> None:
+    assert parse_bytes_per_s(text) == bytes_per_s
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        10,
+        None,
+        True,
+        "",
+        "/s",
+        "10",
+        "10/s",
+        "10 MB",
+        "10 MB/",
+        "10 MB/m",
+        "10 MB/s/s",
+        "-1 MB/s",
+        "nan B/s",
+        "0,5 GB/s",
+    ],
+)
+def test_what_is_no_rate_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a rate: write one such as '10 MB/s'"):
+        parse_bytes_per_s(value)
+
+
+def test_a_rate_of_all_storage_in_the_world_is_refused() -> None:
+    with pytest.raises(ValueError, match="is more than 1 PiB/s"):
+        parse_bytes_per_s("2 EiB/s")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +142,13 @@ def test_every_size_in_mib_is_read_back(mib: int) -> None:
 def test_any_text_is_a_size_or_refused_with_a_reason(text: str) -> None:
     with suppress(ValueError):
         assert parse_mib(text) >= 0
+
+
+@unhurried
+@given(st.text() | st.from_regex(r"[-+0-9.]{0,5} ?[a-zA-Z]{0,3}/s", fullmatch=True))
+def test_any_text_is_a_rate_or_refused_with_a_reason(text: str) -> None:
+    with suppress(ValueError):
+        assert parse_bytes_per_s(text) >= 0
 
 
 @unhurried
