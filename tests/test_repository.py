@@ -14,16 +14,20 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from autoscaler.cli.commands import autoscaler
 from autoscaler.config.load import load
 from autoscaler.config.schema import Config, PolicySection
+from autoscaler.simulation.scenario_file import load_scenario
+from autoscaler.simulation.scenario_schema import ScenarioFile
 from policies.threshold import Threshold
 
 TOP = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())
 README = (TOP / "README.md").read_text()
 EXAMPLE = TOP / "deploy" / "autoscaler.yaml"
+SCENARIO = TOP / "deploy" / "scenario.yaml"
 
 # What of exporters/ is not an exporter, and of policies/ not a policy: the command and what they share.
 SHARED = {"__init__", "main", "serving", "sockets", "subprocesses", "load"}
@@ -108,10 +112,31 @@ class TestTheExampleConfiguration:
         assert load(file).config == load(EXAMPLE).config
 
 
+class TestTheExampleScenario:
+    """deploy/scenario.yaml."""
+
+    def test_loads(self) -> None:
+        assert load_scenario(SCENARIO).policies
+
+    def test_mentions_every_key_that_a_file_may_have(self) -> None:
+        text = SCENARIO.read_text()
+        missing = [key for key in keys(ScenarioFile) if not re.search(rf"\b{key.rpartition('.')[2]}:", text)]
+        assert missing == []
+
+    def test_has_the_defaults_it_says_it_has(self, tmp_path: Path) -> None:
+        """Every commented key, put in force, changes nothing: the text states the defaults as they are."""
+        commented = re.compile(r"^( *)# ([a-z_]+:( [^#\n]*)?)(#.*)?$", re.MULTILINE)
+        in_force = commented.sub(r"\1\2", SCENARIO.read_text())
+        file = tmp_path / "scenario.yaml"
+        file.write_text(in_force)
+        assert YAML(typ="safe").load(in_force).keys() == set(ScenarioFile.model_fields)
+        assert load_scenario(file) == load_scenario(SCENARIO)
+
+
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every key of a section and of the sections in it, dotted."""
     for name, field in model.model_fields.items():
-        yield f"{prefix}{name}"
+        yield f"{prefix}{field.alias or name}"
         for section in sections(field.annotation):
             if section is not PolicySection:
                 yield from keys(section, f"{prefix}{name}.")
