@@ -1,0 +1,237 @@
+"""The page: whole, by itself, the same each time, and text stays text."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from autoscaler.simulation.figures import FIGURES, Figure, figures
+from autoscaler.simulation.report.page import html
+from autoscaler.simulation.report.plots import MOVES_MAX
+from autoscaler.simulation.report.values import Report, best_cost, figure_text
+from tests.simulation.made_runs import a_scenario
+from tests.simulation.runs import a_move, a_report, a_row, a_run, an_empty_run
+
+EVIL = "<script>alert('\"&')</script><!--"
+VOID = {"meta", "wbr"}
+
+
+@dataclass
+class Element:
+    name: str
+    attributes: dict[str, str | None]
+    text: str = ""
+    children: list["Element"] = field(default_factory=list)
+
+    def all(self, name: str) -> list["Element"]:
+        mine = [self] if self.name == name else []
+        return mine + [found for child in self.children for found in child.all(name)]
+
+    def whole_text(self) -> str:
+        return self.text + "".join(child.whole_text() for child in self.children)
+
+
+class Tree(HTMLParser):
+    """An element is closed by its own end tag, and nothing else is left open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.top = Element("", {})
+        self.open = [self.top]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs))
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop().name == tag
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].text += data
+
+
+def tree(report: Report) -> Element:
+    parser = Tree()
+    parser.feed(html(report))
+    parser.close()
+    assert parser.open == [parser.top]
+    return parser.top
+
+
+def cells(page: Element, table: str = "sortable") -> list[list[str]]:
+    (found,) = (element for element in page.all("table") if element.attributes["class"] == table)
+    return [[cell.whole_text() for cell in row.all("td")] for row in found.all("tbody")[0].all("tr")]
+
+
+def plot_data(page: Element) -> list[dict[str, Any]]:
+    (script,) = (element for element in page.all("script") if element.attributes.get("id") == "plots")
+    found: list[dict[str, Any]] = json.loads(script.text)
+    return found
+
+
+def test_the_page_is_one_whole_document() -> None:
+    page = tree(a_report(a_run()))
+    assert [element.name for element in page.children] == ["html"]
+    assert page.all("title")[0].text == page.all("h1")[0].text == "A day"
+
+
+def test_scenario_and_workload_are_told() -> None:
+    lines = [item.text for item in tree(a_report(a_run())).all("li")]
+    assert lines == ["3 hosts, 24 cores", "3 of 120 rows skipped: no run time"]
+
+
+def test_nothing_is_loaded_from_elsewhere_and_the_browser_is_told_so() -> None:
+    page = tree(a_report(a_run()))
+    elements = [element for name in ("script", "link", "img", "iframe", "a") for element in page.all(name)]
+    assert [element for element in elements if element.attributes.keys() & {"src", "href"}] == []
+    assert "url(" not in page.all("style")[0].text
+    assert "@import" not in page.all("style")[0].text
+    (policy,) = (meta.attributes["content"] for meta in page.all("meta") if "http-equiv" in meta.attributes)
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; ")
+    assert "http" not in policy
+
+
+def test_plotlys_button_that_sends_a_plot_to_its_makers_is_switched_off() -> None:
+    assert "showSendToCloud: false" in tree(a_report(a_run())).all("script")[-1].text
+
+
+def test_plotly_is_in_it_once_and_each_plot_has_its_place() -> None:
+    page = tree(a_report(a_run()))
+    assert sum("plotly.js v" in script.text[:200] for script in page.all("script")) == 1
+    places = [div.attributes["id"] for div in page.all("div") if "id" in div.attributes]
+    assert places == [plot["name"] for plot in plot_data(page)]
+
+
+def test_the_table_has_every_figure_of_every_row() -> None:
+    page = tree(a_report(rows=(a_row("a"), a_row("b", regret_ratio=None, verdict="worse"))))
+    heads = [head.all("button")[0].text for head in page.all("thead")[0].all("th")]
+    assert len(heads) == 7
+    assert cells(page) == [
+        ["a", "88.5", "0.25", "0.5", "2.25 ★", "1.25", "-"],
+        ["b", "88.5", "0.25", "0.5", "2.25 ★", "-", "worse"],
+    ]
+
+
+def test_rows_as_they_are_made_of_runs_are_shown_with_all_figures() -> None:
+    run = a_run(moves=())
+    page = tree(a_report(run, rows=(figures(run, a_scenario()),), figures=FIGURES))
+    assert [len(row) for row in cells(page)] == [len(FIGURES)]
+    assert [figure for figure, _, _ in cells(page, "plain")] == list(FIGURES)
+
+
+def test_a_heading_says_unit_and_meaning() -> None:
+    (cost,) = (
+        head for head in tree(a_report(a_run())).all("th") if head.attributes.get("title", "").startswith("Waiting at")
+    )
+    assert cost.whole_text() == "costcore hours"
+
+
+def test_the_meanings_are_also_there_on_paper() -> None:
+    meanings = cells(tree(a_report(rows=({"policy": "a", "cost": 1.0},))), "plain")
+    assert meanings == [
+        ["policy", "", "The policy, by its label."],
+        ["cost", "core hours", "Waiting at the scenario's price, plus what the batch jobs lost."],
+    ]
+
+
+def test_the_best_cost_is_marked() -> None:
+    page = tree(a_report(a_run("a"), a_run("b"), rows=(a_row("a", cost=3.0), a_row("b", cost=2.0))))
+    (best,) = (row for row in page.all("tr") if row.attributes.get("class") == "best")
+    assert best.all("td")[0].text == "b"
+    assert "2 ★" in [cell.text for cell in best.all("td")]
+
+
+def test_the_policy_that_knows_the_future_is_never_the_best() -> None:
+    report = a_report(rows=(a_row("oracle", cost=1.0), a_row("b", cost=2.0)), bound="oracle")
+    assert best_cost(report) == 2.0
+
+
+def test_without_a_known_cost_nothing_is_marked() -> None:
+    page = tree(a_report(rows=(a_row(cost=None), a_row(cost=float("nan")))))
+    assert [row for row in page.all("tr") if row.attributes.get("class") == "best"] == []
+
+
+def test_cells_are_sorted_by_the_exact_value_and_what_is_missing_has_none() -> None:
+    page = tree(a_report(rows=({"policy": "a", "cost": 1234.56789, "regret_ratio": None},)))
+    assert [cell.attributes["data-value"] for cell in page.all("tbody")[0].all("td")] == ["a", "1234.56789", ""]
+
+
+def test_moves_are_listed_with_their_reasons() -> None:
+    page = tree(a_report(a_run()))
+    *_, moves = page.all("details")
+    assert moves.all("summary")[0].text == "threshold: 1 move"
+    row = [cell.text for cell in moves.all("tbody")[0].all("td")]
+    assert row == ["2026-03-02 08:01:00", "host-1", "0 to 4", "3250", "0", "1 queued session"]
+
+
+def test_of_many_moves_the_first_are_listed_and_the_others_counted() -> None:
+    moves = tuple(a_move(float(second)) for second in range(MOVES_MAX + 7))
+    *_, listed = tree(a_report(a_run(moves=moves))).all("details")
+    assert listed.all("summary")[0].text == "threshold: 507 moves, the first 500 here, 7 more not shown"
+    assert len(listed.all("tbody")[0].all("tr")) == MOVES_MAX
+
+
+@pytest.mark.parametrize("runs", [(), (an_empty_run(),), (an_empty_run(), a_run())])
+def test_a_page_is_made_also_of_runs_in_which_nothing_happened(runs: tuple[Any, ...]) -> None:
+    page = tree(a_report(*runs))
+    assert len(cells(page)) == len(runs)
+
+
+def test_names_and_reasons_are_text_wherever_they_stand() -> None:
+    run = a_run(EVIL, moves=(a_move(host=EVIL, reason=EVIL),))
+    row = {EVIL: EVIL, **a_row(EVIL)}
+    told = {"title": EVIL, "scenario": (EVIL,), "workload": (EVIL,), "figures": {EVIL: Figure(EVIL, "", EVIL)}}
+    page, harmless = tree(a_report(run, rows=(row,), **told)), tree(a_report(a_run()))
+    assert len(page.all("script")) == len(harmless.all("script")) == 3
+    assert page.all("h1")[0].text == page.all("li")[0].text == cells(page)[0][0] == EVIL
+    assert EVIL in [cell.text for cell in page.all("details")[-1].all("td")]
+    assert plot_data(page)[0]["data"][0]["legendgroup"] == EVIL
+
+
+def test_the_same_report_gives_the_same_bytes() -> None:
+    assert html(a_report(a_run(), a_run("hold"))) == html(a_report(a_run(), a_run("hold")))
+
+
+def test_the_bytes_do_not_hang_on_the_process_or_its_time_zone() -> None:
+    words = "import hashlib; from tests.simulation.runs import *; from autoscaler.simulation.report.page import html; "
+    words += "print(hashlib.sha256(html(a_report(a_run('b'), a_run('a'))).encode()).hexdigest())"
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", words],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Pacific/Auckland"))
+    }
+    assert len(hashes) == 1
+    assert re.fullmatch(r"[0-9a-f]{64}\n", hashes.pop())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (float("nan"), "-"),
+        (float("inf"), "inf"),
+        (0.0, "0"),
+        (0.123456, "0.1235"),
+        (999.96, "1000"),
+        (123456.7, "123457"),
+        (12345678, "12345678"),
+        ("cannot tell", "cannot tell"),
+        ((0.5, 1.25), "0.5 to 1.25"),
+    ],
+)
+def test_a_figure_is_shown_in_few_digits(value: Any, text: str) -> None:
+    assert figure_text(value) == text
