@@ -1,5 +1,6 @@
 """Signals from a Prometheus server's HTTP API (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,11 +15,11 @@ from autoscaler.sources.signals import promql
 from autoscaler.sources.values import in_words, known, known_time
 
 
-class _QueryError(Exception):
+class QueryError(Exception):
     """Prometheus did not answer a query with a usable number; the message is the series' problem."""
 
 
-class _UnreachableError(Exception):
+class UnreachableError(Exception):
     """There is no Prometheus to ask; the message is the problem of every series."""
 
 
@@ -44,7 +45,7 @@ class PrometheusSource:
         with requests.Session() as session:
             try:
                 return Window(now, tuple(self._series(session, name, now) for name in self.signals))
-            except _UnreachableError as error:
+            except UnreachableError as error:
                 # Asking for the other signals too would wait out one time-out after the other.
                 unknown = (Sample(now, None),)
                 return Window(now, tuple(Series(name, unknown, problem=in_words(str(error))) for name in self.signals))
@@ -53,29 +54,45 @@ class PrometheusSource:
         signal = self.signals[name]
         try:
             samples = self._range(session, signal.query, now)
-            if samples[-1].value is None:
-                problem = f"no value (none at all, NaN or negative) at {self.url} for {signal.query}"
-                return Series(name, samples, problem=problem)
-            fresh_at = self._fresh_at(session, signal, now)
-            return Series(name, samples, fresh_at, None if fresh_at else f"no age at {self.url} for {signal.fresh_at}")
-        except _UnreachableError:
+            fresh_at = None if samples[-1].value is None else self._fresh_at(session, signal, now)
+            return self.series(name, samples, fresh_at)
+        except UnreachableError:
             raise
-        except _QueryError as error:
-            problem = str(error)
         except Exception as error:  # noqa: BLE001 - whatever an answer holds, its signal is unknown and the loop goes on
-            problem = f"{self.url} answers in an unknown form: {type(error).__name__} {error}"
-        return Series(name, (Sample(now, None),), problem=in_words(problem))
+            return Series(name, (Sample(now, None),), problem=self.problem(error))
+
+    def series(self, name: str, samples: tuple[Sample, ...], fresh_at: datetime | None) -> Series:
+        """The series of what was read: without a newest value it has no age, and either is a problem."""
+        signal = self.signals[name]
+        if samples[-1].value is None:
+            problem = f"no value (none at all, NaN or negative) at {self.url} for {signal.query}"
+            return Series(name, samples, problem=problem)
+        return Series(name, samples, fresh_at, None if fresh_at else f"no age at {self.url} for {signal.fresh_at}")
+
+    def problem(self, error: Exception) -> str:
+        """Why a signal could not be read."""
+        if isinstance(error, QueryError):
+            return in_words(str(error))
+        return in_words(f"{self.url} answers in an unknown form: {type(error).__name__} {error}")
 
     def _range(self, session: requests.Session, query: str, now: datetime) -> tuple[Sample, ...]:
         steps = self.history // self.step
-        start, step = round((now - steps * self.step).timestamp(), 3), self.step.total_seconds()
-        parameters = {"query": query, "start": start, "end": round(start + steps * step, 3), "step": step}
+        values = self.numbers(session, query, now - steps * self.step, self.step, steps)
+        if values is None:
+            return (Sample(now, None),)
+        return tuple(Sample(now - (steps - n) * self.step, known(values.get(n, math.nan))) for n in range(steps + 1))
+
+    def numbers(
+        self, session: requests.Session, query: str, begin: datetime, step: timedelta, steps: int
+    ) -> Mapping[int, float] | None:
+        """The answer to a range query by number of the step, ``None`` when there is no series."""
+        start, step_s = round(begin.timestamp(), 3), step.total_seconds()
+        parameters = {"query": query, "start": start, "end": round(start + steps * step_s, 3), "step": step_s}
         result = self._get(session, "query_range", parameters)
         if not result:
-            return (Sample(now, None),)
+            return None
         # By number of steps: Prometheus cuts times to milliseconds in a way of its own.
-        values = {round((float(at) - start) / step): known(float(value)) for at, value in result[0]["values"]}
-        return tuple(Sample(now - (steps - n) * self.step, values.get(n)) for n in range(steps + 1))
+        return {round((float(at) - start) / step_s): float(value) for at, value in result[0]["values"]}
 
     def _fresh_at(self, session: requests.Session, signal: PrometheusSignal, now: datetime) -> datetime | None:
         result = self._get(session, "query", {"query": signal.fresh_at, "time": now.timestamp()})
@@ -87,14 +104,14 @@ class PrometheusSource:
             answer = session.get(f"{self.url}/api/v1/{call}", params=parameters, timeout=self.timeout.total_seconds())
             body = answer.json()
             if body["status"] != "success":
-                raise _QueryError(f"{self.url} refuses {query}: {body.get('error', 'no reason given')}")
+                raise QueryError(f"{self.url} refuses {query}: {body.get('error', 'no reason given')}")
             result = list(_series_of(body["data"]))
         except requests.JSONDecodeError:
-            raise _QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
+            raise QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
         except requests.RequestException as error:
-            raise _UnreachableError(f"{self.url} cannot be reached: {_cause(error)}") from None
+            raise UnreachableError(f"{self.url} cannot be reached: {_cause(error)}") from None
         if len(result) > 1:
-            raise _QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
+            raise QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
         return result
 
 
