@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -43,6 +44,15 @@ class Record:
         """The record as JSON values: the decision's fields, ``number`` and ``outcomes``."""
         outcomes = [json.loads(outcome_to_json(outcome)) for outcome in self.outcomes]
         return {"number": self.number, **json.loads(decision_to_json(self.decision)), "outcomes": outcomes}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A stored decision that cannot be read: it is damaged, or another version of this program wrote it."""
+
+    number: int
+    at: datetime
+    problem: str
 
 
 def decision_to_json(decision: Decision) -> str:

@@ -17,13 +17,16 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Row,
+    Select,
     String,
     Table,
     Text,
     create_engine,
     event,
+    func,
     inspect,
     select,
+    tuple_,
 )
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
@@ -33,6 +36,7 @@ from autoscaler.contracts import StoreError
 from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
 from autoscaler.store.records import (
     Record,
+    Unreadable,
     decision_from_json,
     decision_to_json,
     outcome_from_json,
@@ -49,6 +53,9 @@ SCHEMA_VERSION = 2
 
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
+
+# What is streamed is held in memory so many at a time; each is some kilobytes.
+STREAMED_AT_ONCE = 200
 
 _metadata = MetaData()
 _decisions = Table(
@@ -211,20 +218,49 @@ class SqlStore:
             query = query.where(_decisions.c.changes)
         return self._records(query)[::-1]
 
+    def count(self, since: datetime | None = None) -> int:
+        """How many decisions there are, or of them those at or after ``since``."""
+        with self._transaction() as connection:
+            number: int = connection.execute(select(func.count()).select_from(_since(since).subquery())).scalar_one()
+        return number
+
+    def stream(self, since: datetime | None = None) -> Iterator[Record | Unreadable]:
+        """All decisions, or those at or after ``since``, in the order of time, a few at once in memory.
+
+        No transaction lasts from one to the next, so that a controller may go on writing.
+        """
+        query = _since(since).order_by(_decisions.c.at_s, _decisions.c.number).limit(STREAMED_AT_ONCE)
+        page = query
+        while rows := self._rows(page):
+            for row, outcomes in rows:
+                try:
+                    yield self._record(row, outcomes)
+                except StoreError as error:
+                    yield Unreadable(row.number, datetime.fromtimestamp(row.at_s, UTC), str(error))
+            last = rows[-1][0]
+            page = query.where(tuple_(_decisions.c.at_s, _decisions.c.number) > (last.at_s, last.number))
+
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()
 
     def _records(self, query: Any) -> list[Record]:
+        return [self._record(row, outcomes) for row, outcomes in self._rows(query)]
+
+    def _rows(self, query: Any) -> list[tuple[Row[Any], list[Row[Any]]]]:
+        """The rows of decisions, each with those of its outcomes."""
         with self._transaction() as connection:
             rows = connection.execute(query).all()
             numbers = select(query.subquery().c.number)
-            outcomes = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
-        return [self._record(row, outcomes) for row in rows]
+            found = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
+        outcomes: dict[int, list[Row[Any]]] = {}
+        for outcome in found:
+            outcomes.setdefault(outcome.decision, []).append(outcome)
+        return [(row, outcomes.get(row.number, [])) for row in rows]
 
     def _record(self, row: Row[Any], outcomes: Sequence[Row[Any]]) -> Record:
         try:
-            mine = tuple(outcome_from_json(outcome.body) for outcome in outcomes if outcome.decision == row.number)
+            mine = tuple(outcome_from_json(outcome.body) for outcome in outcomes)
             return Record(row.number, decision_from_json(row.body), mine)
         except ValueError:
             reason = "it is damaged, or another version of this program wrote it"
@@ -246,6 +282,11 @@ class SqlStore:
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
             raise StoreError(f"store {self._path}: {cause}") from None
+
+
+def _since(at: datetime | None) -> Select[Any]:
+    query = select(_decisions)
+    return query if at is None else query.where(_decisions.c.at_s >= at.timestamp())
 
 
 def _start_timers(connection: Connection, transfers: Iterable[Transfer], at_s: float) -> None:

@@ -39,8 +39,8 @@ from autoscaler.model import (
     Transfer,
     Window,
 )
-from autoscaler.store.records import Record
-from autoscaler.store.sql import SCHEMA_VERSION, SqlStore
+from autoscaler.store.records import Record, Unreadable
+from autoscaler.store.sql import SCHEMA_VERSION, STREAMED_AT_ONCE, SqlStore
 from autoscaler.testing import NOW, a_host, observed, proof_window
 
 unhurried = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -232,6 +232,48 @@ def test_the_history_has_each_decision_with_its_own_outcomes(store: SqlStore) ->
     assert [record.outcomes for record in records] == [(an_outcome("host-1"),), (an_outcome("host-2"),)]
     assert records[0].outcome("host-1") == an_outcome("host-1")
     assert records[0].outcome("host-2") is None
+
+
+def test_all_decisions_are_streamed_in_the_order_of_time_with_their_outcomes(store: SqlStore) -> None:
+    """Twice as many as are read at once, and two of one time; the clock was set back before the last one."""
+    minutes = [*range(2 * STREAMED_AT_ONCE), 7, 3]
+    for minute in minutes:
+        store.record_decision(a_decision(NOW + timedelta(minutes=minute), changes=minute == 5))
+    store.record_outcome(6, an_outcome())
+    found = [record for record in store.stream() if isinstance(record, Record)]
+    expected = sorted(range(1, len(minutes) + 1), key=lambda number: (minutes[number - 1], number))
+    assert [record.number for record in found] == expected
+    assert {record.number: len(record.outcomes) for record in found if record.outcomes} == {6: 1}
+    assert store.count() == len(minutes)
+
+
+def test_decisions_are_streamed_from_a_time_on(store: SqlStore) -> None:
+    for minute in range(4):
+        store.record_decision(a_decision(NOW + timedelta(minutes=minute)))
+    since = NOW + timedelta(minutes=2)
+    assert [record.number for record in store.stream(since) if isinstance(record, Record)] == [3, 4]
+    assert store.count(since) == 2
+
+
+def test_a_stream_goes_on_after_a_decision_that_cannot_be_read(store: SqlStore, file: Path) -> None:
+    for minute in range(3):
+        store.record_decision(a_decision(NOW + timedelta(minutes=minute)))
+    spoil(file, "UPDATE decisions SET body = '{}' WHERE number = 2")
+    one, two, three = store.stream()
+    assert isinstance(one, Record)
+    assert isinstance(three, Record)
+    assert isinstance(two, Unreadable)
+    assert (two.number, two.at) == (2, NOW + timedelta(minutes=1))
+    assert "decision 2 cannot be read: it is damaged" in two.problem
+
+
+def test_a_writer_goes_on_while_decisions_are_streamed(store: SqlStore, file: Path) -> None:
+    store.record_decision(a_decision())
+    with closing(SqlStore(file, read_only=True)) as reader:
+        streamed = reader.stream()
+        next(streamed)
+        store.record_decision(a_decision(NOW + timedelta(minutes=1)))
+        assert [record.number for record in streamed if isinstance(record, Record)] == [2]
 
 
 def test_an_outcome_of_no_decision_is_refused(store: SqlStore) -> None:
