@@ -24,6 +24,7 @@ DEFAULT_CONFIG = "/etc/vaf-autoscaler/autoscaler.yaml"
 EXIT_CONFIG = 1
 EXIT_DEGRADED = 3
 EXIT_STORE = 4
+EXIT_DIFFERENT = 5
 
 EXIT_CODES = f"""\b
 Exit codes:
@@ -32,7 +33,8 @@ Exit codes:
   2  the command line cannot be understood
   {EXIT_DEGRADED}  done, but a host or a needed signal is unknown (dry-run, status, run --cycles),
      no cycle came in time (status), or a cycle failed (run)
-  {EXIT_STORE}  the store cannot be used, or has nothing to show"""
+  {EXIT_STORE}  the store cannot be used, or has nothing to show
+  {EXIT_DIFFERENT}  decisions are different (dry-run --from-decisions)"""
 
 
 class ConfigFailure(click.ClickException):

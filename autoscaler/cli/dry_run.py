@@ -1,92 +1,128 @@
-"""``autoscaler dry-run``: what would be done now, and why, without doing it."""
+"""``autoscaler dry-run``: what a configuration would do or would have done, and why, without doing it."""
 
-import json
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from autoscaler.cli.common import (
-    EXIT_CODES,
-    EXIT_DEGRADED,
-    config_option,
-    echo_json,
-    format_option,
-    load_config,
-    open_store,
-    reading_of,
-    store_exists,
-    trouble,
+from autoscaler.cli.common import EXIT_CODES, config_option, format_option
+from autoscaler.cli.dry_run_asked import Asked
+from autoscaler.cli.dry_run_decisions import decide_again
+from autoscaler.cli.dry_run_history import replay_history
+from autoscaler.cli.dry_run_live import look_now
+from autoscaler.config.units import parse_duration
+
+
+class Span(click.ParamType[timedelta]):
+    """A time span such as 7d, longer than nothing."""
+
+    name = "span"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Parse it, or fail with an example."""
+        try:
+            span = parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return span or self.fail("must be longer than 0s", param, ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """One kind of dry run: the option that asks for it, the options that it takes besides, and what it does.
+
+    ``run`` returns the exit code.
+    """
+
+    option: str | None
+    takes: frozenset[str]
+    run: Callable[[Asked], int]
+
+    @property
+    def name(self) -> str:
+        """The mode in words."""
+        return "a dry run of the live facility" if self.option is None else self.option
+
+
+# It is the first one whose option is given, the last one when none is.
+MODES = (
+    Mode("--from-decisions", frozenset({"--since", "--against", "--limit"}), decide_again),
+    Mode("--since", frozenset({"--against", "--limit"}), replay_history),
+    Mode(None, frozenset({"--against"}), look_now),
 )
-from autoscaler.cli.tables import console, decision_table
-from autoscaler.config.load import Loaded
-from autoscaler.core.decide import Rules
-from autoscaler.service.preview import Preview, preview
-from autoscaler.sources import make_source
-from autoscaler.store.records import decision_to_json
+EVERY_MODE_TAKES = frozenset({"--config", "--format"})
 
 
 @click.command("dry-run", epilog=EXIT_CODES)
 @config_option
 @format_option
+@click.option(
+    "--since",
+    type=Span(),
+    metavar="SPAN",
+    help="Replay so much of Prometheus's history; with --from-decisions, so much of the stored decisions.",
+)
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Show where this configuration decides differently.",
+)
+@click.option("--from-decisions", is_flag=True, help="Decide the stored decisions again.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=40,
+    show_default=True,
+    help="How many differences a table shows at most, the newest ones.",
+)
 @click.pass_context
-def dry_run(context: click.Context, config_file: Path, output: str) -> None:
+def dry_run(
+    context: click.Context,
+    config_file: Path,
+    output: str,
+    *,
+    since: timedelta | None,
+    against: Path | None,
+    limit: int,
+    from_decisions: bool,
+) -> None:
     """Show what the policy would do now: per host what is wanted, granted, what cut it, and why. Changes nothing.
 
     It reads the live facility over connections that cannot write, and the timers of the running controller.
+
+    With --since it replays the policy over Prometheus's history, cycle by cycle, beside what was really done by the
+    store. It contacts no hypervisor: each transfer counts as carried out at once and in full, and Worker Nodes use
+    what they really used.
+
+    With --from-decisions it decides every stored decision again, with this configuration and this program, and shows
+    each difference. A new release shows none for the decisions of its own configuration.
 
     \b
     Examples:
       autoscaler dry-run --config autoscaler.yaml
       autoscaler dry-run --config autoscaler.yaml --format json | jq .hosts
+      autoscaler dry-run --config autoscaler.yaml --since 7d
+      autoscaler dry-run --config autoscaler.yaml --since 7d --against new.yaml
+      autoscaler dry-run --config autoscaler.yaml --from-decisions
     """
-    loaded = load_config(config_file)
-    found = _preview(loaded)
-    if output == "json":
-        echo_json(_values(found))
-    else:
-        _show(found, loaded.policy.signals)
-    if trouble(found.decision, loaded):
-        context.exit(EXIT_DEGRADED)
+    del from_decisions  # it only chooses the mode
+    mode = _mode(context)
+    context.exit(mode.run(Asked(config_file, output, since, against, limit)))
 
 
-def _preview(loaded: Loaded) -> Preview:
-    settings = loaded.config.controller
-    asked, timers = {}, []
-    if store_exists(loaded):
-        with open_store(loaded) as store:
-            asked, timers = dict(store.asked()), list(store.timers())
-    return preview(
-        loaded.config.facility(),
-        Rules(loaded.policy, loaded.config.guards.limits()),
-        make_source(loaded.config.source, loaded.policy.history, settings.interval),
-        asked=asked,
-        timers=timers,
-        now=datetime.now(UTC),
-        host_timeout=settings.host_timeout,
-    )
-
-
-def _values(found: Preview) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(decision_to_json(found.decision))
-    for host in values["hosts"]:
-        host["calls"] = list(found.calls.get(host["host"], ()))
-        host["problem"] = found.decision.situation.host(host["host"]).problem
-    return values
-
-
-def _show(found: Preview, signals: tuple[str, ...]) -> None:
-    decision = found.decision
-    out = console()
-    workers = "hold" if decision.demand.workers is None else f"{decision.demand.workers} workers"
-    out.print(f"demand: {workers}: {decision.demand.reason}")
-    if decision.unplaced_workers:
-        out.print(f"{decision.unplaced_workers} workers find no host with room")
-    for series in decision.situation.window.series:
-        unused = "" if series.signal in signals else " (not used by the policy)"
-        out.print(f"  {series.signal}: {reading_of(series, decision.at)}{unused}")
-    for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
-        out.print(problem)
-    out.print(decision_table(decision, found.calls))
-    out.print("nothing was changed")
+def _mode(context: click.Context) -> Mode:
+    """The mode that the given options ask for; one that it does not take is a usage error."""
+    given = {
+        option.opts[-1]
+        for option in context.command.params
+        if option.name and context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    }
+    mode = next(mode for mode in MODES if mode.option is None or mode.option in given)
+    for option in sorted(given - EVERY_MODE_TAKES - mode.takes - {mode.option}):
+        able = " or ".join(other.name for other in MODES if option in other.takes)
+        raise click.UsageError(f"{mode.name} does not take {option}, which goes with {able}", context)
+    return mode

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -137,3 +138,48 @@ def test_the_installed_command_gives_the_same(site: Site) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["hosts"][0]["calls"] == GROWTH
     assert done.stderr == ""
+
+
+class TestAgainst:
+    """One reading, decided by two configurations."""
+
+    def other(self, site: Site, before: str, after: str) -> Path:
+        assert before in site.text
+        file = site.folder / "other.yaml"
+        file.write_text(site.text.replace(before, after))
+        return file
+
+    def test_the_table_has_what_each_grants_and_why(self, site: Site) -> None:
+        site.exporter.queued = 1
+        other = self.other(site, "workers_per_session: 4", "workers_per_session: 6")
+        result = site.invoke("dry-run", "--against", other)
+        assert result.exit_code == 0
+        assert "other.yaml: demand: 6 workers: 1 queued" in result.stdout
+        assert "Granted" in result.stdout
+
+    def test_json_has_the_other_decision_beside_the_first(self, site: Site) -> None:
+        site.exporter.queued = 1
+        other = self.other(site, "workers_per_session: 4", "workers_per_session: 6")
+        found = json.loads(site.invoke("dry-run", "--against", other, "--format", "json").stdout)
+        assert found["hosts"][0]["granted"] == 4
+        assert found["against"]["config"] == str(other)
+        assert found["against"]["hosts"][0]["granted"] == 6
+        assert found["against"]["left_out"] == {}
+
+    def test_the_longer_history_is_read_for_both(self, site: Site) -> None:
+        other = self.other(site, "{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
+        site.replace("{name: threshold, workers_per_session: 4}", "{name: hold}")
+        found = json.loads(site.invoke("dry-run", "--against", other, "--format", "json").stdout)
+        assert (found["hosts"][0]["granted"], found["against"]["hosts"][0]["granted"]) == (0, 2)
+
+    def test_hosts_that_only_one_of_them_has_are_named(self, two_hosts: Site) -> None:
+        other = self.other(two_hosts, "name: host-2", "name: host-3")
+        result = two_hosts.invoke("dry-run", "--against", other)
+        assert "host-2 is left out of" in result.stdout
+        assert "host-3 is left out of" in result.stdout
+
+    def test_another_configuration_that_is_broken_is_exit_code_1(self, site: Site) -> None:
+        other = self.other(site, "kind: scrape", "kind: guess")
+        result = site.invoke("dry-run", "--against", other)
+        assert result.exit_code == 1
+        assert "other.yaml" in result.stderr

@@ -1,0 +1,72 @@
+"""What a dry run was asked for, and the one or two configurations that it looks at."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from autoscaler.cli.common import load_config
+from autoscaler.config.load import Loaded
+from autoscaler.config.policies import policy_text
+from autoscaler.config.schema import PrometheusSection, ScrapeSection
+from autoscaler.core.decide import Rules
+from autoscaler.service.review import Side
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of the command."""
+
+    config_file: Path
+    output: str
+    since: timedelta | None
+    against: Path | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """One configuration; ``name`` is short, for headings."""
+
+    file: Path
+    name: str
+    loaded: Loaded
+
+    @property
+    def side(self) -> Side:
+        """Its hosts, and how it decides."""
+        return Side(self.loaded.config.facility(), Rules(self.loaded.policy, self.loaded.config.guards.limits()))
+
+    @property
+    def policy(self) -> str:
+        """Its policy with all parameters."""
+        return policy_text(self.loaded.config.policy.name, self.loaded.policy)
+
+    @property
+    def hosts(self) -> list[str]:
+        """The names of its hosts."""
+        return [host.name for host in self.loaded.config.hosts]
+
+
+def configurations(asked: Asked) -> list[Configured]:
+    """The configuration that is asked about, and the one it is held against."""
+    files = [asked.config_file, *([] if asked.against is None else [asked.against])]
+    short = len({file.name for file in files}) == len(files)
+    return [Configured(file, file.name if short else str(file), load_config(file)) for file in files]
+
+
+def only_in_one(configured: Sequence[Configured]) -> Iterator[str]:
+    """The hosts that are not in all of the configurations, in words."""
+    for one in configured:
+        for host in one.hosts:
+            if any(host not in other.hosts for other in configured):
+                yield f"{host} is only in {one.name}"
+
+
+def shared_source(configured: Sequence[Configured]) -> tuple[PrometheusSection | ScrapeSection, timedelta]:
+    """The first one's source with the signals that only others name, and the longest history that a policy needs."""
+    source = configured[0].loaded.config.source
+    for other in (each.loaded.config.source for each in configured[1:]):
+        if other.kind == source.kind:
+            source = source.model_copy(update={"signals": {**other.signals, **source.signals}})
+    return source, max(each.loaded.policy.history for each in configured)

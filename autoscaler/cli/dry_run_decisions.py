@@ -1,0 +1,167 @@
+"""A dry run over the stored decisions: each is decided again, and what is different then is shown."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from pydantic import TypeAdapter
+from rich.table import Table
+
+from autoscaler.cli.common import EXIT_DEGRADED, EXIT_DIFFERENT, StoreFailure, echo_json, local, open_store
+from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, only_in_one
+from autoscaler.cli.progress import tracked
+from autoscaler.cli.tables import WAITING, cap_text, console
+from autoscaler.model import Cut, Step, StepKind, Transfer
+from autoscaler.simulation.redecide import Difference, differences, redecide
+from autoscaler.store.records import Record, Unreadable
+from autoscaler.store.sql import SqlStore
+
+# What a difference is about may be of any type of the model.
+_to_json: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A stored decision, and what is different when it is decided again."""
+
+    number: int
+    at: datetime
+    differences: tuple[Difference, ...]
+
+
+@dataclass(slots=True)
+class Account:
+    """What was looked at. ``left_out`` counts decisions by host and reason; what cannot be read is in words."""
+
+    decided: int = 0
+    different: int = 0
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """Differences count more than what could not be compared."""
+        if self.different:
+            return EXIT_DIFFERENT
+        return EXIT_DEGRADED if self.left_out or self.unreadable else 0
+
+
+def decide_again(asked: Asked) -> int:
+    """Decide every stored decision again, show the differences; return the exit code."""
+    configured = configurations(asked)
+    account = Account()
+    with open_store(configured[0].loaded) as store:
+        found = _found(_entries(store, asked), configured, account)
+        show = _print_lines if asked.output == "json" else partial(_print_table, limit=asked.limit)
+        show(found, account, configured)
+    if not account.decided and not account.unreadable:
+        raise StoreFailure(f"store {configured[0].loaded.config.controller.store} holds no decision of that time")
+    return account.exit_code
+
+
+def _entries(store: SqlStore, asked: Asked) -> Iterator[Record | Unreadable]:
+    since = None if asked.since is None else datetime.now(UTC) - asked.since
+    return tracked(store.stream(since), store.count(since), "decisions")
+
+
+def _found(entries: Iterator[Record | Unreadable], configured: list[Configured], account: Account) -> Iterator[Found]:
+    """The decisions that differ: as stored and as decided again, or as decided again by the two configurations."""
+    sides = [one.side for one in configured]
+    for entry in entries:
+        if isinstance(entry, Unreadable):
+            account.unreadable.append(entry.problem)
+            continue
+        account.decided += 1
+        readings = [entry.decision]
+        for side in sides:
+            again = redecide(entry.decision, side.facility, side.rules)
+            account.left_out.update(again.left_out.items())
+            readings.append(again.decision)
+        one, two = readings[-2:]
+        if found := differences(one, two):
+            account.different += 1
+            yield Found(entry.number, entry.decision.at, found)
+
+
+def _print_lines(found: Iterator[Found], account: Account, configured: list[Configured]) -> None:
+    for each in found:
+        echo_json({"number": each.number, "at": each.at.isoformat(), "differences": _plain(each.differences)})
+    left_out = [{"host": host, "why": why, "decisions": count} for (host, why), count in account.left_out.items()]
+    echo_json(
+        {
+            "configs": [str(one.file) for one in configured],
+            "decisions": account.decided,
+            "different": account.different,
+            "unreadable": account.unreadable,
+            "left_out": left_out,
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    return _to_json.dump_python(value, mode="json")
+
+
+def _print_table(found: Iterator[Found], account: Account, configured: list[Configured], limit: int) -> None:
+    before, after = ("stored", "now") if len(configured) == 1 else [one.name for one in configured]
+    newest: deque[tuple[str, ...]] = deque(maxlen=limit)
+    count = 0
+    for each in found:
+        for row in _rows(each):
+            newest.append(row)
+            count += 1
+    out = console()
+    if newest:
+        table = Table("No.", "Time", "Host", "What", before, after, f"Why {before}", f"Why {after}")
+        for row in newest:
+            table.add_row(*row)
+        out.print(table)
+    if count > len(newest):
+        out.print(f"older differences that are not shown (--limit, --format json): {count - len(newest)}")
+    for sentence in _sentences(account, configured):
+        out.print(sentence)
+
+
+def _sentences(account: Account, configured: list[Configured]) -> Iterator[str]:
+    yield from only_in_one(configured)
+    for (host, why), count in account.left_out.items():
+        yield f"{host} is left out of {count} decisions: {why}"
+    yield from account.unreadable
+    if account.unreadable:
+        yield f"decisions that cannot be read: {len(account.unreadable)}"
+    yield f"decisions decided again: {account.decided}, differently: {account.different or 'none'}"
+
+
+def _rows(found: Found) -> Iterator[tuple[str, ...]]:
+    told = ""
+    for each in found.differences:
+        host = each.host or "facility"
+        # Reasons are of the host, and said once.
+        whys = ("", "") if host == told else (each.why_one, each.why_two)
+        told = host
+        yield str(found.number), local(found.at), host, each.what, _text(each.one), _text(each.two), *whys
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None | ():
+            return WAITING
+        case Transfer():
+            return f"{value.workers_from} -> {value.workers_to}: {'; '.join(map(_step, value.steps))}"
+        case tuple():
+            return ", ".join(f"{cut.guard} {cut.before} to {cut.after}" for cut in value if isinstance(cut, Cut))
+        case _:
+            return str(value)
+
+
+def _step(step: Step) -> str:
+    match step.kind:
+        case StepKind.LEND | StepKind.CPU:
+            return f"{step.kind} {step.domain} to weight {step.after.cpu_weight}, {cap_text(step.after)}"
+        case StepKind.SHRINK | StepKind.GROW:
+            return f"{step.kind} {step.domain} to {step.after.memory_mib} MiB"
+        case StepKind.WAKE | StepKind.SLEEP:
+            return f"{step.kind} {step.domain}"

@@ -1,0 +1,79 @@
+"""`autoscaler dry-run --since` over the data of a real Prometheus, written back into the past."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.site import HOST, invoke
+from tests.testbed.prometheus_server import PrometheusServer
+
+STEP_S = 15
+HOURS = 6
+BACKFILL_DEADLINE_S = 120
+
+CONFIG = """
+controller: {{interval: 15s, store: decisions.sqlite}}
+source: {{kind: prometheus, url: "{url}"}}
+policy: {{name: threshold, workers_per_session: 4}}
+host_defaults:
+  memory_total: 8056 MiB
+  memory_reserve: 573 MiB
+  proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
+  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
+hosts:{hosts}
+"""
+
+LABELS = 'instance="vaf-master:9611",job="proof"'
+
+
+def exposition(now_s: int) -> Iterator[str]:
+    """What the PROOF exporter said, and Prometheus of it: a session runs in the third last hour, for half an hour."""
+    series = {
+        "up": lambda _at_s: 1,
+        "proof_up": lambda _at_s: 1,
+        "proof_queue_depth": lambda _at_s: 0,
+        "proof_sessions": lambda at_s: int(0 <= at_s - (now_s - 3 * 3600) < 1800),
+        "proof_last_success_timestamp_seconds": lambda at_s: at_s,
+    }
+    for name, value in series.items():
+        yield f"# TYPE {name} gauge"
+        labels = f'{LABELS},state="running"' if name == "proof_sessions" else LABELS
+        for at_s in range(now_s - HOURS * 3600, now_s, STEP_S):
+            yield f"{name}{{{labels}}} {value(at_s)} {at_s}"
+    yield "# EOF\n"
+
+
+@pytest.fixture
+def remembered(scratch: Path) -> Iterator[tuple[PrometheusServer, int]]:
+    """A Prometheus that scrapes nothing and remembers some hours until now."""
+    now_s = int(time.time()) // STEP_S * STEP_S
+    file = scratch / "past.om"
+    file.write_text("\n".join(exposition(now_s)))
+    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", file, scratch / "tsdb"]
+    subprocess.run(command, check=True, capture_output=True, timeout=BACKFILL_DEADLINE_S)
+    with PrometheusServer(scratch, {}) as server:
+        yield server, now_s
+
+
+def test_a_session_that_ran_is_a_growth_in_the_replay(remembered: tuple[PrometheusServer, int], scratch: Path) -> None:
+    server, now_s = remembered
+    config = scratch / "autoscaler.yaml"
+    config.write_text(CONFIG.format(url=server.url, hosts=HOST.format(name="host-1", xml=scratch / "nothing.xml")))
+    other = scratch / "other.yaml"
+    other.write_text(config.read_text().replace("workers_per_session: 4", "workers_per_session: 4, idle: 10m"))
+    result = invoke("dry-run", "--config", config, "--since", "5h", "--against", other, "--format", "json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    this, against = found["totals"]["this"], found["totals"]["against"]
+    assert (this["changes"], this["moved_mib"], against["changes"]) == (2, 2 * 4 * 792, 2)
+    # Half an hour, and five or ten minutes more; a sample at the edge may count on either side.
+    assert abs(this["awake_s"] - 2100) <= 2 * STEP_S
+    assert abs(against["awake_s"] - 2400) <= 2 * STEP_S
+    (moment,) = found["moments"]
+    assert (moment["this"]["workers"], moment["against"]["workers"]) == (0, 4)
+    # Prometheus has nothing of the seconds since the data ended.
+    assert this["unknown_signals_s"] <= time.time() - now_s + STEP_S
