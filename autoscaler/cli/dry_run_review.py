@@ -65,6 +65,12 @@ class Shown:
         if len(moments) > limit:
             out.print(f"earlier moments that are not shown (--limit, --format json): {len(moments) - limit}")
         out.print(f"moments in which {one} and {two} differ: {len(moments) or 'none'}")
+        brief = sum(each.end - each.begin <= self.interval for each in moments)
+        if two == DONE and brief:
+            out.print(
+                f"{brief} of them last one cycle: the controller decided between two replayed cycles, and may have "
+                "seen the same a moment earlier or later"
+            )
         out.print("nothing was changed")
 
     def _totals(self) -> Table:

@@ -78,18 +78,21 @@ class PastSite:
         """How many sessions wait then."""
         return 2.0 if 20 * MINUTE <= at - self.start < 25 * MINUTE else 0.0
 
-    def live(self, *, until: int = MINUTES, interval: timedelta = MINUTE) -> None:
-        """Let a controller decide from ten minutes before that hour on, by what Prometheus then had."""
+    def live(self, *, until: int = MINUTES, late: timedelta = timedelta(0)) -> None:
+        """Let a controller decide from ten minutes before that hour on, by what Prometheus then had.
+
+        Its cycles come so much ``late`` after the full minute.
+        """
         loaded = load(self.config)
         limits = loaded.config.guards.limits()
-        begin = self.start - 10 * MINUTE
+        begin = self.start - 10 * MINUTE + late
         plant = Plant(self.site.folder, loaded.config.facility(), loaded.policy, limits, now=begin)
         try:
             while plant.now < self.start + until * MINUTE:
                 plant.source.queued = self.queued(plant.now)
                 plant.controller.cycle()
                 plant.controller.settle()
-                plant.now += interval
+                plant.now += MINUTE
         finally:
             plant.close()
 

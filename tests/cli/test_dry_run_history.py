@@ -62,6 +62,17 @@ def test_another_number_of_workers_is_a_moment_with_both_reasons(past: PastSite)
     assert "grow: 2 queued" in table
 
 
+def test_a_controller_that_decides_at_other_seconds_differs_for_one_cycle_and_that_is_said(
+    site: Site, httpserver: HTTPServer
+) -> None:
+    past = PastSite(site, httpserver)
+    past.live(late=timedelta(seconds=20))
+    result = replayed(past)
+    assert "moments in which autoscaler.yaml and really done differ: 2" in result.stdout
+    assert "2 of them last one cycle" in result.stdout
+    assert result.exit_code == 0
+
+
 def test_a_limit_shows_the_newest_moments_and_how_many_more_there_are(past: PastSite) -> None:
     past.site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
     assert len(values(past)["moments"]) == 3
