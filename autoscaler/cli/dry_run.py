@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from autoscaler.cli.common import EXIT_CODES, config_option, format_option
-from autoscaler.cli.dry_run_asked import Asked
+from autoscaler.cli.common import EXIT_CODES, config_option
+from autoscaler.cli.dry_run_asked import Asked, Contest
 from autoscaler.cli.dry_run_decisions import decide_again
 from autoscaler.cli.dry_run_history import replay_history
 from autoscaler.cli.dry_run_live import look_now
+from autoscaler.cli.dry_run_scenario import HTML, compare_policies
 from autoscaler.config.units import parse_duration
 
 
@@ -48,17 +49,31 @@ class Mode:
 
 
 # It is the first one whose option is given, the last one when none is.
-MODES = (
-    Mode("--from-decisions", frozenset({"--since", "--against", "--limit"}), decide_again),
-    Mode("--since", frozenset({"--against", "--limit"}), replay_history),
-    Mode(None, frozenset({"--against"}), look_now),
+CONTEST = frozenset(
+    {
+        *("--proof-trace", "--proof-queue", "--wn-trace", "--xrootd-trace"),
+        *("--policies", "--output", "--jobs", "--dask"),
+    }
 )
-EVERY_MODE_TAKES = frozenset({"--config", "--format"})
+MODES = (
+    Mode("--scenario", CONTEST, compare_policies),
+    Mode("--from-decisions", frozenset({"--config", "--since", "--against", "--limit"}), decide_again),
+    Mode("--since", frozenset({"--config", "--against", "--limit"}), replay_history),
+    Mode(None, frozenset({"--config", "--against"}), look_now),
+)
+EVERY_MODE_TAKES = frozenset({"--format"})
 
 
 @click.command("dry-run", epilog=EXIT_CODES)
 @config_option
-@format_option
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["table", "json", HTML]),
+    default="table",
+    show_default=True,
+    help="A table to read, JSON for scripts, or with --scenario a page with plots.",
+)
 @click.option(
     "--since",
     type=Span(),
@@ -79,6 +94,48 @@ EVERY_MODE_TAKES = frozenset({"--config", "--format"})
     show_default=True,
     help="How many differences a table shows at most, the newest ones.",
 )
+@click.option(
+    "--scenario",
+    "scenarios",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    multiple=True,
+    help="Compare policies on traces, on this facility (deploy/scenario.yaml); may be given several times.",
+)
+@click.option(
+    "--proof-trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="PROOF sessions: SWF, plain or gzip, or CSV with submit_s, run_s, workers, user.",
+)
+@click.option("--proof-queue", type=int, metavar="N", help="Of an SWF trace only this queue.")
+@click.option(
+    "--wn-trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Batch jobs: SWF, plain or gzip, or CSV with submit_s, run_s, cpu_ratio, memory_mib.",
+)
+@click.option(
+    "--xrootd-trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What others read: CSV with at_s, bytes_per_second, or of transfers with start, fsz, elap.",
+)
+@click.option(
+    "--policies",
+    metavar="A,B,C",
+    help="Policies by name, or by their label in the scenario; the others are compared with the first. "
+    "All of the scenario by default.",
+)
+@click.option(
+    "--output",
+    "output_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write there and not to the terminal.",
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
+@click.option("--dask", metavar="ADDRESS", help="Let the Dask cluster of this scheduler work, tcp://HOST:8786.")
 @click.pass_context
 def dry_run(
     context: click.Context,
@@ -89,6 +146,15 @@ def dry_run(
     against: Path | None,
     limit: int,
     from_decisions: bool,
+    scenarios: tuple[Path, ...],
+    proof_trace: Path | None,
+    proof_queue: int | None,
+    wn_trace: Path | None,
+    xrootd_trace: Path | None,
+    policies: str | None,
+    output_file: Path | None,
+    jobs: int,
+    dask: str | None,
 ) -> None:
     """Show what the policy would do now: per host what is wanted, granted, what cut it, and why. Changes nothing.
 
@@ -101,6 +167,9 @@ def dry_run(
     With --from-decisions it decides every stored decision again, with this configuration and this program, and shows
     each difference. A new release shows none for the decisions of its own configuration.
 
+    With --scenario it plays recorded workloads on a model of a facility, once for each policy, and says what each would
+    have cost users and Grid. It needs no configuration, no Prometheus and no hypervisor.
+
     \b
     Examples:
       autoscaler dry-run --config autoscaler.yaml
@@ -108,10 +177,16 @@ def dry_run(
       autoscaler dry-run --config autoscaler.yaml --since 7d
       autoscaler dry-run --config autoscaler.yaml --since 7d --against new.yaml
       autoscaler dry-run --config autoscaler.yaml --from-decisions
+      autoscaler dry-run --scenario scenario.yaml --proof-trace sessions.csv --wn-trace jobs.swf.gz \\
+        --policies threshold,target_tracking --format html --output review.html
     """
     del from_decisions  # it only chooses the mode
     mode = _mode(context)
-    context.exit(mode.run(Asked(config_file, output, since, against, limit)))
+    if output == HTML and mode.run is not compare_policies:
+        raise click.UsageError(f"{mode.name} does not take --format {HTML}, which goes with --scenario", context)
+    labels = tuple(filter(None, (label.strip() for label in (policies or "").split(","))))
+    contest = Contest(scenarios, proof_trace, proof_queue, wn_trace, xrootd_trace, labels, output_file, jobs, dask)
+    context.exit(mode.run(Asked(config_file, output, since, against, limit, contest)))
 
 
 def _mode(context: click.Context) -> Mode:

@@ -14,6 +14,21 @@ from autoscaler.service.review import Side
 
 
 @dataclass(frozen=True, slots=True)
+class Contest:
+    """What policies are compared on: scenarios and traces, and who does the work."""
+
+    scenarios: tuple[Path, ...]
+    proof_trace: Path | None
+    proof_queue: int | None
+    wn_trace: Path | None
+    xrootd_trace: Path | None
+    policies: tuple[str, ...]
+    output_file: Path | None
+    jobs: int
+    dask: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """The options of the command."""
 
@@ -22,6 +37,7 @@ class Asked:
     since: timedelta | None
     against: Path | None
     limit: int
+    contest: Contest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,113 @@
+"""Compares policies on one workload: which runs to make, and what they come to.
+
+Every policy is compared with the first one, by weeks; what each costs more than the oracle is its regret.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+
+from autoscaler.contracts import Policy
+from autoscaler.simulation.compare import Comparison, Weekly, compare, interval, weekly
+from autoscaler.simulation.contest import Task
+from autoscaler.simulation.figures import FIGURES, Figure, Row, figures, with_regret
+from autoscaler.simulation.oracle import Oracle
+from autoscaler.simulation.report.values import Report
+from autoscaler.simulation.run import Run
+from autoscaler.simulation.scenario import Scenario
+from autoscaler.simulation.workload import Workload
+
+ORACLE = "oracle"
+
+# What the verdict is about; the other figures explain it.
+DECIDES = "cost_per_week"
+
+COMPARED: Mapping[str, Figure] = {
+    DECIDES: Figure("core hours", "lower", "Cost of seven days."),
+    "cost_per_week_interval": Figure("core hours", "", "Its 95 % interval over weeks; null with too few of them."),
+    "against": Figure("", "", "The policy that the verdict compares with, the first one; null in its own row."),
+    "cost_difference_per_week": Figure("core hours", "lower", "Its cost minus that of the other, in seven days."),
+    "cost_difference_interval": Figure("core hours", "", "The difference's 95 % interval over weeks."),
+    "verdict": Figure("", "", "By that interval: better, worse, or cannot tell."),
+    "verdict_reason": Figure("", "", "What the verdict rests on."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Policies by their labels on one workload; ``about`` says where it is from, one sentence each."""
+
+    title: str
+    scenario: Scenario
+    workload: Workload
+    zone: tzinfo
+    policies: Mapping[str, Policy]
+    about: tuple[str, ...] = ()
+
+
+def tasks(trial: Trial) -> list[Task]:
+    """One run for each policy, and the last one for the oracle."""
+    start, sessions = trial.workload.start, trial.workload.sessions
+    # What it wants must be there until the next cycle can have it there.
+    horizon_s = 2 * trial.scenario.interval.total_seconds()
+    policies = {**trial.policies, ORACLE: Oracle(sessions, start, horizon_s)}
+    return [Task(trial.scenario, trial.workload, policy, label) for label, policy in policies.items()]
+
+
+def report(trial: Trial, runs: Sequence[Run]) -> Report:
+    """What the runs of ``tasks`` come to."""
+    weeks = [weekly(run, trial.scenario) for run in runs]
+    rows = with_regret([figures(run, trial.scenario) for run in runs], figures(runs[-1], trial.scenario))
+    return Report(
+        title=trial.title,
+        start=trial.workload.start.astimezone(trial.zone),
+        scenario=_scenario_lines(trial.scenario),
+        workload=(*trial.about, *_workload_lines(trial.workload)),
+        figures={**FIGURES, **COMPARED},
+        rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
+        runs=tuple(runs),
+        bound=ORACLE,
+    )
+
+
+def _with_verdict(row: Row, own: Weekly, reference: Weekly) -> dict[str, object]:
+    cost = interval(own, DECIDES)
+    found: dict[str, object] = {DECIDES: cost.value, "cost_per_week_interval": _ends(cost.low, cost.high)}
+    if own is reference:
+        return row | found | dict.fromkeys(list(COMPARED)[2:])
+    comparison: Comparison = compare(own, reference)[DECIDES]
+    difference = comparison.difference
+    return (
+        row
+        | found
+        | {
+            "against": comparison.reference,
+            "cost_difference_per_week": difference.value,
+            "cost_difference_interval": _ends(difference.low, difference.high),
+            "verdict": comparison.verdict,
+            "verdict_reason": comparison.reason,
+        }
+    )
+
+
+def _ends(low: float | None, high: float | None) -> list[float] | None:
+    return None if low is None or high is None else [low, high]
+
+
+def _scenario_lines(scenario: Scenario) -> tuple[str, ...]:
+    cores = sum(machine.cores for machine in scenario.machines)
+    slots = sum(machine.job_slots for machine in scenario.machines)
+    storage = scenario.storage_bytes_per_s
+    limit = "is never the bottleneck" if storage is None else f"gives {storage / 1e6:.0f} MB/s"
+    interval_s, age_s = scenario.interval.total_seconds(), scenario.reading_age.total_seconds()
+    return (
+        f"{len(scenario.machines)} hosts, {cores} cores, {slots} job slots, {scenario.workers_max} PROOF workers",
+        f"a cycle each {interval_s:g} s, readings {age_s:g} s old",
+        f"the storage {limit}",
+        f"a second that a session waits is worth {scenario.price.wait_core_s:g} core seconds of batch work",
+    )
+
+
+def _workload_lines(workload: Workload) -> tuple[str, ...]:
+    days = workload.duration_s / 86_400
+    return (f"{len(workload.sessions)} PROOF sessions and {len(workload.jobs)} batch jobs in {days:.1f} days",)
