@@ -12,7 +12,7 @@ from autoscaler.contracts import Hypervisor, HypervisorError
 from autoscaler.model import DomainObservation, DomainState
 
 # Looks at a balloon on its way; a real one needs the time that its variant's ``let_pass`` takes.
-LOOKS = 1000
+LOOKS = 10_000
 
 
 def domain(hypervisor: Hypervisor, name: str) -> DomainObservation:

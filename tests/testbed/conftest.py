@@ -13,7 +13,7 @@ from tests.testbed.xen_host import XenHost
 from tests.testbed.xen_image import xen_image
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 900  # emulated guests on two shared cores: each wait has its own, shorter deadline
+TIMEOUT_S = 1800  # emulated guests on two shared cores: each wait has its own, shorter deadline
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -22,10 +22,10 @@ import libvirt
 
 from tests.testbed.processes import T, wait_until
 
-BOOT_DEADLINE_S = 180
-BALLOON_DEADLINE_S = 180
-OFF_DEADLINE_S = 120
-REPORT_DEADLINE_S = 60
+BOOT_DEADLINE_S = 400
+BALLOON_DEADLINE_S = 400
+OFF_DEADLINE_S = 300
+REPORT_DEADLINE_S = 240
 INIT = Path(__file__).with_name("guest-init")
 BUSYBOX = Path("/bin/busybox")
 MODULES = (  # each needs the ones before it
@@ -41,8 +41,9 @@ MODULES = (  # each needs the ones before it
 )
 DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {".ko": bytes, ".ko.xz": lzma.decompress, ".ko.gz": gzip.decompress}
 COUNTS = ("events", "memtotal_kib", "memavailable_kib", "io", "io_longest_ms", "swap_kib", "swapped_in_kib")
+# Whole lines only: a serial port writes byte by byte, and the last number of half a line would be too small.
 LINE = re.compile(
-    " ".join([r"^boot=(\S+) t=([\d.]+)", *(rf"{count}=(\d+)" for count in COUNTS)]) + r"\s*$", re.MULTILINE
+    " ".join([r"^boot=(\S+) t=([\d.]+)", *(rf"{count}=(\d+)" for count in COUNTS)]) + r"\s*\n", re.MULTILINE
 )
 
 
@@ -212,6 +213,7 @@ class Guest:
         self.statistics = statistics
         self.serial = scratch / f"{name}.serial"
         self._uri = uri
+        self._use_mib = use_mib
         self._persistent = persistent
         sizes_mib = {"data": disk_mib, "swap": swap_mib}
         self._disks = {scratch / f"{name}.{serial}": size for serial, size in sizes_mib.items() if size}
@@ -278,16 +280,19 @@ class Guest:
         self._wait(lambda: not self.is_active(), OFF_DEADLINE_S, "its end")
 
     def wait_booted(self) -> None:
-        """Wait for the first report and, with a balloon driver, its statistics and its first size."""
+        """Wait for the first report and, with a balloon driver, its first size and statistics that know of it."""
         self._wait(self.reports, BOOT_DEADLINE_S, "its first report")
         if self.balloon_driver:
-            if self.statistics:
-                self._wait(self._statistics_arrive, BOOT_DEADLINE_S, "its memory statistics")
             self.wait_memory_mib(self.memory_mib)
+            if self.statistics:
+                total_kib = self.next_report().memtotal_kib
+                self._wait(lambda: self._statistics_tell(total_kib), BOOT_DEADLINE_S, "its memory statistics")
 
-    def _statistics_arrive(self) -> bool:
+    def _statistics_tell(self, total_kib: int) -> bool:
+        """Whether they are not from before the balloon was there and the memory was filled."""
         statistics = self.memory_stats()
-        return statistics["last_update"] > 0 and "usable" in statistics
+        used_kib = statistics["available"] - statistics["usable"]
+        return statistics["available"] == total_kib and used_kib > self._use_mib * 1024
 
     def memory_stats(self) -> dict[str, int]:
         """Return what libvirt knows of the guest's memory, in KiB."""
@@ -322,9 +327,19 @@ class Guest:
         return [Report(boot, float(t), *map(int, counts)) for boot, t, *counts in LINE.findall(self._console())]
 
     def next_report(self) -> Report:
-        """Wait for the guest's next word."""
+        """Wait for a report that was begun after now: the one after the next, which may be half written already."""
         before = len(self.reports())
-        return self._wait(lambda: self.reports()[before:], REPORT_DEADLINE_S, "its next report")[0]
+        return self._wait(lambda: self.reports()[before + 1 :], REPORT_DEADLINE_S, "its next report")[0]
+
+    def wait_report(self, condition: Callable[[Report], bool], what: str) -> Report:
+        """Wait until the newest report meets a condition, and return it."""
+        return self._wait(
+            lambda: [report for report in self.reports()[-1:] if condition(report)], REPORT_DEADLINE_S, what
+        )[0]
+
+    def wait_statistics(self, condition: Callable[[dict[str, int]], bool], what: str) -> None:
+        """Wait until libvirt's statistics meet a condition: they are a second or more behind the guest's report."""
+        self._wait(lambda: condition(self.memory_stats()), REPORT_DEADLINE_S, what)
 
     def _console(self) -> str:
         return self.serial.read_text(errors="replace") if self.serial.exists() else ""
@@ -337,12 +352,18 @@ class Guest:
 
 
 def event_rates(*guests: Guest, window_s: float = 10) -> list[float]:
-    """Return each guest's events per second over a common window of at least ``window_s``, which begins now."""
-    first = [guest.next_report() for guest in guests]
+    """Return each guest's events per second over a common window, which begins now.
+
+    It is of at least ``window_s``, and of at least one event of each: where there is little CPU, that takes longer.
+    """
+    for guest in guests:
+        guest.next_report()
+    first = [guest.reports()[-1] for guest in guests]
 
     def last() -> list[Report] | None:
         reports = [guest.reports()[-1] for guest in guests]
-        done = all(end.uptime_s - begin.uptime_s >= window_s for begin, end in zip(first, reports, strict=True))
+        both = list(zip(first, reports, strict=True))
+        done = all(end.uptime_s - begin.uptime_s >= window_s and end.events > begin.events for begin, end in both)
         return reports if done else None
 
     names = " and ".join(guest.name for guest in guests)

@@ -15,8 +15,8 @@ import libvirt
 
 from tests.testbed.processes import Process, scratch_folder, wait_until
 
-START_DEADLINE_S = 60
-END_DEADLINE_S = 20
+START_DEADLINE_S = 120
+END_DEADLINE_S = 60
 CGROUPS = Path("/sys/fs/cgroup")
 FOLDERS = {
     "etc": "/etc/libvirt",

@@ -161,7 +161,7 @@ class Process:
         except AssertionError as error:
             raise AssertionError(f"{error}\n--- {self.log}\n{self.log_tail()}") from error
 
-    def terminate(self, deadline_s: float = 20) -> int:
+    def terminate(self, deadline_s: float = 60) -> int:
         """Ask with SIGTERM, kill what is left after the deadline, and return the exit code (negative: the signal)."""
         if self._popen is None:
             raise ProcessEndedError(f"{self.name} is not started")

@@ -16,7 +16,7 @@ from tests.testbed.processes import scratch_folder, wait_until
 
 MEMORY_MIB = 640
 STRANGER_MIB = 256
-USED_DEADLINE_S = 60
+USED_DEADLINE_S = 240
 
 
 @pytest.fixture(scope="module")
