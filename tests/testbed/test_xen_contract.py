@@ -11,7 +11,7 @@ from tests.hypervisors.contract import HypervisorContract, StrangerContract
 from tests.testbed.xen_host import XenHost
 
 # The first test to run may have to make the image.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 
 class TestXen(HypervisorContract, StrangerContract):

@@ -14,10 +14,9 @@ from tests.testbed.processes import wait_until
 from tests.testbed.xen_host import PROOF, WN, XenGuest, XenHost
 
 # The first test to run may have to make the image.
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
-DEADLINE_S = 300
-TOTAL_TOLERANCE_KIB = 4096
+DEADLINE_S = 600
 FREE_MIB = 8  # less than this is none
 STRANGER = XenGuest("stranger", vcpus=1)
 
@@ -33,20 +32,18 @@ def hypervisor(xen_host: XenHost) -> Iterator[Hypervisor]:
 
 
 def test_memory_that_we_set_is_what_xen_and_the_guest_itself_have(xen_host: XenHost, hypervisor: Hypervisor) -> None:
-    before = xen_host.next_report(WN.name).memtotal_kib
+    before = xen_host.memtotal_kib(WN.name)
     hypervisor.set_memory(WN.name, WN.memory_mib - 192)
     xen_host.wait_memory_mib(WN.name, WN.memory_mib - 192)
     assert domain(hypervisor, WN.name).allocation.memory_mib == WN.memory_mib - 192
-    lost_kib = before - xen_host.next_report(WN.name).memtotal_kib
-    assert lost_kib == pytest.approx(192 * 1024, abs=TOTAL_TOLERANCE_KIB)
+    xen_host.wait_memtotal(WN.name, before - 192 * 1024)
 
 
 def test_a_guest_grows_beyond_what_it_was_started_with(xen_host: XenHost, hypervisor: Hypervisor) -> None:
-    before = xen_host.next_report(PROOF.name).memtotal_kib
+    before = xen_host.memtotal_kib(PROOF.name)
     hypervisor.set_memory(PROOF.name, PROOF.memory_max_mib)
     xen_host.wait_memory_mib(PROOF.name, PROOF.memory_max_mib)
-    gained_kib = xen_host.next_report(PROOF.name).memtotal_kib - before
-    assert gained_kib == pytest.approx((PROOF.memory_max_mib - PROOF.memory_mib) * 1024, abs=TOTAL_TOLERANCE_KIB)
+    xen_host.wait_memtotal(PROOF.name, before + (PROOF.memory_max_mib - PROOF.memory_mib) * 1024)
 
 
 def test_what_is_read_while_a_balloon_moves_is_what_the_domain_has(hypervisor: Hypervisor) -> None:
@@ -127,7 +124,8 @@ def test_a_saved_domain_comes_back_with_its_memory_but_without_its_weight(
     xen_host.start(WN.name)
     allocation = domain(hypervisor, WN.name).allocation
     assert (allocation.memory_mib, allocation.cpu_weight, allocation.cpu_cap_cores) == (384, 256, None)
-    assert xen_host.next_report(WN.name).uptime_s > said.uptime_s
+    later = xen_host.next_report(WN.name)
+    assert (later.boot, later.uptime_s > said.uptime_s) == (said.boot, True)
 
 
 def test_a_domain_that_was_shut_off_comes_back_as_it_is_defined(xen_host: XenHost, hypervisor: Hypervisor) -> None:
@@ -143,7 +141,7 @@ def test_a_domain_that_was_shut_off_comes_back_as_it_is_defined(xen_host: XenHos
     xen_host.start(PROOF.name)
     allocation = domain(hypervisor, PROOF.name).allocation
     assert (allocation.memory_mib, allocation.cpu_weight, allocation.cpu_cap_cores) == (PROOF.memory_mib, 256, None)
-    assert xen_host.next_report(PROOF.name).uptime_s < said.uptime_s
+    assert xen_host.next_report(PROOF.name).boot != said.boot
 
 
 def test_a_starting_domain_holds_what_it_is_defined_with_and_no_more(xen_host: XenHost, hypervisor: Hypervisor) -> None:

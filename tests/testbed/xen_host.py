@@ -20,10 +20,11 @@ from tests.testbed.guests import LINE, Report
 from tests.testbed.processes import Process, T, free_port, wait_until
 from tests.testbed.xen_image import XenImage
 
-BOOT_DEADLINE_S = 600
-GUEST_DEADLINE_S = 300
-BALLOON_DEADLINE_S = 300
-COMMAND_DEADLINE_S = 120
+BOOT_DEADLINE_S = 900
+GUEST_DEADLINE_S = 600
+BALLOON_DEADLINE_S = 600
+COMMAND_DEADLINE_S = 300
+TOTAL_TOLERANCE_KIB = 4096  # of a guest's own count of its memory
 DOM0_MIB = 900
 SPARE_MIB = 512  # for Xen itself, and for a domain that is not ours
 CORES = 2
@@ -154,8 +155,12 @@ class XenHost:
 
     def memory_mib(self, name: str) -> int:
         """The memory that Xen says a domain has."""
-        (line,) = [words for words in map(str.split, self.dom0("xl list").splitlines()) if words[0] == name]
-        return int(line[2])
+        return self.memories_mib()[name]
+
+    def memories_mib(self) -> dict[str, int]:
+        """The memory that Xen says each domain has, all at one moment."""
+        _, *lines = self.dom0("xl list").splitlines()
+        return {name: int(memory_mib) for name, _, memory_mib, *_ in map(str.split, lines)}
 
     def wait_memory_mib(self, name: str, memory_mib: int) -> None:
         """Wait until Xen says that a domain has exactly so much memory."""
@@ -174,9 +179,27 @@ class XenHost:
         return [Report(boot, float(t), *map(int, counts)) for boot, t, *counts in LINE.findall(console)]
 
     def next_report(self, name: str) -> Report:
-        """Wait for a guest's next word."""
+        """Wait for a guest's report that was begun after now: the one after the next."""
         before = len(self.reports(name))
-        return self._wait(lambda: self.reports(name)[before:], f"the next report of {name}")[0]
+        return self._wait(lambda: self.reports(name)[before + 1 :], f"the next report of {name}")[0]
+
+    def memtotal_kib(self, name: str) -> int:
+        """A guest's own count of its memory, when two reports in a row agree on it."""
+        before = len(self.reports(name))
+
+        def agreed() -> int | None:
+            *_, earlier, later = self.reports(name)[before + 1 :]
+            return later.memtotal_kib if later.memtotal_kib == earlier.memtotal_kib else None
+
+        return self._wait(agreed, f"two equal reports of {name}")
+
+    def wait_memtotal(self, name: str, memtotal_kib: int) -> None:
+        """Wait until a guest's newest report shows so much memory: its own count comes after Xen's."""
+
+        def told() -> bool:
+            return abs(self.reports(name)[-1].memtotal_kib - memtotal_kib) <= TOTAL_TOLERANCE_KIB
+
+        self._wait(told, f"{name} to report {memtotal_kib} KiB")
 
     def _wait(self, condition: Callable[[], T | None], what: str) -> T:
         return self.machine.wait_until(condition, GUEST_DEADLINE_S, what)
