@@ -8,7 +8,12 @@ import psutil
 
 from tests.testbed.processes import wait_until
 
-DEADLINE_S = 60
+DEADLINE_S = 180
+
+
+def opening(uri: str) -> int:
+    """How many threads wait for an answer while they open this address."""
+    return sum(thread.name == f"open {uri}" for thread in threading.enumerate())
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import libvirt
 import pytest
 
 from autoscaler.hypervisors.connection import Connection, NotConnectedError
-from tests.hypervisors.leaks import nothing_left_behind
+from tests.hypervisors.leaks import nothing_left_behind, opening
 from tests.hypervisors.site import on_test_driver
 from tests.testbed.processes import wait_until
 
-ENOUGH_S = 60
+ENOUGH_S = 180
 HUNG_S = 0.2
 ROUNDS = 300
 
@@ -51,11 +50,6 @@ def refused(connection: Connection) -> str:
     with pytest.raises(NotConnectedError) as caught:
         connection.get()
     return str(caught.value)
-
-
-def opening(uri: str) -> int:
-    """How many threads wait for an answer while they open this address."""
-    return sum(thread.name == f"open {uri}" for thread in threading.enumerate())
 
 
 class TestBackOff:

@@ -9,9 +9,9 @@ from ruamel.yaml import YAML
 
 from tests.testbed.processes import Process, free_port
 
-START_DEADLINE_S = 60
-DATA_DEADLINE_S = 60  # the first scrape comes about 5 s after Prometheus says that it is ready
-ANSWER_DEADLINE_S = 10
+START_DEADLINE_S = 180
+DATA_DEADLINE_S = 180  # the first scrape comes about 5 s after Prometheus says that it is ready
+ANSWER_DEADLINE_S = 30
 
 
 class PrometheusServer:

@@ -28,7 +28,7 @@ AWAKE_MIB = DORMANT_MIB + WORKERS * WORKER_MIB  # 1792
 WN_MIB = 2048
 WN_FLOOR_MIB = 512
 GUESTS_MIB = DORMANT_MIB + WN_MIB  # 2304 = 1792 + 512
-COMMAND_DEADLINE_S = 60
+COMMAND_DEADLINE_S = 240
 
 CONFIG = f"""
 controller: {{interval: 1s, host_timeout: 20s, transfer_stall: 60s, store: decisions.sqlite}}

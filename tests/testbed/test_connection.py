@@ -1,6 +1,6 @@
 """Connections to a real libvirtd that freezes, dies and comes back."""
 
-import threading
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,17 +14,17 @@ from autoscaler.hypervisors.connection import KEEPALIVE_COUNT, KEEPALIVE_INTERVA
 from autoscaler.hypervisors.kvm import KvmDriver
 from autoscaler.hypervisors.libvirt_host import LibvirtHost
 from autoscaler.service.lane import Lane
-from tests.hypervisors.leaks import nothing_left_behind
+from tests.hypervisors.leaks import nothing_left_behind, opening
 from tests.testbed.guests import Kernel
 from tests.testbed.libvirtd import Libvirtd
 from tests.testbed.processes import scratch_folder, wait_until
 from tests.testbed.proof_area import Status
 from tests.testbed.site import HOST, running_site
 
-ENOUGH_S = 60
+ENOUGH_S = 180
 HANG_S = KEEPALIVE_INTERVAL_S * (KEEPALIVE_COUNT + 1)  # 20
 ROUNDS = 300
-TRANSFER_DEADLINE_S = 240
+TRANSFER_DEADLINE_S = 600
 
 
 @contextmanager
@@ -95,11 +95,18 @@ def test_a_daemon_that_was_started_anew_between_two_calls_costs_none_of_them(
 def test_a_daemon_that_is_down_is_an_error_that_says_why_until_it_is_back(
     libvirtd: Libvirtd, host: LibvirtHost
 ) -> None:
+    def wait_for_reason(pattern: str) -> None:
+        def given() -> bool:
+            with pytest.raises(HypervisorError) as caught:
+                host.read()
+            return re.search(pattern, str(caught.value)) is not None
+
+        wait_until(given, ENOUGH_S, pattern)
+
     with dead(libvirtd):
-        with pytest.raises(HypervisorError, match=r"no connection: Failed to connect socket .*Connection refused$"):
-            host.read()
-        with pytest.raises(HypervisorError, match=r"Connection refused; tried again in 1 s$"):
-            host.read()
+        # The call before may still find the old connection, and one that comes a second later tries again.
+        wait_for_reason(r"no connection: Failed to connect socket .*Connection refused$")
+        wait_for_reason(r"Connection refused; tried again in \d+ s$")
     wait_until(host.read, ENOUGH_S, "the host to be read again")
 
 
@@ -115,7 +122,7 @@ def test_a_host_that_hangs_does_not_delay_another_one(libvirtd: Libvirtd, host: 
                 took_s.append(time.monotonic() - began)
         assert isinstance(hung.exception(), HypervisorError)
         assert len(took_s) > HANG_S
-        assert max(took_s) < HANG_S / 4  # some milliseconds, were the machine not shared
+        assert max(took_s) < HANG_S / 2  # some milliseconds, were the machine not shared
 
 
 def test_opening_and_closing_leaves_nothing_behind(libvirtd: Libvirtd, host: LibvirtHost) -> None:
@@ -130,7 +137,6 @@ class TestOpeningWhileTheDaemonIsFrozen:
     """Keep-alive does not cover it."""
 
     def test_is_given_up_and_leaves_nothing_behind_when_the_daemon_runs_again(self, libvirtd: Libvirtd) -> None:
-        threads = threading.active_count()
         with (
             nothing_left_behind(),
             closing(Connection(libvirtd.uri, read_only=False, open_timeout_s=1)) as connection,
@@ -138,7 +144,7 @@ class TestOpeningWhileTheDaemonIsFrozen:
             with frozen(libvirtd):
                 for _ in range(2):
                     wait_until(lambda: attempt_failed(connection), ENOUGH_S, "an attempt")
-                assert threading.active_count() == threads + 1
+                assert opening(libvirtd.uri) == 1
             wait_until(connection.get, ENOUGH_S, "the connection")
 
     def test_is_overcome_when_the_host_was_switched_off_and_its_answer_never_comes(
@@ -156,7 +162,7 @@ class TestOpeningWhileTheDaemonIsFrozen:
             path.unlink()
             path.symlink_to(libvirtd.uri.partition("socket=")[2])
             assert wait_until(connection.get, ENOUGH_S, "the connection").isAlive()
-            assert f"open {uri}" in {thread.name for thread in threading.enumerate()}
+            assert opening(uri) == 1
 
 
 def attempt_failed(connection: Connection) -> bool:
@@ -182,7 +188,7 @@ def test_a_controller_sees_a_frozen_host_as_unusable_and_serves_it_when_it_is_ba
             return goals != [0] and [outcome["result"] for outcome in newest["outcomes"]] == ["done"]
 
         site.controller.start()
-        site.controller.wait_until(lambda: problem() is None, ENOUGH_S, "the host to be usable")
+        site.controller.wait_until(lambda: problem() is None, TRANSFER_DEADLINE_S, "the host to be usable")
         with frozen(libvirtd):
             site.area.open_session("alice", status=Status.RUNNING)
             site.controller.wait_until(

@@ -43,6 +43,6 @@ def test_prometheus_scrapes_an_exporter_through_its_lock_and_not_without_the_key
             # No xproofd runs here: the exporter is up, and says that its source is down.
             (result,) = knows.wait_for_data('proof_up{job="proof"}')
             assert result["value"][1] == "0"
-            assert knows.query('up{job="proof"}')[0]["value"][1] == "1"
+            assert knows.wait_for_data('up{job="proof"} == 1')
             (result,) = knows_not.wait_for_data('up{job="proof"}')
             assert result["value"][1] == "0"

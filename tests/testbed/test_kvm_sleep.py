@@ -20,7 +20,7 @@ DORMANT_MIB, WORKER_MIB, WORKERS = 192, 192, 2
 AWAKE_MIB = DORMANT_MIB + WORKERS * WORKER_MIB
 WN_MIB = 768
 GUESTS_MIB = DORMANT_MIB + WN_MIB
-CYCLES = 40
+REST_DEADLINE_S = 600
 
 
 @dataclass
@@ -42,26 +42,28 @@ class Pair:
         """What the PROOF domain does."""
         return self.observe().domain("sleeper").state
 
-    def cycle(self, workers: int) -> bool:
-        """Plan and carry out; return whether there was nothing to do."""
+    def cycle(self, workers: int) -> HostObservation | None:
+        """Plan and carry out; return what was seen if there was nothing to do."""
         observed = self.observe()
         current = workers_now(self.host, observed.domain("sleeper"))
         transfer = plan(self.host, observed, current, workers)
         if transfer is None:
-            return True
+            return observed
         hypervisor = connect(self.host)
         edges = Edges(lambda: datetime.now(UTC), _wait, self.asked.__setitem__, timedelta(seconds=120))
         carry_out(transfer, hypervisor, self.asked, edges)
         hypervisor.close()
-        return False
+        return None
 
     def settle(self, workers: int) -> HostObservation:
         """Run cycles until nothing is left to do."""
-        for _ in range(CYCLES):
-            if self.cycle(workers):
-                return self.observe()
+        give_up = time.monotonic() + REST_DEADLINE_S
+        while time.monotonic() < give_up:
+            at_rest = self.cycle(workers)
+            if at_rest is not None:
+                return at_rest
             time.sleep(1)  # the pace of cycles: a guest that shuts down is looked at again
-        raise AssertionError(f"no rest after {CYCLES} cycles: {self.observe()}")
+        raise AssertionError(f"no rest after {REST_DEADLINE_S} s: {self.observe()}")
 
 
 def _wait(seconds: float) -> bool:
