@@ -12,13 +12,13 @@ from tests.benchmarks.exporters_xrootd import Target, measure, mpxstats
 from tests.benchmarks.exporters_xrootd import exporter as measured_exporter
 from tests.exporters.running import Exporter, Values, running_exporter
 from tests.testbed.processes import Process, wait_until
-from tests.testbed.xrootd_server import INSTANCE, Xrootd
+from tests.testbed.xrootd_server import INSTANCE, TRANSFER_DEADLINE_S, Xrootd
 
 FILE_BYTES = 30_000_000
 REPORT_TTL_S = 8
 
-# 30 MB take about six seconds, in which a server reports about six times.
-RATE = "5m"
+# 30 MB take about fifteen seconds, in which a server reports about fifteen times.
+RATE = "2m"
 
 # Protocol, checksums of pages, and the client's own questions: what comes on top of a file's bytes.
 OVERHEAD = 1.05
@@ -120,7 +120,7 @@ def scrapes_during(transfer: Process, exporter: Exporter) -> list[Values]:
         return not transfer.running
 
     with transfer:
-        wait_until(ended, 120, "the transfer")
+        wait_until(ended, TRANSFER_DEADLINE_S, "the transfer")
         assert transfer.kill9() == 0, transfer.log_tail()
     return seen
 

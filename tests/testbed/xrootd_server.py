@@ -15,8 +15,8 @@ from typing import Self
 
 from tests.testbed.processes import Process, free_port
 
-START_DEADLINE_S = 60
-TRANSFER_DEADLINE_S = 120
+START_DEADLINE_S = 180
+TRANSFER_DEADLINE_S = 300
 INSTANCE = "vaf"
 
 # xrdcp waits between chunks to keep a rate; its own chunks of 8 MiB would make each transfer of a test one burst.
