@@ -16,8 +16,8 @@ from typing import Self
 from tests.testbed.processes import Process, free_port, kill_marked
 from tests.testbed.xrootd_server import compile_loopback_bind
 
-START_DEADLINE_S = 120
-COMMAND_DEADLINE_S = 60
+START_DEADLINE_S = 300
+COMMAND_DEADLINE_S = 180
 
 PROGRAMS = Path("/usr/lib/gridengine")
 SHARE = Path("/usr/share/gridengine")

@@ -17,8 +17,8 @@ import psutil
 
 from tests.testbed.processes import Process, free_port, kill_marked, marked
 
-START_DEADLINE_S = 120
-COMMAND_DEADLINE_S = 60
+START_DEADLINE_S = 300
+COMMAND_DEADLINE_S = 180
 TOKEN_LIFE_S = 3600
 
 CONFIGURATION = """\
@@ -38,7 +38,7 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.%n.pid
 SlurmctldLogFile={folder}/slurmctld.out
 SlurmdLogFile={folder}/slurmd.%n.out
-SlurmdTimeout=5
+SlurmdTimeout=20
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/{gather}

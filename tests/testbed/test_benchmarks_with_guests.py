@@ -23,7 +23,7 @@ def test_the_benchmark_of_reaction_measures_the_controller_against_calls_by_hand
 
 
 def test_the_benchmark_of_settings_measures_and_draws_all_four() -> None:
-    measured = settings.measure(seconds=5)
+    measured = settings.measure(seconds=10)
     assert [found["memory_mib"] for found in measured["settings"]] == [1792, 192, 896, 256]
     assert min(found["events_per_s"] for found in measured["settings"]) > 0
     assert fromstring(settings.draw(measured)).tag.endswith("svg")

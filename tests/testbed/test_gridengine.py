@@ -122,7 +122,7 @@ def test_an_outage_of_the_master_is_unknown_and_never_an_empty_queue(
     gridengine.master.kill9()
     gridengine.master.start()
     gridengine.wait_for_master()
-    back = exporter.scrape_until(lambda values: not is_unknown(values), "the end of the outage")[-1]
+    back = exporter.scrape_until(lambda values: values["wn_up"] == 1, "the end of the outage")[-1]
     assert jobs(back)["running"] == 1
     assert exporter.process.terminate() == 0
 
