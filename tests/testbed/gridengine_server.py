@@ -41,7 +41,7 @@ scheduler_threads 1
 # How soon things are seen: a load report brings the CPU time of jobs, a silent host is unknown after max_unheard.
 CONFIGURATION = {
     "load_report_time": "00:00:02",
-    "max_unheard": "00:00:10",
+    "max_unheard": "00:00:20",
     "mailer": "/bin/true",
     "min_uid": "0",
     "min_gid": "0",
