@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from autoscaler.model import Demand, Window
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Window
 from autoscaler.simulation.run import Floats
 from autoscaler.simulation.workload import Session
 
@@ -16,11 +16,9 @@ class Oracle:
 
     ``d(t)`` is how many workers the sessions of the trace want at ``t`` if each starts when it comes: no session waits,
     so it is the least demand that any policy can meet in full. ``horizon_s`` is how long what is wanted now has to last
-    ahead: until the next decision is in effect, the cycle and the transfer together. It reads no signal, so nothing is
-    ever unknown to it, and it knows no limit of the facility: placement gives what is there.
-
-    It does not see sessions that are late after all (the facility is full, a guard holds): their workers may go before
-    they are done.
+    ahead: until the next decision is in effect, the cycle and the transfer together. Sessions that are late after all
+    (the facility is full, a guard holds) keep their workers: it never wants less than who is there wants, waiting or
+    running, by what is read. It knows no limit of the facility: placement gives what is there.
     """
 
     signals: ClassVar[tuple[str, ...]] = ()
@@ -31,6 +29,8 @@ class Oracle:
             raise ValueError("horizon_s must be 0 or more")
         self._start = start
         self._horizon_s = horizon_s
+        # Of sessions that want more, none is left to starve.
+        self._workers_per_session = max((session.workers for session in sessions), default=0)
         # The first step is before all sessions; each one lasts until the next.
         self._at_s, demand = _steps(sessions)
         within = np.searchsorted(self._at_s, self._at_s + horizon_s, side="right") - np.arange(len(self._at_s))
@@ -50,8 +50,11 @@ class Oracle:
         end = max(1, int(np.searchsorted(self._at_s, now_s + self._horizon_s, side="right")))
         power = (end - first).bit_length() - 1
         maxima = self._maxima[power]
-        workers = int(max(maxima[first], maxima[end - (1 << power)]))
-        return Demand(workers, f"the trace wants {workers} workers at most in the next {self._horizon_s:g} s")
+        ahead = int(max(maxima[first], maxima[end - (1 << power)]))
+        present = [window.latest(PROOF_QUEUED_SESSIONS), window.latest(PROOF_RUNNING_SESSIONS)]
+        here = int(sum(count or 0 for count in present)) * self._workers_per_session
+        reason = f"the trace wants {ahead} workers at most in the next {self._horizon_s:g} s, who is here wants {here}"
+        return Demand(max(ahead, here), reason)
 
 
 def _steps(sessions: Sequence[Session]) -> tuple[Floats, Floats]:

@@ -34,7 +34,7 @@ DORMANT_CAP_CORES = 0.5
 WEIGHT, WEIGHT_YIELDING = 256, 32
 
 WATCH_EVERY_S = 0.05
-REST_DEADLINE_S = 240
+REST_DEADLINE_S = 600
 # Some of the guest's last lines, and what is looked for in them.
 TAIL_BYTES = 1000
 MEMTOTAL_KIB = re.compile(rb"memtotal_kib=(\d+) ")

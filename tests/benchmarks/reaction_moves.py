@@ -38,8 +38,8 @@ from tests.testbed.processes import Process, free_port, scratch_folder, wait_unt
 from tests.testbed.proof_area import ProofArea, Status
 from tests.testbed.site import command
 
-START_DEADLINE_S = 60
-RECORD_DEADLINE_S = 10
+START_DEADLINE_S = 180
+RECORD_DEADLINE_S = 60
 INTERVAL_S = 15
 # The newest cycle is so old when the session comes: old enough that the next may come at once, and young enough that
 # the one which comes anyway is far away.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autoscaler.model import Window
 from autoscaler.simulation.oracle import Oracle
 from autoscaler.simulation.workload import Session
-from autoscaler.testing import NOW
+from autoscaler.testing import NOW, proof_window
 
 # Whole seconds, few of them, so that sessions begin and end together and at the very edges of the horizon.
 sessions = st.lists(st.builds(Session, st.integers(0, 60), st.integers(0, 30), st.integers(1, 8)), max_size=12)
@@ -46,10 +46,15 @@ def test_a_trace_without_sessions_wants_nothing() -> None:
 
 def test_it_says_why() -> None:
     demand = Oracle([Session(100, 50, 8)], NOW, horizon_s=60).decide(Window(NOW + timedelta(seconds=50)))
-    assert demand.reason == "the trace wants 8 workers at most in the next 60 s"
+    assert demand.reason == "the trace wants 8 workers at most in the next 60 s, who is here wants 0"
 
 
-def test_it_rests_on_no_signal_so_that_nothing_is_unknown_to_it() -> None:
+def test_sessions_that_are_late_keep_their_workers() -> None:
+    oracle = Oracle([Session(100, 50, 8), Session(400, 50, 4)], NOW, horizon_s=60)
+    assert oracle.decide(proof_window([1.0], [1.0], now=NOW + timedelta(seconds=200))).workers == 16
+
+
+def test_it_needs_no_signal_so_that_nothing_holds_it() -> None:
     oracle = Oracle([], NOW, horizon_s=60)
     assert (oracle.signals, oracle.history) == ((), timedelta(0))
 

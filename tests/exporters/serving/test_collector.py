@@ -127,10 +127,12 @@ class Hanging:
 
     def __init__(self) -> None:
         self.go = threading.Event()
+        self.called = threading.Event()
         self.calls = 0
 
     def read(self) -> Iterator[Metric]:
         self.calls += 1
+        self.called.set()
         self.go.wait()
         yield GaugeMetricFamily("demo_value", "A value.", 7)
 
@@ -157,6 +159,7 @@ def test_a_source_that_hangs_is_not_called_again_until_it_has_answered(hanging: 
     collector = SourceCollector(Source("demo", hanging.read, deadline_s=0.01))
     for _ in range(3):
         collector.collect()
+    assert hanging.called.wait(60)
     assert hanging.calls == 1
     hanging.go.set()
     wait_until(lambda: values(collector.collect())["demo_up"] == 1, 60, "the answer")
