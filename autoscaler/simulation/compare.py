@@ -198,7 +198,7 @@ def _verdict(key: str, difference: Interval, weeks: int) -> tuple[Verdict, str]:
     if difference.value is None:
         return "cannot tell", "one of the two has no value"
     if difference.low is None or difference.high is None:
-        return "cannot tell", f"{weeks} weeks are too few, at least {WEEKS_MIN} are needed"
+        return "cannot tell", f"too few weeks for an interval: {weeks}, at least {WEEKS_MIN} are needed"
     if difference.low <= 0 <= difference.high:
         return "cannot tell", f"the 95 % interval over {weeks} weeks holds no difference"
     lower = difference.high < 0

@@ -14,7 +14,7 @@ from autoscaler.cli.comparison import COLUMNS, comparison_json, comparison_table
 from autoscaler.simulation.figures import FIGURES
 from tests.simulation.runs import a_report, a_row, a_run
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "cli" / "comparison.txt"
+GOLDEN = Path(__file__).parents[1] / "golden" / "comparison.txt"
 WIDTH = 120
 
 

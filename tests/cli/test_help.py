@@ -44,7 +44,7 @@ def test_the_help_has_examples_and_exit_codes(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_examples_are_understood(command: str) -> None:
     """Each example's options exist; the files of the examples need not."""
-    lines = [line.strip() for line in invoke(command, "--help").output.splitlines()]
+    lines = [line.strip() for line in invoke(command, "--help").output.replace("\\\n", " ").splitlines()]
     examples = [line.partition(" | ")[0].split()[1:] for line in lines if line.startswith(f"autoscaler {command}")]
     assert examples
     for name, *arguments in examples:

@@ -125,7 +125,7 @@ def test_too_few_weeks_cannot_be_told_however_large_the_difference() -> None:
     assert found.verdict == "cannot tell"
     assert found.difference.value == -8
     assert found.difference.low is None
-    assert found.reason == "3 weeks are too few, at least 4 are needed"
+    assert found.reason == "too few weeks for an interval: 3, at least 4 are needed"
 
 
 def test_what_nobody_lived_through_cannot_be_told() -> None:
