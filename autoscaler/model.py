@@ -26,6 +26,10 @@ class Allocation:
     cpu_weight: int
     cpu_cap_cores: float | None = None
 
+    def resized(self, memory_mib: int) -> "Allocation":
+        """The same CPU with another memory."""
+        return Allocation(memory_mib, self.cpu_weight, self.cpu_cap_cores)
+
 
 class DomainState(StrEnum):
     """What a domain does, in libvirt's words; ``saved`` is shut off with a managed save image, ``absent`` unknown."""

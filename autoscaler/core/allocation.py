@@ -16,8 +16,9 @@ def memory_for_guests_mib(host: Host, observed: HostObservation) -> int:
 
     The configured total counts only where the machine has as much; a Domain-0 larger than its reserve takes the more.
     """
-    totals = [mib for mib in (host.memory_total_mib, observed.memory_total_mib) if mib is not None]
-    return max(0, min(totals, default=0) - max(host.memory_reserve_mib, observed.control_mib))
+    configured, seen = host.memory_total_mib, observed.memory_total_mib
+    total = seen if configured is None or (seen is not None and seen < configured) else configured
+    return max(0, (total or 0) - max(host.memory_reserve_mib, observed.control_mib))
 
 
 def cores_for_guests(host: Host, observed: HostObservation) -> float:
@@ -88,8 +89,8 @@ def wn_cpu(host: Host, wn: WnDomain, workers: int, observed: HostObservation) ->
 
 def settled(domain: DomainObservation, memory_mib: int) -> bool:
     """Whether a domain is at this size, by what is observed and by what was asked for."""
-    sizes = (domain.allocation.memory_mib, domain.committed_mib)
-    return all(abs(memory_mib - size) <= BALLOON_TOLERANCE_MIB for size in sizes)
+    observed, committed = domain.allocation.memory_mib, domain.committed_mib
+    return abs(memory_mib - observed) <= BALLOON_TOLERANCE_MIB and abs(memory_mib - committed) <= BALLOON_TOLERANCE_MIB
 
 
 def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
@@ -109,8 +110,9 @@ def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
 
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:
     """Whether two allocations mean the same CPU; a cap of all the domain's vCPUs or more is no cap."""
-    caps = abs(_effective_cap(one, vcpus) - _effective_cap(other, vcpus))
-    return one.cpu_weight == other.cpu_weight and caps < CAP_TOLERANCE_CORES
+    if one.cpu_weight != other.cpu_weight:
+        return False
+    return abs(_effective_cap(one, vcpus) - _effective_cap(other, vcpus)) < CAP_TOLERANCE_CORES
 
 
 def cap_cores(allocation: Allocation) -> float:

@@ -60,6 +60,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         barred=barred.keys(),
         seat_of=seat_of,
     )
+    hold = f"hold: {demand.reason}"
     hosts = []
     for observed in situation.hosts:
         name, wanted = observed.host, placement.wanted.get(observed.host)
@@ -71,7 +72,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
             hosts.append(_left_alone(observed))
             continue
         if resting is not None and name not in barred and resting.workers(observed) == wanted:
-            hosts.append(HostDecision(name, wanted, wanted, wanted, f"hold: {demand.reason}"))
+            hosts.append(HostDecision(name, wanted, wanted, wanted, hold))
             continue
         try:
             view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)

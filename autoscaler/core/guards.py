@@ -100,6 +100,8 @@ def wn_floor(wanted: int, view: HostView) -> Verdict:
         return Verdict(view.current, reason)
     kept = sum(floor or 0 for floor in floors.values())
     allowed = max(view.current, _most_within(wanted, kept, view))
+    if allowed == wanted:
+        return Verdict(wanted, "")
     return Verdict(allowed, f"{' and '.join(floors)} keep{'s' if len(floors) == 1 else ''} {kept} MiB")
 
 
@@ -113,6 +115,8 @@ def bounds(wanted: int, view: HostView) -> Verdict:
     cores = cores_for_guests(view.host, view.observed)
     most = int(min(proof.workers_max, domain_max, cores))
     least = min(proof.workers_min, most)
+    if least <= wanted <= most:
+        return Verdict(wanted, "")
     of_cores = "" if cores >= min(proof.workers_max, domain_max) else f"; the host has {cores:g} cores for guests"
     reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most{of_cores})"
     return Verdict(min(max(wanted, least), most), reason)
@@ -122,6 +126,8 @@ def host_sum(wanted: int, view: HostView) -> Verdict:
     """Keep PROOF, the Worker Nodes' floors and every other domain within the host's memory for guests."""
     kept = sum(wn.memory_floor_mib for wn in view.host.wns)
     allowed = _most_within(wanted, kept, view)
+    if allowed == wanted:
+        return Verdict(wanted, "")
     needs, guests = proof_needs_mib(view.host, view.observed, wanted), memory_for_guests_mib(view.host, view.observed)
     return Verdict(allowed, f"{needs} MiB for PROOF and {view.host.name} has {guests} MiB for guests")
 

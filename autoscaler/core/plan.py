@@ -100,14 +100,14 @@ def _proof_steps(host: Host, observed: HostObservation, granted: int, wn_sizes: 
     steps = [Step(StepKind.WAKE, proof.name, proof.allocation, proof.allocation)] if asleep else []
     left = memory_for_guests_mib(host, observed) - observed.unmanaged_mib
     left -= sum(wn_sizes.values()) + asleep_mib(host, observed)
-    within = replace(target, memory_mib=min(target.memory_mib, max(left, proof.allocation.memory_mib)))
+    within = target.resized(min(target.memory_mib, max(left, proof.allocation.memory_mib)))
     # What a domain without memory was asked for belongs to its former life.
     awake = proof if proof.state.holds_memory else replace(proof, asked_mib=None)
     steps += _memory_steps(awake, within.memory_mib)
     # A domain that is started anew has forgotten its weight and cap, whatever they look like now.
     steps += _cpu_step(proof, target, anew=asleep)
     if not granted and host.proof.dormant_state is not DomainState.RUNNING:
-        dormant = replace(proof.allocation, memory_mib=host.proof.dormant.memory_mib)
+        dormant = proof.allocation.resized(host.proof.dormant.memory_mib)
         steps.append(Step(StepKind.SLEEP, proof.name, proof.allocation, dormant, state=host.proof.dormant_state))
     return steps
 
@@ -158,7 +158,7 @@ def _memory_steps(domain: DomainObservation, memory_mib: int, wn: WnDomain | Non
 
 def _resize(kind: StepKind, domain: DomainObservation, memory_mib: int, wn: WnDomain | None = None) -> Step:
     """One that is to grow may be found larger than its goal when its turn comes: it has the same floors."""
-    after = replace(domain.allocation, memory_mib=memory_mib)
+    after = domain.allocation.resized(memory_mib)
     if wn is None:
         return Step(kind, domain.name, domain.allocation, after)
     # The margin is there to be eaten into while jobs come and go; half of it must be left on the way.
@@ -173,7 +173,7 @@ def _cpu_step(domain: DomainObservation, target: Allocation, *, anew: bool = Fal
 
 
 def _cpu(kind: StepKind, domain: DomainObservation, target: Allocation) -> Step:
-    return Step(kind, domain.name, domain.allocation, replace(target, memory_mib=domain.allocation.memory_mib))
+    return Step(kind, domain.name, domain.allocation, target.resized(domain.allocation.memory_mib))
 
 
 def _loans(host: Host, observed: HostObservation, steps: list[Step]) -> list[Step]:

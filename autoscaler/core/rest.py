@@ -9,8 +9,6 @@ from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.placement import Seat, seat
 from autoscaler.model import DomainObservation, Host, HostDecision, HostObservation
 
-_Key = tuple[object, ...]
-
 
 class Rest:
     """Remembers hosts that were decided to stay as they are, by what they then looked like, and every host's seat.
@@ -26,9 +24,7 @@ class Rest:
     def workers(self, observed: HostObservation) -> int | None:
         """The workers with which the host needs nothing, ``None`` where that is not known."""
         known = self._known.get(observed.host)
-        if known is None or (known[0] is not observed and _key(known[0]) != _key(observed)):
-            return None
-        return known[1]
+        return known[1] if known is not None and _alike(known[0], observed) else None
 
     def note(self, host: Host, observed: HostObservation, decided: HostDecision) -> None:
         """Remember a host that was decided with known signals, if it stays as it is."""
@@ -45,16 +41,22 @@ class Rest:
         return known[1]
 
 
-def _key(observed: HostObservation) -> _Key:
-    return (
-        observed.state,
-        observed.unmanaged_mib,
-        observed.memory_total_mib,
-        observed.cores,
-        observed.control_mib,
-        *map(_domain_key, observed.domains),
+def _alike(one: HostObservation, other: HostObservation) -> bool:
+    """Whether a host that needs nothing in the one needs nothing in the other either."""
+    return one is other or (
+        one.state == other.state
+        and one.unmanaged_mib == other.unmanaged_mib
+        and (one.memory_total_mib, one.cores, one.control_mib)
+        == (other.memory_total_mib, other.cores, other.control_mib)
+        and len(one.domains) == len(other.domains)
+        and all(map(_same_domain, one.domains, other.domains))
     )
 
 
-def _domain_key(domain: DomainObservation) -> _Key:
-    return domain.allocation, domain.memory_max_mib, domain.vcpus, domain.asked_mib, domain.state, domain.start_mib
+def _same_domain(one: DomainObservation, other: DomainObservation) -> bool:
+    return one is other or (
+        one.allocation == other.allocation
+        and one.state == other.state
+        and (one.memory_max_mib, one.vcpus) == (other.memory_max_mib, other.vcpus)
+        and (one.asked_mib, one.start_mib) == (other.asked_mib, other.start_mib)
+    )

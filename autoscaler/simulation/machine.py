@@ -49,6 +49,8 @@ class Site:
         self._wn_cap = self._sum_of_caps()
         self._wn_mib = self._sum_of_wn_memory()
         self._seen: HostObservation | None = None
+        # Jobs come and go far more often than PROOF's allocation changes.
+        self._proof_seen = self._domain(self.host.proof.name, None)
         meter.proof_memory_mib += self._allocations[self.host.proof.name].memory_mib
         meter.wn_memory_mib += self._wn_mib
 
@@ -63,9 +65,9 @@ class Site:
             state = HostState.READY if self.transfer is None else HostState.MOVING
             moving = None if self.transfer is None else self.transfer.workers_to
             used_mib = self._used_mib()
-            domains = [self._domain(self.host.proof.name, None)]
-            domains += [self._domain(wn.name, used_mib) for wn in self.host.wns]
-            self._seen = HostObservation(self.name, state, tuple(domains), moving_to_workers=moving, cores=self.cores)
+            wns = (self._domain(wn.name, used_mib) for wn in self.host.wns)
+            domains = (self._proof_seen, *wns)
+            self._seen = HostObservation(self.name, state, domains, moving_to_workers=moving, cores=self.cores)
         return self._seen
 
     def start_job(self, at_s: float, job: Job) -> None:
@@ -126,6 +128,7 @@ class Site:
         self._meter.proof_memory_mib += self._allocations[proof].memory_mib - before[proof].memory_mib
         self._meter.wn_memory_mib -= self._wn_mib
         self._wn_cap, self._wn_mib = self._sum_of_caps(), self._sum_of_wn_memory()
+        self._proof_seen = self._domain(proof, None)
         self._meter.wn_memory_mib += self._wn_mib
         self._reckon()
 

@@ -55,12 +55,12 @@ def movement(host: Host, observed: HostObservation, transfer: Transfer, physics:
     first_mib = _missing_mib(host, observed)
     arrivals = [released_s(mib) for mib in range(first_mib, got_mib + 1, a_worker_mib)]
     left = dict(goals)
-    left[proof] = _resized(goals[proof], goals[proof].memory_mib - growth_mib + got_mib)
+    left[proof] = goals[proof].resized(goals[proof].memory_mib - growth_mib + got_mib)
     back_mib = growth_mib - got_mib
     for donor in donors:
         kept_mib = min(back_mib, donor.beyond_mib)
         back_mib -= kept_mib
-        left[donor.name] = _resized(goals[donor.name], goals[donor.name].memory_mib + kept_mib)
+        left[donor.name] = goals[donor.name].resized(goals[donor.name].memory_mib + kept_mib)
     return Movement(
         duration_s=released_s(got_mib) + physics.cpu_change_s,
         arrivals=tuple(arrivals[: transfer.workers_to - transfer.workers_from]),
@@ -92,7 +92,7 @@ def _goals(observed: HostObservation, transfer: Transfer) -> dict[str, Allocatio
     for step in transfer.steps:
         goal = goals[step.domain]
         if step.kind in (StepKind.SHRINK, StepKind.GROW):
-            goals[step.domain] = _resized(goal, step.after.memory_mib)
+            goals[step.domain] = goal.resized(step.after.memory_mib)
         elif step.kind is StepKind.CPU:
             goals[step.domain] = Allocation(goal.memory_mib, step.after.cpu_weight, step.after.cpu_cap_cores)
     return goals
@@ -109,7 +109,3 @@ def _missing_mib(host: Host, observed: HostObservation) -> int:
     """What PROOF lacks for its next whole worker."""
     beyond_mib = observed.domain(host.proof.name).allocation.memory_mib - host.proof.dormant.memory_mib
     return host.proof.memory_per_worker_mib - beyond_mib % host.proof.memory_per_worker_mib
-
-
-def _resized(allocation: Allocation, memory_mib: int) -> Allocation:
-    return Allocation(memory_mib, allocation.cpu_weight, allocation.cpu_cap_cores)

@@ -2,6 +2,7 @@
 
 from collections import deque
 from datetime import datetime, timedelta
+from itertools import repeat
 
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,
@@ -40,8 +41,6 @@ class Readings:
         while len(states) > 1 and states[1][0] <= known_s:
             states.popleft()
         fresh_at = now - self._age
-        series = []
-        for name, samples, value in zip(SIGNALS, self._samples, states[0][1], strict=True):
+        for samples, value in zip(self._samples, states[0][1], strict=True):
             samples.append(Sample(now, value))
-            series.append(Series(name, tuple(samples), fresh_at))
-        return Window(now, tuple(series))
+        return Window(now, tuple(map(Series, SIGNALS, map(tuple, self._samples), repeat(fresh_at))))
