@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autoscaler.simulation.figures import FIGURES
+from autoscaler.simulation.ranking import COMPARED
 
 HEADER = ["| figure | unit | better | meaning |", "|---|---|---|---|"]
 
 
 def table() -> str:
     """Return the table in Markdown, in the order of the row."""
-    rows = [f"| `{key}` | {figure.unit} | {figure.better} | {figure.meaning} |" for key, figure in FIGURES.items()]
+    figures = {**FIGURES, **COMPARED}.items()
+    rows = [f"| `{key}` | {figure.unit} | {figure.better} | {figure.meaning} |" for key, figure in figures]
     return "\n".join([*HEADER, *rows])
 
 
