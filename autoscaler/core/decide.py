@@ -71,7 +71,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         if wanted is None:
             hosts.append(_left_alone(observed))
             continue
-        if resting is not None and name not in barred and resting.workers(observed) == wanted:
+        if resting is not None and name not in barred and resting.needs_nothing(observed, wanted):
             hosts.append(HostDecision(name, wanted, wanted, wanted, hold))
             continue
         try:

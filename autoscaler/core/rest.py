@@ -18,20 +18,20 @@ class Rest:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[HostObservation, int]] = {}
+        self._known: dict[tuple[str, int], HostObservation] = {}
         self._seats: dict[str, tuple[HostObservation, Seat]] = {}
 
-    def workers(self, observed: HostObservation) -> int | None:
-        """The workers with which the host needs nothing, ``None`` where that is not known."""
-        known = self._known.get(observed.host)
-        return known[1] if known is not None and _alike(known[0], observed) else None
+    def needs_nothing(self, observed: HostObservation, workers: int) -> bool:
+        """Whether the host is known to stay as it is with so many workers wanted."""
+        known = self._known.get((observed.host, workers))
+        return known is not None and _alike(known, observed)
 
     def note(self, host: Host, observed: HostObservation, decided: HostDecision) -> None:
         """Remember a host that was decided with known signals, if it stays as it is."""
         same = decided.wanted == decided.current == decided.granted and decided.transfer is None and not decided.cuts
         fits = observed.committed_mib <= memory_for_guests_mib(host, observed)
         if same and fits and decided.current is not None:
-            self._known[observed.host] = observed, decided.current
+            self._known[observed.host, decided.current] = observed
 
     def seat(self, host: Host, observed: HostObservation) -> Seat:
         """The host's seat, made anew only for a new observation."""

@@ -78,13 +78,14 @@ def test_with_rest_every_decision_of_a_row_is_as_without(moments: list, dead_ban
 
 def test_a_host_that_stayed_as_it_is_is_known_to_rest() -> None:
     rest, seen = Rest(), observed(HOSTS[0], workers=2)
-    assert rest.workers(seen) is None
+    assert not rest.needs_nothing(seen, 2)
     decide(_situation([seen], known=True, ago_s=None), FACILITY, Rules(Static(2), GuardLimits()), rest)
-    assert rest.workers(seen) == 2
+    assert rest.needs_nothing(seen, 2)
+    assert not rest.needs_nothing(seen, 3)
 
 
 def test_what_the_worker_node_uses_does_not_end_the_rest_but_its_size_does() -> None:
     rest, seen = Rest(), observed(HOSTS[0], workers=2)
     decide(_situation([seen], known=True, ago_s=None), FACILITY, Rules(Static(2), GuardLimits()), rest)
-    assert rest.workers(observed(HOSTS[0], workers=2, wn_used_mib=900)) == 2
-    assert rest.workers(observed(HOSTS[0], workers=2, unmanaged_mib=64)) is None
+    assert rest.needs_nothing(observed(HOSTS[0], workers=2, wn_used_mib=900), 2)
+    assert not rest.needs_nothing(observed(HOSTS[0], workers=2, unmanaged_mib=64), 2)
