@@ -20,7 +20,7 @@ from autoscaler.config.schema import (
     one_or_many_wns,
 )
 from autoscaler.config.units import BytesPerSecond, Duration, Mebibytes
-from autoscaler.model import Host
+from autoscaler.model import DomainState, Host
 from autoscaler.simulation.constants import PHYSICS, Physics
 from autoscaler.simulation.scenario import Machine, Price, Scenario
 
@@ -85,6 +85,8 @@ class HostsSection(Section):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         check_host(self._host(self.name))
+        if self.proof.dormant_state is not DomainState.RUNNING:
+            raise ValueError("proof.dormant_state: the model knows only running")
         return self
 
 
@@ -176,4 +178,10 @@ class ScenarioFile(Section):
         names = Counter(group.name for group in self.hosts)
         for name in (name for name, count in names.items() if count > 1):
             raise ValueError(f"hosts: the name {name!r} is used more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _readings_are_fresh(self) -> Self:
+        if self.reading_age > self.guards.fresh_for:
+            raise ValueError("reading_age is above guards.fresh_for: every reading would be unknown, and nothing moves")
         return self

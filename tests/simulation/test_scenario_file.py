@@ -170,6 +170,14 @@ MISTAKES = {
         MINIMAL + "policies:\n  best:\n    name: static\n    wokers: 4\n",
         "19: policies.best.wokers: unknown key; policy static has workers",
     ),
+    "a state that the model does not know": (
+        replaced("workers_max: 8", "workers_max: 8\n      dormant_state: saved"),
+        "2: hosts[0]: proof.dormant_state: the model knows only running",
+    ),
+    "readings that are never fresh": (
+        MINIMAL + "reading_age: 2m\n",
+        "1: file: reading_age is above guards.fresh_for: every reading would be unknown, and nothing moves",
+    ),
     "nothing": ("", "is empty or not a mapping of sections"),
 }
 
