@@ -2,7 +2,8 @@
 
 Deciding thousands of cycles of which few change anything, most of the work is to find again that a host which keeps its
 workers has nothing to do. That rests on its own domains alone: not on the time, and not on what its Worker Nodes use,
-which matters only to a host that is to grow or has too little memory for what is there.
+which matters only to a host that is to grow, has too little memory for what is there, or a Worker Node beyond its
+maximum.
 """
 
 from autoscaler.core.allocation import memory_for_guests_mib
@@ -29,8 +30,7 @@ class Rest:
     def note(self, host: Host, observed: HostObservation, decided: HostDecision) -> None:
         """Remember a host that was decided with known signals, if it stays as it is."""
         same = decided.wanted == decided.current == decided.granted and decided.transfer is None and not decided.cuts
-        fits = observed.committed_mib <= memory_for_guests_mib(host, observed)
-        if same and fits and decided.current is not None:
+        if same and decided.current is not None and _fits(host, observed):
             self._known[observed.host, decided.current] = observed
 
     def seat(self, host: Host, observed: HostObservation) -> Seat:
@@ -39,6 +39,12 @@ class Rest:
         if known is None or known[0] is not observed:
             known = self._seats[observed.host] = observed, seat(host, observed)
         return known[1]
+
+
+def _fits(host: Host, observed: HostObservation) -> bool:
+    """Whether nothing is larger than it may be: that is taken back as soon as what its guests use allows it."""
+    within = observed.committed_mib <= memory_for_guests_mib(host, observed)
+    return within and all(observed.domain(wn.name).committed_mib <= wn.memory_max_mib for wn in host.wns)
 
 
 def _alike(one: HostObservation, other: HostObservation) -> bool:

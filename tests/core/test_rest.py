@@ -89,3 +89,14 @@ def test_what_the_worker_node_uses_does_not_end_the_rest_but_its_size_does() -> 
     decide(_situation([seen], known=True, ago_s=None), FACILITY, Rules(Static(2), GuardLimits()), rest)
     assert rest.needs_nothing(observed(HOSTS[0], workers=2, wn_used_mib=900), 2)
     assert not rest.needs_nothing(observed(HOSTS[0], workers=2, unmanaged_mib=64), 2)
+
+
+def test_a_worker_node_beyond_its_maximum_is_looked_at_until_its_jobs_let_it_shrink() -> None:
+    host, rest = a_host(wns=(replace(A_WN, memory_max_mib=4000),)), Rest()
+    rules, facility = Rules(Static(0), GuardLimits()), Facility((host,))
+    for used_mib in (4900, 500):
+        seen = observed(host, workers=0, wn_used_mib=used_mib)
+        proof, wn = seen.domains
+        seen = replace(seen, domains=(proof, replace(wn, allocation=wn.allocation.resized(5000))))
+        situation = _situation([seen], known=True, ago_s=None)
+        assert decide(situation, facility, rules, rest) == decide(situation, facility, rules)
