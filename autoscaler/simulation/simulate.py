@@ -15,10 +15,11 @@ from autoscaler.core.rest import Rest
 from autoscaler.model import Decision, Demand, HostTimers, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
+from autoscaler.simulation.evolve import remembered
 from autoscaler.simulation.machine import Site
 from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.movement import Movement, movement
-from autoscaler.simulation.readings import Readings
+from autoscaler.simulation.readings import SIGNALS, Readings
 from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.sessions import Sessions
@@ -31,14 +32,18 @@ CYCLES_PER_PROGRESS = 1000
 
 
 class PolicyFailedError(Exception):
-    """The policy, or a guard, raised in the simulation; the message says when and what."""
+    """The policy, or a guard, raised in the simulation, or it cannot be played; the message says which, when, what."""
 
 
 def simulate(
     scenario: Scenario, workload: Workload, policy: Policy, label: str, progress: Progress | None = None
 ) -> Run:
     """Play ``workload``; ``progress`` is told the share that is done. Raises ``PolicyFailedError``."""
-    return _Simulation(scenario, workload, policy).run(label, progress or (lambda _share: None))
+    if unknown := set(policy.signals) - set(SIGNALS):
+        # It would hold all the time, and look like a policy that lets everybody wait.
+        needs = ", ".join(sorted(unknown))
+        raise PolicyFailedError(f"{label}: needs {needs}, which the model does not have; it has {', '.join(SIGNALS)}")
+    return _Simulation(scenario, workload, policy, label).run(progress or (lambda _share: None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +59,14 @@ class _Answered:
 
 
 class _Simulation:
-    def __init__(self, scenario: Scenario, workload: Workload, policy: Policy) -> None:
-        self._scenario, self._workload, self._policy = scenario, workload, policy
+    def __init__(self, scenario: Scenario, workload: Workload, policy: Policy, label: str) -> None:
+        self._scenario, self._workload, self._policy, self._label = scenario, workload, policy, label
         self._facility = scenario.facility
         self._agenda = Agenda()
         self._meter = Meter(scenario.interval.total_seconds())
         self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
         self._by_name = {site.name: site for site in self._sites}
-        # First, so that a cycle sees the facility as it was before what arrives at the same time.
+        # First: a run begins with a cycle, before anything comes.
         self._agenda.plan(0.0, self._cycle)
         self._batch = Batch(self._agenda, self._sites, workload.jobs, self._touched)
         self._sessions = Sessions(
@@ -79,21 +84,20 @@ class _Simulation:
         self._timers: dict[str, HostTimers] = {}
         self._rest = Rest()
         self._settled: tuple[int | None, bool] | None = None
-        self._moving = 0
         self._moves: list[Move] = []
         self._evaluated = 0
         self._cycles = 0
         self._progress: Progress = lambda _share: None
         self._plan_reading(0)
 
-    def run(self, label: str, progress: Progress) -> Run:
+    def run(self, progress: Progress) -> Run:
         self._progress = progress
         end_s = self._workload.duration_s
         self._agenda.run_until(end_s)
         self._meter.advance(end_s)
         progress(1.0)
         return Run(
-            policy=label,
+            policy=self._label,
             duration_s=end_s,
             sessions=self._sessions.served(),
             moves=tuple(self._moves),
@@ -155,7 +159,10 @@ class _Simulation:
         try:
             return self._policy.decide(window)
         except Exception as error:
-            raise PolicyFailedError(f"{window.now:%Y-%m-%d %H:%M}: {type(error).__name__}: {error}") from error
+            raise self._failed(window, f"{type(error).__name__}: {error}") from error
+
+    def _failed(self, window: Window, why: str) -> PolicyFailedError:
+        return PolicyFailedError(f"{self._label}: {window.now:%Y-%m-%d %H:%M}: {why}")
 
     def _decide(self, at_s: float, window: Window, demand: Demand) -> None:
         self._evaluated += 1
@@ -164,7 +171,7 @@ class _Simulation:
         situation = Situation(window, observed, tuple(self._timers.values()))
         decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
         if decision.error:
-            raise PolicyFailedError(f"{window.now:%Y-%m-%d %H:%M}: {decision.error}")
+            raise self._failed(window, decision.error)
         for host in decision.hosts:
             if host.transfer is not None:
                 self._begin(at_s, decision, host.transfer, host.reason)
@@ -175,8 +182,8 @@ class _Simulation:
     def _begin(self, at_s: float, decision: Decision, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
         course = movement(site.host, decision.situation.host(transfer.host), transfer, self._scenario.physics)
-        self._remember(transfer, decision)
-        self._moving += 1
+        timers = self._timers.get(transfer.host, HostTimers(transfer.host))
+        self._timers[transfer.host] = remembered(timers, transfer, decision.at)
         site.begin(at_s, transfer)
         self._sessions.supplied(at_s)
         for arrival_s in course.arrivals:
@@ -190,21 +197,12 @@ class _Simulation:
                 at_s=at_s,
                 host=site.name,
                 workers_from=transfer.workers_from,
-                workers_to=transfer.workers_from + len(course.arrivals) if course.arrivals else transfer.workers_to,
+                workers_to=min(transfer.workers_to, transfer.workers_from + len(course.arrivals)),
                 moved_mib=course.moved_mib,
                 swapped_mib=course.swapped_mib,
                 reason=reason,
             )
         )
-
-    def _remember(self, transfer: Transfer, decision: Decision) -> None:
-        """Start the timer of the transfer's direction, as the store does."""
-        timers = self._timers.get(transfer.host, HostTimers(transfer.host))
-        if transfer.workers_to > transfer.workers_from:
-            timers = replace(timers, grew_at=decision.at)
-        elif transfer.workers_to < transfer.workers_from:
-            timers = replace(timers, shrank_at=decision.at)
-        self._timers[transfer.host] = timers
 
     def _add_worker(self, site: Site, at_s: float) -> None:
         site.add_worker(at_s)
@@ -217,7 +215,6 @@ class _Simulation:
 
     def _end(self, site: Site, course: Movement, at_s: float) -> None:
         site.end(at_s, course.left.items())
-        self._moving -= 1
         if course.strained:
             self._settled = None
             at = self._workload.start + timedelta(seconds=at_s)

@@ -141,9 +141,25 @@ class Failing:
         return Demand(0, "none")
 
 
-def test_a_policy_that_fails_ends_the_run_with_when_and_why() -> None:
-    with pytest.raises(PolicyFailedError, match="2026-11-23 08:06: ValueError: no such thing"):
+def test_a_policy_that_fails_ends_the_run_with_its_name_when_and_why() -> None:
+    with pytest.raises(PolicyFailedError, match="policy: 2026-11-23 08:06: ValueError: no such thing"):
         run(a_scenario(), a_workload(), Failing())
+
+
+def test_a_policy_that_needs_what_the_model_does_not_have_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Weather(Static):
+        signals = ("rain",)
+
+    with pytest.raises(PolicyFailedError, match="policy: needs rain, which the model does not have; it has proof_"):
+        run(a_scenario(), a_workload(), Weather(4))
+
+
+def test_a_move_that_brought_no_worker_does_not_say_that_it_did() -> None:
+    jobs = tuple(Job(0.0, 2 * HOUR_S, memory_mib=750) for _ in range(CORES))
+    result = run(a_scenario(), a_workload(Session(100.0, 600.0, 8), jobs=jobs), Threshold(workers_per_session=8))
+    assert len(result.moves) > 2
+    assert [move.workers_to for move in result.moves] == [result.course.supply.max()] * len(result.moves)
 
 
 def test_progress_is_told_and_ends_at_the_end() -> None:
