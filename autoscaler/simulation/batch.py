@@ -26,6 +26,8 @@ class Batch:
         self._sites = list(sites)
         # Sites with a free slot by how full they are; an entry whose number of jobs is not the site's is outdated.
         self._open = [(0, number) for number, site in enumerate(self._sites) if site.job_slots]
+        # None twice: a site that goes to and fro would fill the heap.
+        self._offered = set(self._open)
         self._numbers = {site.name: number for number, site in enumerate(self._sites)}
         self.running = self.submitted = self.finished = 0
         self._next: Job | None = None
@@ -58,14 +60,17 @@ class Batch:
 
     def _emptiest(self) -> Site | None:
         while self._open:
-            jobs, number = heapq.heappop(self._open)
+            jobs, number = entry = heapq.heappop(self._open)
+            self._offered.remove(entry)
             if self._sites[number].jobs == jobs:
                 return self._sites[number]
         return None
 
     def _offer(self, site: Site) -> None:
-        if site.jobs < site.job_slots:
-            heapq.heappush(self._open, (site.jobs, self._numbers[site.name]))
+        entry = (site.jobs, self._numbers[site.name])
+        if site.jobs < site.job_slots and entry not in self._offered:
+            self._offered.add(entry)
+            heapq.heappush(self._open, entry)
 
     def _end(self, site: Site, version: int, at_s: float) -> None:
         if site.version != version:
