@@ -22,7 +22,7 @@ def share_cores(cores: float, claims: Mapping[str, Claim]) -> dict[str, float]:
     left = cores
     while hungry:
         per_weight = left / sum(claim.weight for claim in hungry.values())
-        sated = {name for name, claim in hungry.items() if claim.cores <= per_weight * claim.weight}
+        sated = [name for name, claim in hungry.items() if claim.cores <= per_weight * claim.weight]
         if not sated:
             return shares | {name: per_weight * claim.weight for name, claim in hungry.items()}
         for name in sated:

@@ -2,10 +2,13 @@
 
 import heapq
 from collections.abc import Iterable
+from dataclasses import replace
 
+from autoscaler.core.allocation import wn_cpu
 from autoscaler.model import Allocation, DomainObservation, HostObservation, HostState, Transfer
 from autoscaler.simulation.constants import Physics
 from autoscaler.simulation.cpu import Claim, share_cores
+from autoscaler.simulation.evolve import dormant
 from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.scenario import Machine
 from autoscaler.simulation.workload import Job
@@ -196,11 +199,10 @@ class Site:
 
 
 def _dormant(machine: Machine) -> dict[str, Allocation]:
-    """PROOF dormant, the Worker Nodes with the rest, alike, within their maxima."""
+    """PROOF dormant, the Worker Nodes with the rest, as the controller leaves them: nothing is to be put right."""
     host = machine.host
-    rest_mib = (host.memory_total_mib or 0) - host.memory_reserve_mib - host.proof.dormant.memory_mib
-    allocations = {host.proof.name: host.proof.dormant}
+    observed = replace(dormant(host), cores=machine.cores)
+    allocations = {domain.name: domain.allocation for domain in observed.domains}
     for wn in host.wns:
-        memory_mib = min(wn.memory_max_mib, rest_mib // len(host.wns))
-        allocations[wn.name] = Allocation(memory_mib, max(wn.cpu_weight, wn.cpu_weight_floor), None)
+        allocations[wn.name] = Allocation(allocations[wn.name].memory_mib, *wn_cpu(host, wn, 0, observed))
     return allocations

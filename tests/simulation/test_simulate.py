@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.contracts import Policy
-from autoscaler.model import Demand, GuardLimits, Window
+from autoscaler.model import Demand, GuardLimits, Host, Window
 from autoscaler.simulation import simulate as module
 from autoscaler.simulation.run import Run
-from autoscaler.simulation.scenario import Scenario
+from autoscaler.simulation.scenario import Machine, Scenario
 from autoscaler.simulation.simulate import PolicyFailedError, simulate
 from autoscaler.simulation.workload import Job, Reading, Session, Workload
 from policies.hold import Hold
 from policies.static import Static
 from policies.threshold import Threshold
 from tests.core.situations import unhurried
-from tests.simulation.plant import CORES, START, a_scenario, a_workload
+from tests.simulation.plant import A_HOST, CORES, GUESTS_MIB, START, a_scenario, a_workload
 
 THRESHOLD = Threshold(workers_per_session=4, idle=timedelta(minutes=5))
 HOUR_S = 3600.0
@@ -119,6 +119,18 @@ def test_a_second_session_has_the_storage_to_share() -> None:
 def test_a_policy_that_holds_lets_everybody_wait_and_changes_nothing() -> None:
     result = run(a_scenario(), a_workload(Session(100.0, 300.0, 4)), Hold())
     assert (result.moves, result.sessions[0].start_s) == ((), None)
+
+
+WN = A_HOST.wns[0]
+UNLIKE = (replace(WN, name="small", memory_max_mib=1000), replace(WN, name="large"))
+
+
+@pytest.mark.parametrize("host", [replace(A_HOST, cpu_reserve_cores=1.0), replace(A_HOST, wns=UNLIKE)])
+def test_nothing_is_to_be_put_right_at_the_beginning(host: Host) -> None:
+    scenario = replace(a_scenario(), machines=(Machine(host, CORES, CORES),))
+    result = run(scenario, a_workload(), Static(0))
+    assert result.moves == ()
+    assert result.cycles.wn_memory_mib[0] == GUESTS_MIB - 572
 
 
 def test_jobs_wait_for_a_slot_and_all_finish() -> None:
