@@ -16,7 +16,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscaler.simulation.elasticity import integral_until
 from autoscaler.simulation.figures import DAY_S, FIGURES, HOUR_S, MIB_PER_GIB, experience, lost_core_s
 from autoscaler.simulation.run import Floats, Run
 from autoscaler.simulation.scenario import Scenario
@@ -138,8 +137,6 @@ def _of_time(run: Run, scenario: Scenario, edges_s: Floats) -> dict[str, Share]:
     moves_at_s = np.array([move.at_s for move in run.moves], dtype=np.float64)
     moved_gib = np.array([abs(move.moved_mib) for move in run.moves], dtype=np.float64) / MIB_PER_GIB
     swapped_gib = np.array([move.swapped_mib for move in run.moves], dtype=np.float64) / MIB_PER_GIB
-    supplied_worker_s = np.diff(integral_until(edges_s, run.course.at_s, run.course.supply, run.duration_s))
-    busy_worker_s = np.diff([lived.busy_worker_s(edge_s) for edge_s in edges_s])
     return {
         "cost_per_week": Share(waited_core_hours + lost_core_hours, days / 7),
         "wn_core_hours_lost_per_week": Share(lost_core_hours, days / 7),
@@ -147,7 +144,7 @@ def _of_time(run: Run, scenario: Scenario, edges_s: Floats) -> dict[str, Share]:
             _by_week(cycles_at_s, run.cycles.wn_used_core_s, weeks),
             _by_week(cycles_at_s, run.cycles.wn_wanted_core_s, weeks),
         ),
-        "spare_workers_mean": Share(supplied_worker_s - busy_worker_s, days * DAY_S),
+        "spare_workers_mean": Share(_by_week(cycles_at_s, run.cycles.spare_worker_s, weeks), days * DAY_S),
         "moved_gib_per_day": Share(_by_week(moves_at_s, moved_gib, weeks), days),
         "changes_per_day": Share(_by_week(moves_at_s, np.ones_like(moves_at_s), weeks), days),
         "swapped_gib_per_day": Share(_by_week(moves_at_s, swapped_gib, weeks), days),

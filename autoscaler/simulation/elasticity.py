@@ -54,14 +54,6 @@ def instability_other_percent(
     return _instability(_signs(at_s, demand, duration_s, step_s), _signs(at_s, supply, duration_s, step_s))
 
 
-def integral_until(until_s: Floats, at_s: Floats, values: Floats, duration_s: float) -> Floats:
-    """Integrate ``values`` over the course from 0 to each of ``until_s``."""
-    if not at_s.size:
-        return np.zeros_like(until_s)
-    sums = np.concatenate(([0.0], np.cumsum(values * _spans(at_s, duration_s))))
-    return np.interp(until_s, np.minimum(np.append(at_s, duration_s), duration_s), sums)
-
-
 def mean_percent(values: Floats, at_s: Floats, duration_s: float) -> float | None:
     """Mean of ``values`` over the time in which each holds, times 100."""
     if not at_s.size or duration_s <= 0:

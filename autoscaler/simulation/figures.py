@@ -9,7 +9,6 @@ import numpy as np
 from autoscaler.simulation.elasticity import (
     instability_other_percent,
     instability_percent,
-    integral_until,
     tau_over_percent,
     tau_under_percent,
     theta_over_percent,
@@ -116,8 +115,6 @@ class Experience:
 
     submit_s: Floats
     start_s: Floats
-    end_s: Floats
-    workers: Floats
     slowdown: Floats
     missed: Floats
 
@@ -136,10 +133,6 @@ class Experience:
             "missed_arrivals_ratio": self.missed,
         }
 
-    def busy_worker_s(self, until_s: float) -> float:
-        """Worker seconds that the sessions had used at a time."""
-        return float(np.sum(self.workers * (np.minimum(self.end_s, until_s) - np.minimum(self.start_s, until_s))))
-
 
 def experience(run: Run) -> Experience:
     """Lay out a run's sessions as arrays."""
@@ -150,8 +143,6 @@ def experience(run: Run) -> Experience:
     return Experience(
         submit_s=submit_s,
         start_s=_floats(over_s if session.start_s is None else session.start_s for session in sessions),
-        end_s=end_s,
-        workers=_floats(session.workers for session in sessions),
         slowdown=np.maximum(1.0, (end_s - submit_s) / np.maximum(run_s, SLOWDOWN_BOUND_S)),
         missed=_floats(not session.hit for session in sessions),
     )
@@ -164,7 +155,7 @@ def figures(run: Run, scenario: Scenario) -> Row:
     """
     lived = experience(run)
     row: Row = {"policy": run.policy} | _users(run, lived) | _grid(run) | _moves(run) | _elasticity(run)
-    row["spare_workers_mean"] = _spare_workers_mean(run, lived)
+    row["spare_workers_mean"] = _ratio(float(run.cycles.spare_worker_s.sum()), run.duration_s)
     row["cost"] = float(scenario.price.wait_core_s * lived.wait_s.sum() + lost_core_s(run).sum()) / HOUR_S
     return {key: row.get(key) for key in FIGURES}
 
@@ -225,12 +216,6 @@ def _elasticity(run: Run) -> Row:
         "instability_percent": instability_percent(*course, run.cycles.interval_s),
         "instability_other_percent": instability_other_percent(*course, run.cycles.interval_s),
     }
-
-
-def _spare_workers_mean(run: Run, lived: Experience) -> float | None:
-    over_s = run.duration_s
-    (supplied_worker_s,) = integral_until(np.array([over_s]), run.course.at_s, run.course.supply, over_s)
-    return _ratio(float(supplied_worker_s) - lived.busy_worker_s(over_s), over_s)
 
 
 def _cost(row: Row) -> float:

@@ -10,7 +10,7 @@ from autoscaler.simulation.run import Cycles
 
 @dataclass(slots=True)
 class Meter:
-    """CPU in cores, memory in MiB, and PROOF workers as they are now, and the core seconds since the last cycle.
+    """CPU in cores, memory in MiB, and PROOF workers as they are now, and the sums over time since the last cycle.
 
     Machines add the difference whenever something of theirs changes; ``advance`` comes before.
     """
@@ -24,7 +24,7 @@ class Meter:
     wn_memory_mib: float = 0.0
     workers: int = 0
     free_workers: int = 0
-    _sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    _sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
     _rows: "array[float]" = field(default_factory=lambda: array("d"))
 
     def advance(self, at_s: float) -> None:
@@ -35,21 +35,21 @@ class Meter:
             sums[0] += self.wn_wanted_cores * passed_s
             sums[1] += self.wn_used_cores * passed_s
             sums[2] += self.proof_used_cores * passed_s
+            sums[3] += self.free_workers * passed_s
             self.at_s = at_s
 
     def begin_cycle(self) -> None:
         """Close the cycle that ends now, and begin the next with the memory that there is."""
         if self._rows:
             self._close()
-        self._rows.extend((0.0, 0.0, 0.0, self.proof_memory_mib, self.wn_memory_mib))
+        self._rows.extend((0.0, 0.0, 0.0, 0.0, self.proof_memory_mib, self.wn_memory_mib))
 
     def cycles(self) -> Cycles:
         """Close the last cycle and return all of them."""
         self._close()
-        columns = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, 5).T.copy()
-        wanted, used, proof, proof_mib, wn_mib = columns
-        return Cycles(self.interval_s, wanted, used, proof, proof_mib, wn_mib)
+        columns = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, 6).T.copy()
+        return Cycles(self.interval_s, *columns)
 
     def _close(self) -> None:
-        self._rows[-5:-2] = array("d", self._sums)
-        self._sums = [0.0, 0.0, 0.0]
+        self._rows[-6:-2] = array("d", self._sums)
+        self._sums = [0.0, 0.0, 0.0, 0.0]

@@ -53,14 +53,15 @@ class Cycles:
     """One value a cycle, of the time from this cycle to the next.
 
     ``wn_wanted_core_s`` is the CPU time that the batch jobs then there would have used with the machines to themselves,
-    ``wn_used_core_s`` what they got; ``proof_used_core_s`` what PROOF's queries used. Memory is that of all domains of
-    the kind, at the beginning of the cycle.
+    ``wn_used_core_s`` what they got; ``proof_used_core_s`` what PROOF's queries used; ``spare_worker_s`` the time of
+    workers that no session held. Memory is that of all domains of the kind, at the beginning of the cycle.
     """
 
     interval_s: float
     wn_wanted_core_s: Floats
     wn_used_core_s: Floats
     proof_used_core_s: Floats
+    spare_worker_s: Floats
     proof_memory_mib: Floats
     wn_memory_mib: Floats
 

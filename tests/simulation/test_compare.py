@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autoscaler.simulation.compare import Share, Weekly, compare, interval, weekly
 from autoscaler.simulation.figures import FIGURES, figures
 from autoscaler.simulation.run import Run
-from tests.simulation.made_runs import WEEK_S, a_course, a_move, a_run, a_scenario, cycles, runs, served, unserved
+from tests.simulation.made_runs import WEEK_S, a_move, a_run, a_scenario, cycles, runs, served, unserved
 
 DAY_S = 86400.0
 unhurried = settings(deadline=None, max_examples=100)
@@ -54,19 +54,10 @@ def test_a_wait_belongs_to_the_week_in_which_the_session_came_and_a_loss_to_that
     assert shares["proof_wait_mean_s"].whole.tolist() == [1, 1, 0]
     assert shares["wn_core_hours_lost_per_week"].part.tolist() == [0.1, 0.2, 0.1]
     assert shares["cost_per_week"].part == pytest.approx([0.1 + 60 / 3600, 0.2 + (2 * WEEK_S - 60) * 2 / 3600, 0.1])
+    assert shares["spare_workers_mean"].part.tolist() == [2 * WEEK_S] * 3
     assert shares["moved_gib_per_day"].part.tolist() == [0, 0, 2]
     assert shares["swapped_gib_per_day"].part.tolist() == [0, 0, 1]
     assert shares["changes_per_day"].part.tolist() == [0, 0, 1]
-
-
-def test_a_session_over_the_turn_of_the_week_takes_workers_in_both() -> None:
-    run = a_run(
-        2 * WEEK_S,
-        sessions=(served(WEEK_S - 100, run_s=400, workers=2),),
-        course=a_course([0, WEEK_S], [0, 0], [3, 2]),
-    )
-    spare = weekly(run, a_scenario()).shares["spare_workers_mean"]
-    assert spare.part.tolist() == [3 * WEEK_S - 2 * 100, 2 * WEEK_S - 2 * 300]
 
 
 @unhurried

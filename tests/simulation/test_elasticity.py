@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from autoscaler.simulation.elasticity import (
     instability_other_percent,
     instability_percent,
-    integral_until,
     tau_over_percent,
     tau_under_percent,
     theta_over_percent,
@@ -73,13 +72,6 @@ def test_a_course_without_values_or_time_has_no_metrics(duration_s: float) -> No
     nothing = np.zeros(0)
     assert all_of((nothing, nothing, nothing, duration_s)) == [None] * 6
     assert all_of((np.zeros(1), np.ones(1), np.ones(1), 0.0)) == [None] * 6
-
-
-def test_the_integral_until_a_time_is_the_area_so_far() -> None:
-    at_s, _, supply, duration_s = BY_HAND
-    areas = integral_until(np.array([0.0, 5.0, 20.0, 40.0]), at_s, supply, duration_s)
-    assert areas.tolist() == [0, 4 * 5, 4 * 10 + 2 * 10, 4 * 10 + 2 * 20 + 1 * 10]
-    assert integral_until(np.array([5.0]), np.zeros(0), np.zeros(0), 40.0).tolist() == [0]
 
 
 @unhurried

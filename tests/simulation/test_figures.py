@@ -48,11 +48,9 @@ def test_a_missed_arrival_is_one_that_did_not_hit_however_soon_it_was_served() -
     assert figures(a_run(1000, sessions=(late, served(5))), a_scenario())["missed_arrivals_ratio"] == 0.5
 
 
-def test_spare_workers_are_those_that_run_no_session_over_the_whole_run() -> None:
-    course = a_course([0, 500], [0, 0], [4, 2])
-    sessions = (served(0, run_s=100, workers=3), Served(900, 500, 2, 950, None, hit=False), unserved(990, workers=8))
-    row = figures(a_run(1000, sessions=sessions, course=course), a_scenario())
-    assert row["spare_workers_mean"] == (4 * 500 + 2 * 500 - 3 * 100 - 2 * 50) / 1000
+def test_spare_workers_are_those_that_no_session_held_over_the_whole_run() -> None:
+    row = figures(a_run(240, spent=cycles([0, 0, 0], [0, 0, 0])), a_scenario())
+    assert row["spare_workers_mean"] == 3 * 120 / 240
 
 
 def test_the_worker_nodes_lose_what_they_wanted_and_did_not_get() -> None:

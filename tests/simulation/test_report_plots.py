@@ -103,7 +103,7 @@ def test_memory_is_stacked_in_gib_with_a_row_for_each_policy() -> None:
 
 def test_efficiency_has_a_gap_where_no_job_wanted_any() -> None:
     zero = np.zeros(3)
-    cycles = Cycles(60.0, np.array([60.0, 0.0, 60.0]), np.array([30.0, 0.0, 60.0]), zero, zero, zero)
+    cycles = Cycles(60.0, np.array([60.0, 0.0, 60.0]), np.array([30.0, 0.0, 60.0]), zero, zero, zero, zero)
     assert lines(a_report(a_run(cycles=cycles)), "efficiency") == [[0.5, None, 1.0]]
 
 

@@ -34,7 +34,14 @@ def same(one: Run, other: Run) -> bool:
     """Whether two runs are the same but for how they were found."""
     arrays = [(a.course.at_s, a.course.demand, a.course.supply) for a in (one, other)]
     cycles = [
-        (a.wn_wanted_core_s, a.wn_used_core_s, a.proof_used_core_s, a.proof_memory_mib, a.wn_memory_mib)
+        (
+            a.wn_wanted_core_s,
+            a.wn_used_core_s,
+            a.proof_used_core_s,
+            a.spare_worker_s,
+            a.proof_memory_mib,
+            a.wn_memory_mib,
+        )
         for a in (one.cycles, other.cycles)
     ]
     return (
@@ -84,6 +91,19 @@ def test_sessions_are_served_in_the_order_of_their_arrival() -> None:
 def test_a_session_that_wants_more_than_there_can_be_gets_all_for_longer() -> None:
     (served,) = run(a_scenario(), a_workload(Session(120.0, 100.0, 16)), Static(8)).sessions
     assert (served.start_s, served.end_s) == (120.0, 320.0)
+
+
+def test_workers_are_spare_only_while_no_session_holds_them() -> None:
+    result = run(a_scenario(), a_workload(Session(120.0, 600.0, 3)), Static(4))
+    assert result.cycles.spare_worker_s[2:12].tolist() == [60.0] * 10
+    assert result.cycles.spare_worker_s[12:].tolist() == [240.0] * 48
+
+
+def test_workers_that_were_taken_from_a_session_are_not_missing_among_the_spare_ones() -> None:
+    sessions = [Session(100.0, 60.0, 4), Session(101.0, 6000.0, 8)]
+    result = run(a_scenario(limits=SOON), a_workload(*sessions), replace(THRESHOLD, idle=timedelta(minutes=1)))
+    assert (result.moves[-1].workers_to, result.sessions[-1].end_s) == (4, None)
+    assert result.cycles.spare_worker_s[6:].sum() == 0
 
 
 def test_what_a_session_takes_from_busy_jobs_is_lost_to_them_and_nothing_else() -> None:
