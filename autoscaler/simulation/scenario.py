@@ -21,6 +21,11 @@ class Machine:
     job_slots: int
     wn_base_mib: int = 256
 
+    @property
+    def workers_max(self) -> int:
+        """How many workers the guards let it have at most: a worker has a core."""
+        return min(self.host.proof.workers_max, max(0, int(self.cores - self.host.cpu_reserve_cores)))
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -62,4 +67,4 @@ class Scenario:
     @property
     def workers_max(self) -> int:
         """How many workers the facility can have at most."""
-        return sum(machine.host.proof.workers_max for machine in self.machines)
+        return sum(machine.workers_max for machine in self.machines)

@@ -93,6 +93,12 @@ def test_a_session_that_wants_more_than_there_can_be_gets_all_for_longer() -> No
     assert (served.start_s, served.end_s) == (120.0, 320.0)
 
 
+def test_a_session_is_not_kept_waiting_for_workers_that_have_no_core() -> None:
+    few = Machine(replace(A_HOST, cpu_reserve_cores=0.5), cores=5, job_slots=5)
+    (served,) = run(replace(a_scenario(), machines=(few,)), a_workload(Session(120.0, 100.0, 8)), Static(8)).sessions
+    assert (served.start_s, served.end_s) == (120.0, 320.0)
+
+
 def test_workers_are_spare_only_while_no_session_holds_them() -> None:
     result = run(a_scenario(), a_workload(Session(120.0, 600.0, 3)), Static(4))
     assert result.cycles.spare_worker_s[2:12].tolist() == [60.0] * 10
