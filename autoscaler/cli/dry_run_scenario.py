@@ -1,5 +1,6 @@
 """A dry run of policies on recorded workloads: how each would have served users and Grid on a facility of its own."""
 
+import errno
 import json
 import os
 import tempfile
@@ -41,6 +42,8 @@ def compare_policies(asked: Asked) -> int:
         raise click.UsageError("--scenario needs --proof-trace FILE: the sessions that come")
     if asked.output == HTML and (contest.output_file is None or len(contest.scenarios) > 1):
         raise click.UsageError(f"--format {HTML} needs --output FILE, and is of one scenario")
+    if contest.output_file is not None:
+        _refuse_early(contest.output_file)
     try:
         trials = [_trial(path, contest, contest.proof_trace) for path in contest.scenarios]
         reports = _reports(trials, contest)
@@ -137,19 +140,20 @@ def _table(shown: Report) -> str:
     return text
 
 
+def _refuse_early(path: Path) -> None:
+    """Before the long work, and not after it."""
+    if not path.parent.is_dir():
+        raise ConfigFailure(f"{path}: cannot be written: {os.strerror(errno.ENOENT)}")
+    if path.is_dir():
+        raise ConfigFailure(f"{path}: cannot be written: {os.strerror(errno.EISDIR)}")
+
+
 def _write(path: Path, text: str) -> None:
     """Write a whole file or leave what was there."""
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            file.write(text)
-        mode = 0o666 & ~_umask()
-        Path(file.name).chmod(mode)
-        Path(file.name).replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".") as folder:
+            whole = Path(folder, path.name)
+            whole.write_text(text, encoding="utf-8")
+            whole.replace(path)
     except OSError as error:
         raise ConfigFailure(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -140,6 +140,12 @@ def test_what_is_written_to_is_replaced_whole_or_left_alone(place: Place) -> Non
     ]
 
 
+def test_where_nothing_can_be_written_nothing_is_played(place: Place) -> None:
+    (place.folder / "sessions.csv").unlink()
+    result = place.dry_run("--output", str(place.folder))
+    assert (result.exit_code, "cannot be written: Is a directory" in result.output) == (1, True), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
