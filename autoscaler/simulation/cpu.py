@@ -1,6 +1,6 @@
 """Who gets how many cores: the work-conserving share by weight and cap, as Xen's and Linux's schedulers aim at it.
 
-The test driver's CPU times are made up, so the demo accounts them by this rule.
+The model's machines share their cores by this rule; so does the demo, whose test driver makes its CPU times up.
 """
 
 from collections.abc import Mapping
