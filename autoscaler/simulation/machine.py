@@ -62,6 +62,12 @@ class Site:
         """How many batch jobs run."""
         return len(self._jobs)
 
+    @property
+    def busy_cores(self) -> dict[str, float]:
+        """What the work in each domain would use, had it the machine to itself."""
+        wns = self.host.wns
+        return {self.host.proof.name: float(self.busy), **{wn.name: self._jobs_cores / len(wns) for wn in wns}}
+
     def observation(self) -> HostObservation:
         """What the controller reads of the machine."""
         if self._seen is None:

@@ -2,13 +2,19 @@
 
 t = steps + M_free / R_balloon + M_used / R_swap: free memory moves at the balloon's speed, what the guest uses only as
 fast as it can be written to its swap. The transfer engine stops at the first sign of thrash and keeps what it got.
+
+A balloon is moved by one CPU of its own guest, and is as slow as that one is. Where the machine has too few cores for
+all, a donor is lent the acceptor's weight and gives first; the acceptor takes most of it when weights are set for good.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from autoscaler.core.allocation import cap_cores
 from autoscaler.model import Allocation, Host, HostObservation, StepKind, Transfer
 from autoscaler.simulation.constants import Physics
+from autoscaler.simulation.cpu import Claim, share_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +34,31 @@ class Movement:
     strained: bool
 
 
-def movement(host: Host, observed: HostObservation, transfer: Transfer, physics: Physics) -> Movement:
-    """Carry a transfer out on a machine that does what it is asked, as far as memory can be taken from its guests."""
+def movement(
+    host: Host, observed: HostObservation, transfer: Transfer, physics: Physics, busy_cores: Mapping[str, float]
+) -> Movement:
+    """Carry a transfer out on a machine that does what it is asked, as far as memory can be taken from its guests.
+
+    ``busy_cores`` is what the work in each domain would use, had it the machine to itself.
+    """
     goals = _goals(observed, transfer)
-    proof = host.proof.name
+    proof, wns = host.proof.name, [wn.name for wn in host.wns]
     growth_mib = goals[proof].memory_mib - observed.domain(proof).allocation.memory_mib
+    paces = _Paces(_paces(observed, _lent(observed, transfer), busy_cores), _paces(observed, goals, busy_cores))
     if growth_mib <= 0:
-        return _given_back(goals, -growth_mib, physics)
+        # Its workers are idle, so that all it gives is free.
+        flow = _Flow(0, -growth_mib, paces.speeds([proof], wns, physics), physics)
+        duration_s = flow.arrival_s(-growth_mib, -growth_mib) + physics.cpu_change_s
+        return Movement(duration_s, (), None, goals, -growth_mib, 0, strained=False)
     donors = [_Donor(observed, name, goal, physics) for name, goal in goals.items() if name != proof]
     free_mib = max(0, transfer.memory_for_guests_mib - observed.committed_mib)
     unused_mib, used_mib = sum(donor.unused_mib for donor in donors), sum(donor.cold_mib for donor in donors)
     got_mib = min(growth_mib, free_mib + unused_mib + used_mib)
     swapped_mib = max(0, got_mib - free_mib - unused_mib)
-
-    def released_s(mib: float) -> float:
-        at_once, slow = min(mib, free_mib), max(0.0, mib - free_mib - unused_mib)
-        quick = max(0.0, mib - at_once - slow)
-        return (
-            2 * physics.step_s
-            + at_once / physics.balloon_give_mib_per_s
-            + quick / min(physics.balloon_free_mib_per_s, physics.balloon_give_mib_per_s)
-            + slow / physics.balloon_swap_mib_per_s
-        )
-
+    flow = _Flow(free_mib, unused_mib, paces.speeds(wns, [proof], physics), physics)
     a_worker_mib = host.proof.memory_per_worker_mib
     first_mib = _missing_mib(host, observed)
-    arrivals = [released_s(mib) for mib in range(first_mib, got_mib + 1, a_worker_mib)]
+    arrivals = [flow.arrival_s(mib, got_mib) for mib in range(first_mib, got_mib + 1, a_worker_mib)]
     left = dict(goals)
     left[proof] = goals[proof].resized(goals[proof].memory_mib - growth_mib + got_mib)
     back_mib = growth_mib - got_mib
@@ -62,14 +67,65 @@ def movement(host: Host, observed: HostObservation, transfer: Transfer, physics:
         back_mib -= kept_mib
         left[donor.name] = goals[donor.name].resized(goals[donor.name].memory_mib + kept_mib)
     return Movement(
-        duration_s=released_s(got_mib) + physics.cpu_change_s,
+        duration_s=flow.arrival_s(got_mib, got_mib) + physics.cpu_change_s,
         arrivals=tuple(arrivals[: transfer.workers_to - transfer.workers_from]),
-        squeeze_from_s=released_s(got_mib - swapped_mib) if swapped_mib else None,
+        squeeze_from_s=flow.released_s(got_mib - swapped_mib) if swapped_mib else None,
         left=left,
         moved_mib=got_mib,
         swapped_mib=swapped_mib,
         strained=got_mib < growth_mib,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Speeds:
+    """MiB per second: what donors release, and what acceptors take until the donors are done, and then."""
+
+    release: float
+    take_meanwhile: float
+    take_then: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Paces:
+    """What part of a core the CPU has that moves a domain's balloon, while CPU is lent and when it is set for good."""
+
+    lent: Mapping[str, float]
+    final: Mapping[str, float]
+
+    def speeds(self, donors: Iterable[str], acceptors: Iterable[str], physics: Physics) -> _Speeds:
+        """The slowest donor and the slowest acceptor, which the others of their kind resemble."""
+        free, give = physics.balloon_free_mib_per_s, physics.balloon_give_mib_per_s
+        takers = list(acceptors)
+        return _Speeds(
+            free * min(self.lent[name] for name in donors),
+            give * min(self.lent[name] for name in takers),
+            give * min(self.final[name] for name in takers),
+        )
+
+
+class _Flow:
+    """Memory on its way: what is free at once, then what donors do not use, then what they have to swap out."""
+
+    def __init__(self, free_mib: float, unused_mib: float, speeds: _Speeds, physics: Physics) -> None:
+        self._free_mib, self._unused_mib = free_mib, unused_mib
+        self._speeds, self._physics = speeds, physics
+        self._begun_s = 2 * physics.step_s
+
+    def released_s(self, mib: float) -> float:
+        """When so much has come free."""
+        quick_mib = min(max(0.0, mib - self._free_mib), self._unused_mib)
+        slow_mib = max(0.0, mib - self._free_mib - self._unused_mib)
+        slow_s = slow_mib / self._physics.balloon_swap_mib_per_s
+        return self._begun_s + quick_mib / self._speeds.release + slow_s
+
+    def arrival_s(self, mib: float, all_mib: float) -> float:
+        """When so much, of all that is moved, is where it is to be."""
+        done_s = self.released_s(all_mib)
+        taken_mib = min(all_mib, self._speeds.take_meanwhile * (done_s - self._begun_s))
+        if mib > taken_mib:
+            return done_s + (mib - taken_mib) / self._speeds.take_then
+        return max(self.released_s(mib), self._begun_s + mib / self._speeds.take_meanwhile)
 
 
 class _Donor:
@@ -98,11 +154,27 @@ def _goals(observed: HostObservation, transfer: Transfer) -> dict[str, Allocatio
     return goals
 
 
-def _given_back(goals: Mapping[str, Allocation], mib: int, physics: Physics) -> Movement:
-    """PROOF shrinks: its workers are idle, what it gives is free."""
-    slower = min(physics.balloon_free_mib_per_s, physics.balloon_give_mib_per_s)
-    duration_s = 2 * physics.step_s + mib / slower + physics.cpu_change_s
-    return Movement(duration_s, (), None, goals, mib, 0, strained=False)
+def _lent(observed: HostObservation, transfer: Transfer) -> dict[str, Allocation]:
+    """What each domain has while memory moves."""
+    loans = {step.domain: step.after for step in transfer.steps if step.kind is StepKind.LEND}
+    return {domain.name: loans.get(domain.name, domain.allocation) for domain in observed.domains}
+
+
+def _paces(
+    observed: HostObservation, allocations: Mapping[str, Allocation], busy_cores: Mapping[str, float]
+) -> dict[str, float]:
+    """How fast a CPU of each domain is when one more of them moves the balloon, 1 = a core of its own.
+
+    In the guest itself the balloon comes before the work.
+    """
+    vcpus = {domain.name: float(domain.vcpus) for domain in observed.domains}
+    wanted = {name: min(busy_cores.get(name, 0.0) + 1, vcpus[name]) for name in vcpus}
+    claims = {
+        name: Claim(min(cores, cap_cores(allocations[name])), allocations[name].cpu_weight)
+        for name, cores in wanted.items()
+    }
+    shares = share_cores(math.inf if observed.cores is None else observed.cores, claims)
+    return {name: min(1.0, shares[name] / cores) for name, cores in wanted.items()}
 
 
 def _missing_mib(host: Host, observed: HostObservation) -> int:

@@ -181,7 +181,8 @@ class _Simulation:
 
     def _begin(self, at_s: float, decision: Decision, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
-        course = movement(site.host, decision.situation.host(transfer.host), transfer, self._scenario.physics)
+        observed = decision.situation.host(transfer.host)
+        course = movement(site.host, observed, transfer, self._scenario.physics, site.busy_cores)
         timers = self._timers.get(transfer.host, HostTimers(transfer.host))
         self._timers[transfer.host] = remembered(timers, transfer, decision.at)
         site.begin(at_s, transfer)

@@ -21,7 +21,7 @@ def grow(site: Site, at_s: float, workers: int) -> float:
     """Bring a site to so many workers, return when it has them."""
     transfer = plan(A_HOST, site.observation(), site.workers, workers)
     assert transfer is not None
-    move = movement(A_HOST, site.observation(), transfer, PHYSICS)
+    move = movement(A_HOST, site.observation(), transfer, PHYSICS, site.busy_cores)
     site.begin(at_s, transfer)
     for arrival_s in move.arrivals:
         site.add_worker(at_s + arrival_s)

@@ -14,6 +14,8 @@ from autoscaler.testing import observed
 from tests.core.situations import unhurried
 from tests.simulation.plant import A_HOST, GUESTS_MIB
 
+ONE_CPU_EACH = replace(A_HOST, proof=replace(A_HOST.proof, workers_max=1))
+
 
 def _transfer(seen: HostObservation, before: int, after: int) -> Transfer:
     transfer = plan(A_HOST, seen, before, after)
@@ -23,7 +25,7 @@ def _transfer(seen: HostObservation, before: int, after: int) -> Transfer:
 
 def _move(before: int, after: int, used_mib: int) -> tuple[HostObservation, Movement]:
     seen = observed(A_HOST, workers=before, wn_used_mib=used_mib)
-    return seen, movement(A_HOST, seen, _transfer(seen, before, after), PHYSICS)
+    return seen, movement(A_HOST, seen, _transfer(seen, before, after), PHYSICS, {})
 
 
 def test_free_memory_moves_at_the_speed_of_the_balloon() -> None:
@@ -64,20 +66,49 @@ def test_free_memory_of_the_host_is_given_before_any_donor_has_shrunk() -> None:
     seen = observed(A_HOST, workers=0, wn_used_mib=500)
     proof, wn = seen.domains
     small = replace(seen, domains=(proof, replace(wn, allocation=Allocation(3000, 256))))
-    move = movement(A_HOST, small, _transfer(small, 0, 2), PHYSICS)
+    move = movement(A_HOST, small, _transfer(small, 0, 2), PHYSICS, {})
     assert move.duration_s == pytest.approx(0.65 + 2 * 792 / 2160)
 
 
+def test_cores_enough_for_all_make_no_balloon_slow() -> None:
+    seen = replace(observed(A_HOST, workers=0, wn_used_mib=600), cores=9)
+    move = movement(A_HOST, seen, _transfer(seen, 0, 4), PHYSICS, {"wn": 7.0})
+    assert move.duration_s == pytest.approx(0.65 + 4 * 792 / 880)
+
+
+def test_on_a_crowded_machine_the_donor_gives_first_and_the_acceptor_takes_the_rest_when_weights_are_set() -> None:
+    seen = replace(observed(ONE_CPU_EACH, workers=0, wn_used_mib=600), cores=1)
+    seen = replace(seen, domains=tuple(replace(domain, vcpus=1) for domain in seen.domains))
+    transfer = plan(ONE_CPU_EACH, seen, 0, 1)
+    assert transfer is not None
+    move = movement(ONE_CPU_EACH, seen, transfer, PHYSICS, {"wn": 1.0})
+    given_s = 792 / (880 * 256 / 288)
+    taken_mib = 2160 * 32 / 288 * given_s
+    assert move.arrivals == pytest.approx([0.6 + given_s + (792 - taken_mib) / (2160 * 256 / 288)])
+    assert move.duration_s == pytest.approx(move.arrivals[0] + 0.05)
+
+
+def test_a_donor_with_many_busy_cpus_gives_no_faster_than_one_of_them() -> None:
+    seen = replace(observed(A_HOST, workers=4, wn_used_mib=600), cores=8)
+    busy = {"proof": 4.0, "wn": 8.0}
+    move = movement(A_HOST, seen, _transfer(seen, 4, 6), PHYSICS, busy)
+    # Lent as much weight as PROOF has, which wants five cores, it gets four of eight.
+    assert move.duration_s == pytest.approx(0.65 + 2 * 792 / (880 * 4 / 8))
+
+
+busy_cores = st.fixed_dictionaries({"proof": st.floats(0, 8), "wn": st.floats(0, 8)})
+
+
 @settings(unhurried, max_examples=300)
-@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 7000))
+@given(st.integers(0, 8), st.integers(0, 8), st.integers(0, 7000), st.integers(1, 16), busy_cores)
 def test_the_sum_holds_nobody_gets_more_than_planned_and_workers_come_in_order(
-    before: int, after: int, used_mib: int
+    before: int, after: int, used_mib: int, cores: int, busy: dict[str, float]
 ) -> None:
-    seen = observed(A_HOST, workers=before, wn_used_mib=used_mib)
+    seen = replace(observed(A_HOST, workers=before, wn_used_mib=used_mib), cores=cores)
     transfer = plan(A_HOST, seen, before, after)
     if transfer is None:
         return
-    move = movement(A_HOST, seen, transfer, PHYSICS)
+    move = movement(A_HOST, seen, transfer, PHYSICS, busy)
     goal_mib = max(572 + after * 792, seen.domain("proof").allocation.memory_mib)
     assert sum(left.memory_mib for left in move.left.values()) <= GUESTS_MIB
     assert 572 <= move.left["proof"].memory_mib <= goal_mib
