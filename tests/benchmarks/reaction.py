@@ -145,12 +145,12 @@ def progress(line: str) -> None:
 
 
 @contextmanager
-def a_bed() -> Iterator[Bed]:
+def a_bed(proof_works_from_mib: int = 0) -> Iterator[Bed]:
     """Start a hypervisor; all but its guests' vCPUs keeps off their CPU where there is another one."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     with scratch_folder() as folder, Libvirtd(folder) as libvirtd, scratch_folder() as scratch:
         kernel = build_initramfs(scratch)
-        with running_bed(libvirtd.uri, kernel, scratch) as bed:
+        with running_bed(libvirtd.uri, kernel, scratch, proof_works_from_mib) as bed:
             yield bed
 
 

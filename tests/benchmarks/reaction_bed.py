@@ -76,13 +76,13 @@ class Bed:
     def rest(self) -> None:
         """Bring everything back, whatever the move before has left, until the guests themselves say so."""
         for name in RESTING:
-            self._set_cpu(name, WEIGHT, None)
+            self.set_cpu(name, WEIGHT, None)
         # Memory first comes free, then it is given.
         for name in ("proof", "wn"):
             self.guests[name].set_memory_mib(RESTING[name].memory_mib)
             self._wait_actual(name)
         for name, share in RESTING.items():
-            self._set_cpu(name, *share[1:])
+            self.set_cpu(name, *share[1:])
         for name, guest in self.guests.items():
             wait_until(lambda name=name, guest=guest: self._says_rest(name, guest), REST_DEADLINE_S, f"{name} at rest")
 
@@ -92,7 +92,8 @@ class Bed:
 
         wait_until(there, REST_DEADLINE_S, f"the balloon of {name} to be back")
 
-    def _set_cpu(self, name: str, weight: int, cap_cores: float | None) -> None:
+    def set_cpu(self, name: str, weight: int, cap_cores: float | None) -> None:
+        """Set weight and cap."""
         with self.guests[name].domain() as domain:
             KvmDriver().write(domain, 1, weight, cap_cores)
 
@@ -110,10 +111,19 @@ class Bed:
 
 
 @contextmanager
-def running_bed(uri: str, kernel: Kernel, scratch: Path) -> Iterator[Bed]:
-    """Boot both guests on the first CPU, and bring them to rest."""
+def running_bed(uri: str, kernel: Kernel, scratch: Path, proof_works_from_mib: int = 0) -> Iterator[Bed]:
+    """Boot both guests on the first CPU, and bring them to rest; PROOF is busy only while it has so much memory."""
     wn = Guest(uri, kernel, scratch, "wn", memory_max_mib=WN_MIB, cpuset="0", use_mib=WN_USES_MIB)
-    proof = Guest(uri, kernel, scratch, "proof", memory_max_mib=AWAKE_MIB, memory_mib=DORMANT_MIB, cpuset="0")
+    proof = Guest(
+        uri,
+        kernel,
+        scratch,
+        "proof",
+        memory_max_mib=AWAKE_MIB,
+        memory_mib=DORMANT_MIB,
+        cpuset="0",
+        work_from_mib=proof_works_from_mib,
+    )
     with wn, proof:
         bed = Bed(uri, {"wn": wn, "proof": proof})
         bed.learn_rest()
@@ -121,10 +131,11 @@ def running_bed(uri: str, kernel: Kernel, scratch: Path) -> Iterator[Bed]:
 
 
 class Seen(NamedTuple):
-    """Both domains at a time, in seconds since the clock was started."""
+    """Both domains at a time, in seconds since the clock was started, and the CPU time that both have had."""
 
     at_s: float
     shares: dict[str, Share]
+    cpu_s: float
 
 
 class Watch:
@@ -173,7 +184,8 @@ class Watch:
     def _run(self, domains: dict[str, libvirt.virDomain]) -> None:
         while not self._over.wait(WATCH_EVERY_S):
             shares = {name: read_share(domain) for name, domain in domains.items()}
-            self.seen.append(Seen(self.passed_s, shares))
+            cpu_s = sum(domain.info()[4] for domain in domains.values()) / 1e9
+            self.seen.append(Seen(self.passed_s, shares, cpu_s))
             if self.moved_s is None and all(shares[name].near(share) for name, share in MOVED.items()):
                 self.moved_s = self.passed_s
             if self.proof_says_s is None and self._bed.proof_says_awake():

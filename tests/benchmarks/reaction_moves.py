@@ -94,12 +94,19 @@ class Contestant:
 
 @contextmanager
 def controller(bed: Bed) -> Iterator[Move]:
+    """Yield the move that the controller makes when a user comes."""
+    with running_controller(bed, CONFIG) as (area, store):
+        yield Move(lambda _limit_s: open_session(area), lambda: record_of_move(store))
+
+
+@contextmanager
+def running_controller(bed: Bed, template: str) -> Iterator[tuple[ProofArea, Path]]:
     """Start the installed commands, and wait until they have seen an empty admin area and a host at rest."""
     with scratch_folder() as scratch, ExitStack() as stack:
         area = stack.enter_context(ProofArea(scratch))
         notify, port = free_port(), free_port()
         config = scratch / "autoscaler.yaml"
-        text = CONFIG.replace("NOTIFY", str(notify)).replace("EXPORTER", str(port)).replace("LIBVIRT", bed.uri)
+        text = template.replace("NOTIFY", str(notify)).replace("EXPORTER", str(port)).replace("LIBVIRT", bed.uri)
         config.write_text(text)
         run = Process([command("autoscaler"), "run", "--config", config], scratch, name="controller")
         stack.enter_context(run)
@@ -110,7 +117,7 @@ def controller(bed: Bed) -> Iterator[Move]:
         exporter = [command("vaf-exporter"), "proof", "--admin-path", scratch, *words]
         stack.enter_context(Process(exporter, scratch, name="exporter"))
         run.wait_until(lambda: is_quiet(newest_record(store)), START_DEADLINE_S, "the controller to be at rest")
-        yield Move(lambda _limit_s: open_session(area), lambda: record_of_move(store))
+        yield area, store
 
 
 def open_session(area: ProofArea) -> None:

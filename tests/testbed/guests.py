@@ -183,6 +183,7 @@ class Guest:
 
     It asks the hypervisor over a new connection each time, so it outlives a libvirtd that is killed and started again.
     ``use_mib`` is memory that it holds and never looks at again, ``touch_mib`` memory that it rewrites all the time.
+    It burns CPU only while its kernel manages ``work_from_mib``, and not at all when it is ``idle``.
     With ``disk_mib`` it does I/O, with ``swap_mib`` it has swap. A ``persistent`` one is known while it is off, and
     boots again when it is reset; the end undefines it. Without ``statistics`` its domain has no statistics period.
     """
@@ -202,6 +203,7 @@ class Guest:
         touch_mib: int = 0,
         disk_mib: int = 0,
         swap_mib: int = 0,
+        work_from_mib: int = 0,
         idle: bool = False,
         balloon_driver: bool = True,
         statistics: bool = True,
@@ -226,7 +228,7 @@ class Guest:
             vcpus=vcpus,
             cpuset=cpuset,
             parameters=f"vaf.use_mib={use_mib} vaf.touch_mib={touch_mib} vaf.idle={idle:d}"
-            f" vaf.noballoon={not balloon_driver:d}",
+            f" vaf.work_from_mib={work_from_mib} vaf.noballoon={not balloon_driver:d}",
             disks={file.suffix.removeprefix("."): file for file in self._disks},
             statistics=statistics,
             restarts=persistent,

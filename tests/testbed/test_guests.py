@@ -9,7 +9,7 @@ import pytest
 
 from tests.testbed.guests import Guest, Kernel, event_rates
 from tests.testbed.libvirtd import Libvirtd
-from tests.testbed.processes import scratch_folder
+from tests.testbed.processes import scratch_folder, wait_until
 
 MEMORY_MAX_MIB = 1280
 MEMORY_MIB = 512
@@ -108,6 +108,22 @@ def test_an_idle_guest_holds_the_memory_it_was_told_to_use(
         assert report.memtotal_kib - report.memavailable_kib > 200 * 1024
         statistics = guest.memory_stats()
         assert statistics["available"] - statistics["usable"] > 200 * 1024
+
+
+def test_a_guest_that_needs_memory_for_its_work_rests_without_it(
+    libvirt_uri: str, guest_kernel: Kernel, scratch: Path
+) -> None:
+    guest = Guest(
+        libvirt_uri, guest_kernel, scratch, "waits", memory_max_mib=512, memory_mib=256, cpuset="0", work_from_mib=384
+    )
+    with guest:
+        # The first unit of work is done before the guest has looked at its memory.
+        wait_until(lambda: guest.next_report().events == guest.next_report().events, 60, "rest")
+        guest.set_memory_mib(512)
+        wait_until(lambda: guest.next_report().events < guest.next_report().events, 60, "work")
+        guest.set_memory_mib(256)
+        guest.wait_memory_mib(256)
+        wait_until(lambda: guest.next_report().events == guest.next_report().events, 60, "rest again")
 
 
 def test_without_its_driver_a_balloon_accepts_and_does_not_move(
