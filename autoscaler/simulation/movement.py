@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from autoscaler.core.allocation import cap_cores
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, cap_cores
 from autoscaler.model import Allocation, Host, HostObservation, StepKind, Transfer
 from autoscaler.simulation.constants import Physics
 from autoscaler.simulation.cpu import Claim, share_cores
@@ -178,6 +178,7 @@ def _paces(
 
 
 def _missing_mib(host: Host, observed: HostObservation) -> int:
-    """What PROOF lacks for its next whole worker."""
-    beyond_mib = observed.domain(host.proof.name).allocation.memory_mib - host.proof.dormant.memory_mib
+    """What PROOF lacks for its next worker: the controller counts one that is a balloon's tolerance short."""
+    has_mib = observed.domain(host.proof.name).allocation.memory_mib + BALLOON_TOLERANCE_MIB
+    beyond_mib = has_mib - host.proof.dormant.memory_mib
     return host.proof.memory_per_worker_mib - beyond_mib % host.proof.memory_per_worker_mib

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.allocation import workers_now
 from autoscaler.core.plan import plan
 from autoscaler.model import Allocation, HostObservation, Transfer
 from autoscaler.simulation.constants import PHYSICS
@@ -36,7 +37,14 @@ def test_free_memory_moves_at_the_speed_of_the_balloon() -> None:
 
 def test_the_first_worker_is_there_before_the_last() -> None:
     _, move = _move(0, 4, used_mib=600)
-    assert move.arrivals == pytest.approx([0.6 + number * 792 / 880 for number in (1, 2, 3, 4)])
+    assert move.arrivals == pytest.approx([0.6 + (number * 792 - 8) / 880 for number in (1, 2, 3, 4)])
+
+
+def test_a_worker_that_is_a_balloons_tolerance_short_is_there_as_the_controller_counts() -> None:
+    seen, move = _move(0, 4, used_mib=int((6911 - 3 * 792 + 4) / 0.8))
+    after = replace(seen.domain("proof"), allocation=move.left["proof"])
+    assert move.strained
+    assert len(move.arrivals) == workers_now(A_HOST, after) == 3
 
 
 def test_what_the_jobs_use_goes_only_as_fast_as_it_is_swapped_out() -> None:
@@ -84,8 +92,9 @@ def test_on_a_crowded_machine_the_donor_gives_first_and_the_acceptor_takes_the_r
     move = movement(ONE_CPU_EACH, seen, transfer, PHYSICS, {"wn": 1.0})
     given_s = 792 / (880 * 256 / 288)
     taken_mib = 2160 * 32 / 288 * given_s
-    assert move.arrivals == pytest.approx([0.6 + given_s + (792 - taken_mib) / (2160 * 256 / 288)])
-    assert move.duration_s == pytest.approx(move.arrivals[0] + 0.05)
+    taken_s = (792 - taken_mib) / (2160 * 256 / 288)
+    assert move.arrivals == pytest.approx([0.6 + given_s + taken_s - 8 / (2160 * 256 / 288)])
+    assert move.duration_s == pytest.approx(0.65 + given_s + taken_s)
 
 
 def test_a_donor_with_many_busy_cpus_gives_no_faster_than_one_of_them() -> None:

@@ -55,7 +55,7 @@ def same(one: Run, other: Run) -> bool:
 def test_a_session_waits_for_the_next_cycle_that_sees_it_and_for_its_memory() -> None:
     (served,) = run(a_scenario(), a_workload(Session(100.0, 300.0, 4))).sessions
     # Seen at 120 s, since what is read is 15 s old; then two steps, four workers' memory at the balloon's speed.
-    assert served.start_s == pytest.approx(120.0 + 0.6 + 4 * 792 / 880)
+    assert served.start_s == pytest.approx(120.0 + 0.6 + (4 * 792 - 8) / 880)
     assert served.end_s == pytest.approx(served.start_s + 300.0)
     assert not served.hit
 
