@@ -1,11 +1,17 @@
 """The benchmarks run, so that they cannot rot; what they measure is for people to judge."""
 
+import gzip
+import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
-from tests.benchmarks import replay, scale
+from tests.benchmarks import policies, replay, scale
 
 
 def test_the_benchmark_of_a_facility_measures_its_cycles() -> None:
@@ -37,3 +43,83 @@ def test_replay_measures_runs_of_the_model_and_how_they_grow(monkeypatch: pytest
 def test_the_workload_of_replay_is_the_same_each_time() -> None:
     size = replay.Size(hosts=2, days=3, jobs=50, sessions=20)
     assert replay.workload(size) == replay.workload(size)
+
+
+HOURS, HOUR_S = 48, 3600
+BEGIN_UNIX_S = 1_000_000_000
+# Enough to choose from.
+FEW = {name: settings[:2] for name, settings in policies.SETTINGS.items()}
+PLAYED = ["threshold", *policies.PEERS]
+
+
+def swf(jobs: Iterator[tuple[int, int]]) -> bytes:
+    """A trace of jobs of queue 0 by their submission and run time."""
+    lines = [f"; UnixStartTime: {BEGIN_UNIX_S}", "; TimeZoneString: Europe/Rome"]
+    for number, (submit_s, run_s) in enumerate(jobs, start=1):
+        lines.append(f"{number} {submit_s} 0 {run_s} 1 {run_s} -1 1 -1 -1 1 1 1 -1 0 -1 -1 -1")
+    return gzip.compress("\n".join(lines).encode())
+
+
+@pytest.fixture(scope="module")
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three sessions of half an hour in every second hour, and jobs of two hours."""
+    folder = tmp_path_factory.mktemp("traces")
+    begins = [hour * HOUR_S for hour in range(HOURS)]
+    sessions = ((at_s + more_s, 1800) for at_s in begins[::2] for more_s in (0, 600, 700))
+    jobs = ((at_s + more_s, 7200) for at_s in begins for more_s in range(0, HOUR_S, 900))
+    reads = [f"{BEGIN_UNIX_S + at_s},{10**12},{HOUR_S * 1000}" for at_s in begins]
+    (folder / policies.SESSIONS).write_bytes(swf(sessions))
+    (folder / policies.JOBS).write_bytes(swf(jobs))
+    (folder / policies.READING).write_bytes(gzip.compress("\n".join(["start,fsz,elap", *reads]).encode()))
+    return folder
+
+
+def benchmark(traces: Path, *arguments: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policies, "SETTINGS", FEW)
+        return CliRunner().invoke(policies.main, ["--traces", str(traces), *arguments], catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def printed(traces: Path) -> Result:
+    return benchmark(traces, "--table", "--html", str(traces / "page.html"))
+
+
+@pytest.fixture
+def contest(printed: Result) -> dict[str, Any]:
+    return json.loads(printed.stdout)
+
+
+def test_the_benchmark_of_policies_compares_all_with_ours_as_it_is_shipped(contest: dict[str, Any]) -> None:
+    labels = [label for name in PLAYED for label in (name, f"{name}, tuned")]
+    rows = contest["rows"]
+    assert [row["policy"] for row in rows] == [*labels, "oracle"]
+    assert {row["against"] for row in rows[1:]} == {"threshold"}
+    assert all(row.keys() == contest["figures"].keys() for row in rows)
+
+
+def test_the_benchmark_of_policies_reports_what_won_on_other_sessions(contest: dict[str, Any]) -> None:
+    tried, rows = contest["tuning"]["rows"], {row["policy"]: row for row in contest["rows"]}
+    assert contest["tuning"]["start"] < contest["start"]
+    assert len(tried) == 2 * len(PLAYED) + 1
+    for name in PLAYED:
+        assert rows[name]["setting"] is None
+        mine = [row for row in tried if row["policy"].startswith(f"{name} (")]
+        won = next(row for row in mine if row["setting"] == rows[f"{name}, tuned"]["setting"])
+        assert won["cost"] == min(row["cost"] for row in mine)
+
+
+def test_the_benchmark_of_policies_tries_the_defaults_first_so_that_they_win_where_nothing_costs_less() -> None:
+    site = policies.Site.of(policies.load_scenario(policies.SCENARIO).scenario.facility)
+    tried = policies.candidates("elastiq", policies.SETTINGS["elastiq"], site)
+    assert tried[0].setting == {"waiting_jobs_time_s": 40, "idle_for_time_s": 3600}
+    assert len(tried) == len(policies.SETTINGS["elastiq"])
+
+
+def test_the_benchmark_of_policies_shows_tables_beside_its_output(printed: Result, traces: Path) -> None:
+    assert "threshold, tuned: idle: " in printed.stderr
+    assert "cobald_linear, tuned" in (traces / "page.html").read_text()
+
+
+def test_the_benchmark_of_policies_prints_the_same_with_two_processes(printed: Result, traces: Path) -> None:
+    assert benchmark(traces, "--jobs", "2").stdout == printed.stdout

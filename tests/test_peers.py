@@ -1,5 +1,6 @@
 """The peers do what their own rules say, in numbers; they are asked once a minute unless a test says otherwise."""
 
+import pickle
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,6 +83,14 @@ class TestTheTable:
         before = repr(peer)
         asked(peer, [0, 3, 3, 0])
         assert repr(peer) == before
+
+    @pytest.mark.parametrize("name", PEERS)
+    def test_has_peers_that_other_processes_can_be_given(self, name: str) -> None:
+        load = [0, 1, 3, 3, 1, 0, 0, 2, 0, 0]
+        peer = PEERS[name](SITE)
+        there = pickle.loads(pickle.dumps(peer))
+        assert repr(there) == repr(peer)
+        assert asked(there, load) == asked(peer, load)
 
     def test_gives_the_dedicated_cluster_all_that_the_site_has(self) -> None:
         assert asked(PEERS["static"](SITE), [0, 5]) == [32, 32]

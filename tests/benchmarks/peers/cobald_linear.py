@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cobald.controller.linear import LinearController
 from cobald.decorator.limiter import Limiter
@@ -71,6 +71,10 @@ class CobaldLinear:
         self._controller = LinearController(
             limited, self.low_utilisation, self.high_allocation, self.rate, self.interval_s
         )
+
+    def __reduce__(self) -> tuple[type["CobaldLinear"], tuple[Any, ...]]:
+        """Go to another process: one is made there and remembers nothing yet, as cobald's controller cannot go."""
+        return CobaldLinear, (self.site, self.low_utilisation, self.high_allocation, self.rate, self.interval_s)
 
     def decide(self, window: Window) -> Demand:
         """Let the controller regulate as often as its interval has passed since the last cycle."""
