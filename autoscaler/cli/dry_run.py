@@ -199,5 +199,6 @@ def _mode(context: click.Context) -> Mode:
     mode = next(mode for mode in MODES if mode.option is None or mode.option in given)
     for option in sorted(given - EVERY_MODE_TAKES - mode.takes - {mode.option}):
         able = " or ".join(other.name for other in MODES if option in other.takes)
-        raise click.UsageError(f"{mode.name} does not take {option}, which goes with {able}", context)
+        instead = f"which goes with {able}" if able else "which is another kind of dry run"
+        raise click.UsageError(f"{mode.name} does not take {option}, {instead}", context)
     return mode

@@ -40,8 +40,10 @@ def compare_policies(asked: Asked) -> int:
     contest = asked.contest
     if contest.proof_trace is None:
         raise click.UsageError("--scenario needs --proof-trace FILE: the sessions that come")
-    if asked.output == HTML and (contest.output_file is None or len(contest.scenarios) > 1):
-        raise click.UsageError(f"--format {HTML} needs --output FILE, and is of one scenario")
+    if asked.output == HTML and contest.output_file is None:
+        raise click.UsageError(f"--format {HTML} needs --output FILE")
+    if asked.output == HTML and len(contest.scenarios) > 1:
+        raise click.UsageError(f"--format {HTML} is of one scenario: give --scenario once")
     if contest.output_file is not None:
         _refuse_early(contest.output_file)
     try:
@@ -85,9 +87,13 @@ def _trial(path: Path, contest: Contest, proof_trace: Path) -> Trial:
 
 def _policies(path: Path, loaded: LoadedScenario, labels: Sequence[str]) -> Mapping[str, Policy]:
     """The policies that are asked for, all of the scenario by default; the oracle is there in any case."""
+    if ORACLE in loaded.policies:
+        raise ConfigFailure(f"{path}: policies.{ORACLE}: the oracle is always compared with: choose another label")
     labels = [label for label in labels or tuple(loaded.policies) if label != ORACLE]
     if not labels:
-        raise click.UsageError(f"--policies A,B,C is missing, and {path} names none")
+        raise click.UsageError(
+            f"--policies A,B,C is missing: {path} names none, and the {ORACLE} is no policy to choose"
+        )
     return {label: _policy(path, loaded.policies.get(label) or PolicyChoice(label, label)) for label in labels}
 
 
@@ -135,7 +141,12 @@ def _table(shown: Report) -> str:
     for row in shown.rows:
         if row.get("verdict"):
             out.print(f"{row['policy']} against {row['against']}: {row['verdict']}: {row['verdict_reason']}")
-    out.print(f"{ORACLE} knows the traces: what the others cost more is their regret")
+    for row in shown.rows:
+        if row["sessions_unserved"]:
+            out.print(f"{row['policy']}: {row['sessions_unserved']} sessions never got their workers")
+    out.print(f"{ORACLE} knows the traces: what the others cost more is their regret. JSON and HTML have all figures")
+    if any((row["regret_ratio"] or 0) < 0 for row in shown.rows):
+        out.print(f"it is no bound here: the guards, or a full facility, keep the {ORACLE} from what it wants")
     text: str = out.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -38,6 +38,10 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
         if key not in fields:
             raise PolicyError(key, f"unknown key; policy {name} has {', '.join(fields) or 'no parameters'}")
         values[key] = _convert(key, value, fields[key])
+    needed = [field.name for field in dataclasses.fields(kind) if field.init and _has_no_default(field)]
+    missing = [field for field in needed if field not in values]
+    if missing:
+        raise PolicyError("name", f"policy {name} needs {', '.join(missing)}")
     try:
         policy: Policy = kind(**values)
     except (TypeError, ValueError) as error:
@@ -50,6 +54,10 @@ def policy_text(name: str, policy: Policy) -> str:
     fields = [field.name for field in dataclasses.fields(policy) if field.init]  # type: ignore[arg-type]
     parameters = ", ".join(f"{field}: {_text(getattr(policy, field))}" for field in fields)
     return f"{name} ({parameters})" if parameters else name
+
+
+def _has_no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,11 @@
 """Many runs: one after the other, in processes of this machine, or on a Dask cluster; the result is the same."""
 
 import multiprocessing
+import re
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +18,7 @@ from autoscaler.simulation.workload import Workload
 
 # How often the bar moves while other processes work.
 POLL_S = 0.5
+WORKERS_TIMEOUT_S = 30
 
 Tell = Callable[[float], None]
 
@@ -36,7 +40,7 @@ class Task:
 def play(tasks: Sequence[Task], jobs: int, tell: Tell) -> list[Run]:
     """Make all runs with so many processes, in their order; ``tell`` is told the share that is done.
 
-    Raises ``PolicyFailedError`` for the first run that fails.
+    Raises ``PolicyFailedError`` for a run that fails. Ends every child process of this one when it is interrupted.
     """
     if jobs == 1 or len(tasks) == 1:
         return [_play(task, partial(_tell_part, tell, number, len(tasks))) for number, task in enumerate(tasks)]
@@ -44,12 +48,16 @@ def play(tasks: Sequence[Task], jobs: int, tell: Tell) -> list[Run]:
     context = multiprocessing.get_context("spawn")
     shares: Any = context.Array("d", len(tasks))
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, _share_with, (shares,)) as pool:
-        futures = [pool.submit(_play_in_process, number, task) for number, task in enumerate(tasks)]
         try:
+            with _deaf_to_ctrl_c():
+                futures = [pool.submit(_play_in_process, number, task) for number, task in enumerate(tasks)]
             for _ in _rounds(futures):
                 tell(sum(shares) / len(tasks))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            # Nobody waits for what is under way: a run may take minutes.
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
         return [future.result() for future in futures]
 
@@ -63,17 +71,33 @@ def play_on_dask(tasks: Sequence[Task], address: str, tell: Tell) -> list[Run]:
         from distributed import Client, as_completed  # noqa: PLC0415 - an extra that few sites have
     except ImportError:
         raise ClusterError("--dask needs the package distributed: pip install 'vaf-autoscaler[dask]'") from None
+    if not re.fullmatch(r"[a-z]+://.+:[0-9]+", address):
+        raise ClusterError(f"{address!r} is not the address of a Dask scheduler, such as tcp://HOST:8786")
     try:
         client = Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
     with client:
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_TIMEOUT_S)
+        except TimeoutError:
+            raise ClusterError(f"the Dask scheduler at {address} has no workers: start one there") from None
         # Policies and workloads are values: two runs that look alike are not to be made only once.
         futures = [client.submit(_play_alone, task, pure=False) for task in tasks]
         for done, future in enumerate(as_completed(futures, loop=client.loop), start=1):
             future.result()
             tell(done / len(tasks))
         return [future.result() for future in futures]
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that begin here leave Ctrl-C to this one, which ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _tell_part(tell: Tell, number: int, of: int, share: float) -> None:

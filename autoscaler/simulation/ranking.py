@@ -3,7 +3,7 @@
 Every policy is compared with the first one, by weeks; what each costs more than the oracle is its regret.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
@@ -62,7 +62,7 @@ def report(trial: Trial, runs: Sequence[Run]) -> Report:
         title=trial.title,
         start=trial.workload.start.astimezone(trial.zone),
         scenario=_scenario_lines(trial.scenario),
-        workload=(*trial.about, *_workload_lines(trial.workload)),
+        workload=(*trial.about, *_workload_lines(trial)),
         figures={**FIGURES, **COMPARED},
         rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
         runs=tuple(runs),
@@ -108,6 +108,10 @@ def _scenario_lines(scenario: Scenario) -> tuple[str, ...]:
     )
 
 
-def _workload_lines(workload: Workload) -> tuple[str, ...]:
+def _workload_lines(trial: Trial) -> Iterator[str]:
+    workload, most = trial.workload, trial.scenario.workers_max
     days = workload.duration_s / 86_400
-    return (f"{len(workload.sessions)} PROOF sessions and {len(workload.jobs)} batch jobs in {days:.1f} days",)
+    yield f"{len(workload.sessions)} PROOF sessions and {len(workload.jobs)} batch jobs in {days:.1f} days"
+    wide = sum(session.workers > most for session in workload.sessions)
+    if wide:
+        yield f"{wide} sessions want more than {most} workers, which is all there can be: they get those, for longer"

@@ -2,16 +2,20 @@
 
 import gzip
 import json
+import os
+import signal
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from click.testing import Result
 
 from autoscaler.simulation.figures import FIGURES
 from autoscaler.simulation.ranking import COMPARED
-from tests.cli.site import invoke
+from tests.cli.site import COMMAND, invoke
 
 SCENARIO = """
 hosts:
@@ -150,7 +154,14 @@ def test_where_nothing_can_be_written_nothing_is_played(place: Place) -> None:
     ("arguments", "code", "words"),
     [
         (["--policies", "nobody"], 1, "nobody: no policy is called 'nobody'; installed are hold"),
-        (["--policies", "static"], 1, "stands under policies: in"),
+        (
+            ["--policies", "static"],
+            1,
+            "static: policy static needs workers (what is not installed, or needs parameters",
+        ),
+        (["--policies", "oracle"], 2, "the oracle is no policy to choose"),
+        (["--from-decisions"], 2, "does not take --from-decisions, which is another kind of dry run"),
+        (["--dask", "nonsense"], 1, "'nonsense' is not the address of a Dask scheduler, such as tcp://HOST:8786"),
         (["--format", "html"], 2, "--format html needs --output FILE"),
         (["--jobs", "0"], 2, "--jobs"),
         (["--since", "7d"], 2, "--scenario does not take --since"),
@@ -179,6 +190,34 @@ def test_a_trace_that_cannot_be_used_is_a_sentence_that_names_it(place: Place, c
     result = place.dry_run()
     assert (result.exit_code, str(trace) in result.output) == (1, True), result.output
     assert words in result.output
+
+
+def test_a_policy_that_is_called_the_oracle_is_refused(place: Place) -> None:
+    (place.folder / "scenario.yaml").write_text(SCENARIO + "  oracle: {name: hold}\n")
+    result = place.dry_run()
+    assert (result.exit_code, "policies.oracle: the oracle is always compared with" in result.output) == (1, True)
+
+
+def test_who_never_got_workers_and_who_wants_too_many_is_told(place: Place) -> None:
+    wide = SCENARIO.replace("workers_per_session: 4", "workers_per_session: 99")
+    (place.folder / "scenario.yaml").write_text(wide)
+    text = place.dry_run("--policies", "dedicated").stdout
+    assert "99 sessions want more than 16 workers, which is all there can be" in text
+    assert "dedicated: 99 sessions never got their workers" in text
+
+
+def test_ctrl_c_ends_it_and_its_processes_at_once(place: Place) -> None:
+    scenario, sessions = place.folder / "scenario.yaml", place.folder / "sessions.csv"
+    sessions.write_text("submit_s,run_s\n" + "".join(f"{at_s},60\n" for at_s in range(0, 365 * 24 * HOUR_S, 600)))
+    command = [COMMAND, "dry-run", "--scenario", scenario, "--proof-trace", sessions, "--jobs", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        own = psutil.Process(process.pid)
+        while len(children := own.children()) < 3 or sum(child.cpu_times().user for child in children) < 2:
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Traceback" in said) == (1, False), said
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_without_sessions_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ MISTAKES = {
         "threshold\n  grow_running: .nan",
         "5: policy.name: policy threshold: grow_queued, grow_running and shrink_load must be 0 or more",
     ),
-    "a policy without a needed parameter": bad("  workers: 4\n", "", "5: policy.name: policy static: "),
+    "a policy without a needed parameter": bad("  workers: 4\n", "", "5: policy.name: policy static needs workers"),
     "a key twice": (MINIMAL + "policy: {name: hold}\n", '21: not valid YAML: found duplicate key "policy"'),
     "a key that is no text": (MINIMAL + "5: 1\n", "21: [5]: 5 is a key that is not a text"),
     "no YAML": (MINIMAL + "x: [1\n", "22: not valid YAML: "),
