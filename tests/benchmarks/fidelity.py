@@ -3,8 +3,9 @@
 Wants root. One scenario twice: a PROOF session comes to a host whose Worker Node is busy, works, and goes. Once on two
 QEMU guests that share one CPU, under `autoscaler run` with `vaf-exporter proof --notify`; PROOF works while it has its
 memory. Once in the model, with the same configuration file, policy and guards. Before each scenario the controller
-moves half as much memory to PROOF: the model gets the speeds of the donor and of the acceptor in that, what the Worker
-Node says it uses, what CPU a guest needs that only reports, and nothing of the scenario itself.
+moves half as much memory to PROOF: the model gets the speeds of the donor and of the acceptor in that, and the time
+between the engine's steps; what the Worker Node says it uses; what CPU a guest needs that only reports; and nothing of
+the scenario itself.
 
 `up_s` is from the decision to PROOF's memory, `down_s` from the decision to the Worker Node's memory and everybody's
 weights. `..._cpu_ratio` is a guest's part of the CPU, as the host counts it. `..._events_ratio` is its events a second
@@ -106,15 +107,21 @@ def calibrate(bed: Bed, seconds: float) -> tuple[Calibration, dict[str, Times]]:
     housekeeping = rates(bed, seconds, wn)["proof_cpu"]
     with standing_still(proof):
         wn_rate = rates(bed, seconds, wn)["wn"]
-    free, give = half_a_move(bed)
+    half = half_a_move(bed)
     # PROOF does not work before it has all.
     by_hand(bed)
     with standing_still(wn):
         proof.next_report()
         proof_rate = rates(bed, seconds, proof)["proof"]
     used_mib = (stats["available"] - stats["usable"]) // 1024
-    calibration = Calibration(free.undisturbed / PACE, give.undisturbed / PACE, used_mib, housekeeping.undisturbed)
-    speeds = {"free_mib_per_s": free, "give_mib_per_s": give, "housekeeping_cores": housekeeping}
+    calibration = Calibration(
+        balloon_free_mib_per_s=half.free_mib_per_s.undisturbed / PACE,
+        balloon_give_mib_per_s=half.give_mib_per_s.undisturbed / PACE,
+        step_s=half.between_s.undisturbed,
+        wn_used_mib=used_mib,
+        housekeeping_cores=housekeeping.undisturbed,
+    )
+    speeds = {**half._asdict(), "housekeeping_cores": housekeeping}
     return calibration, {**speeds, "wn": wn_rate, "proof": proof_rate}
 
 
@@ -125,16 +132,30 @@ def by_hand(bed: Bed) -> None:
         bed.guests[name].wait_memory_mib(memory_mib)
 
 
-def half_a_move(bed: Bed) -> tuple[Times, Times]:
-    """Return how fast the donor gave, and how fast the acceptor took what was left when the donor was done."""
+class HalfMove(NamedTuple):
+    """What half a move says: MiB per second of donor and acceptor, and how long the engine took between its steps."""
+
+    free_mib_per_s: Times
+    give_mib_per_s: Times
+    between_s: Times
+
+
+def half_a_move(bed: Bed) -> HalfMove:
+    """Let the controller move half as much memory; the acceptor counts from when weights are set."""
     given_mib, got_mib = WN_MIB - HALF_MIB, DORMANT_MIB + HALF_MIB
     with running_controller(bed, HALF_CONFIG) as (area, store):
-        _, watch, _ = watched(bed, store, 0, lambda: open_session(area))
+        _, watch, decided_s = watched(bed, store, 0, lambda: open_session(area))
     seen = watch.seen
     begun = next(look for look in seen if wn_gives(look.shares))
     given = next(look for look in seen if look.shares["wn"].memory_mib <= given_mib + BALLOON_TOLERANCE_MIB)
     got = next(look for look in seen if look.shares["proof"].memory_mib >= got_mib - BALLOON_TOLERANCE_MIB)
-    return speed("wn", begun, given), speed("proof", given, got)
+    # The last look before, which is the nearer one: the next may be half of the acceptor's move later.
+    still = [look for look in seen if look.at_s >= given.at_s and look.shares["wn"].weight != WEIGHT_YIELDING]
+    handed = still[-1] if still else given
+    begin_s = passed_s(watch, decided_s, wn_gives)
+    hand_over_s = Times(handed.at_s - given.at_s, handed.cpu_s - given.cpu_s)
+    between_s = Times(*((one + other) / 2 for one, other in zip(begin_s, hand_over_s, strict=True)))
+    return HalfMove(speed("wn", begun, given), speed("proof", handed, got), between_s)
 
 
 def speed(name: str, begin: Seen, end: Seen) -> Times:

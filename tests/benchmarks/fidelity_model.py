@@ -29,10 +29,11 @@ SETTLE_S = 1.0
 
 @dataclass(frozen=True)
 class Calibration:
-    """What another move says: balloon speeds, as they would be on a core of one's own, and what the guests use."""
+    """What another move says: speeds, as they would be on a core of one's own, and what the guests use."""
 
     balloon_free_mib_per_s: float
     balloon_give_mib_per_s: float
+    step_s: float
     wn_used_mib: int
     housekeeping_cores: float
 
@@ -40,7 +41,9 @@ class Calibration:
     def physics(self) -> Physics:
         """The speeds of these guests; all others as on a site."""
         return Physics(
-            balloon_free_mib_per_s=self.balloon_free_mib_per_s, balloon_give_mib_per_s=self.balloon_give_mib_per_s
+            balloon_free_mib_per_s=self.balloon_free_mib_per_s,
+            balloon_give_mib_per_s=self.balloon_give_mib_per_s,
+            step_s=self.step_s,
         )
 
 
