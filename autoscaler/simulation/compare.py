@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autoscaler.simulation.figures import DAY_S, FIGURES, HOUR_S, MIB_PER_GIB, experience, lost_core_s
+from autoscaler.simulation.local_time import WEEK_S
 from autoscaler.simulation.run import Floats, Run
 from autoscaler.simulation.scenario import Scenario
 
 Verdict = Literal["better", "worse", "cannot tell"]
-WEEK_S = 7 * DAY_S
 RESAMPLES = 10_000
 # What is outside of a 95 % interval, on either side.
 TAIL = 0.025

@@ -6,9 +6,8 @@ Local seconds count as Unix seconds do, as if the zone were UTC: equal weekday a
 from datetime import UTC, datetime, tzinfo
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from autoscaler.simulation.run import Floats
 
 WEEK_S = 7 * 86_400.0
 # Clocks are changed on the quarter of an hour everywhere.

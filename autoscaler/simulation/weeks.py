@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscaler.simulation.local_time import WEEK_S, Floats
+from autoscaler.simulation.local_time import WEEK_S
+from autoscaler.simulation.run import Floats
 
 Bools = NDArray[np.bool_]
 
