@@ -6,7 +6,7 @@ from datetime import datetime
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import memory_for_guests_mib, workers_now
-from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, unknown_reason
+from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
@@ -58,6 +58,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         situation.hosts,
         quarantined=quarantines.keys(),
         barred=barred.keys(),
+        strained=_strained(situation, rules.limits),
         seat_of=seat_of,
     )
     hold = f"hold: {demand.reason}"
@@ -89,6 +90,11 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error
     )
     return _without_plan(decision) if error else decision
+
+
+def _strained(situation: Situation, limits: GuardLimits) -> set[str]:
+    now = situation.window.now
+    return {timers.host for timers in situation.timers if strained_for(timers, limits, now)}
 
 
 def _quarantines(

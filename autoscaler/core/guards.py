@@ -8,7 +8,7 @@ is there now is already illegal.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from autoscaler.core.allocation import (
     can_run,
@@ -80,11 +80,8 @@ def cooldown(wanted: int, view: HostView) -> Verdict:
 
 def strain(wanted: int, view: HostView) -> Verdict:
     """Leave the Worker Nodes alone for a while after one began to swap."""
-    at = view.timers.strained_at
-    if wanted <= view.current or at is None or at > view.window.now + CLOCK_SKEW:
-        return Verdict(wanted, "")
-    left = view.limits.strain_cooldown - (view.window.now - at)
-    if left <= timedelta(0):
+    left = strained_for(view.timers, view.limits, view.window.now)
+    if wanted <= view.current or left <= timedelta(0):
         return Verdict(wanted, "")
     return Verdict(view.current, f"a Worker Node began to swap; may grow again in {left.total_seconds():.0f} s")
 
@@ -140,6 +137,14 @@ def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
 
 
 GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, strain, wn_floor, bounds, host_sum)
+
+
+def strained_for(timers: HostTimers, limits: GuardLimits, now: datetime) -> timedelta:
+    """How long the host's Worker Nodes are still to be left alone, because one began to swap; 0 = they need not be."""
+    at = timers.strained_at
+    if at is None or at > now + CLOCK_SKEW:
+        return timedelta(0)
+    return max(timedelta(0), limits.strain_cooldown - (now - at))
 
 
 def unknown_reason(window: Window, signals: tuple[str, ...], limits: GuardLimits) -> str | None:

@@ -18,13 +18,18 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """What placement needs to know of one usable host; ``wn_unused_mib`` is memory its batch jobs would not miss."""
+    """What placement needs to know of one usable host.
+
+    ``wn_unused_mib`` is memory its batch jobs would not miss. ``strained``: one of its Worker Nodes began to swap a
+    short while ago.
+    """
 
     host: str
     current: int
     workers_min: int
     workers_max: int
     wn_unused_mib: int
+    strained: bool = False
 
 
 def place(
@@ -34,6 +39,7 @@ def place(
     *,
     quarantined: Container[str] = (),
     barred: Container[str] = (),
+    strained: Container[str] = (),
     seat_of: Callable[[Host, HostObservation], Seat] | None = None,
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
@@ -54,7 +60,11 @@ def place(
             fixed += seat_of(known[observation.host], observation).current
         elif observation.state is HostState.READY:
             own = seat_of(known[observation.host], observation)
-            seats.append(replace(own, workers_min=0, workers_max=0) if observation.host in barred else own)
+            if observation.host in barred:
+                own = replace(own, workers_min=0, workers_max=0)
+            elif observation.host in strained:
+                own = replace(own, strained=True)
+            seats.append(own)
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
@@ -66,7 +76,7 @@ def spread(demand: int, seats: Iterable[Seat]) -> Placement:
 
     Starting from the present keeps a host's workers where their queries run: nothing moves only to look even. A PROOF
     query is as slow as its slowest worker, so that even filling is what it wants. Ties go to the host whose Worker
-    Node would miss the memory least, then by name.
+    Node would miss the memory least, then by name. Strained hosts are filled last, as a guard will not let them grow.
     """
     by_name = {seat.host: seat for seat in seats}
     wanted = {name: min(max(seat.current, seat.workers_min), seat.workers_max) for name, seat in by_name.items()}
@@ -79,15 +89,17 @@ def spread(demand: int, seats: Iterable[Seat]) -> Placement:
 
 def _give_to_emptiest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> int:
     heap = [
-        (wanted[name], -seat.wn_unused_mib, name) for name, seat in seats.items() if wanted[name] < seat.workers_max
+        (seat.strained, wanted[name], -seat.wn_unused_mib, name)
+        for name, seat in seats.items()
+        if wanted[name] < seat.workers_max
     ]
     heapq.heapify(heap)
     while workers and heap:
-        _, harm, name = heapq.heappop(heap)
+        strained, _, harm, name = heapq.heappop(heap)
         wanted[name] += 1
         workers -= 1
         if wanted[name] < seats[name].workers_max:
-            heapq.heappush(heap, (wanted[name], harm, name))
+            heapq.heappush(heap, (strained, wanted[name], harm, name))
     return workers
 
 

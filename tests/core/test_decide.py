@@ -406,3 +406,10 @@ def test_a_host_out_of_bounds_is_left_alone_on_unknown_data() -> None:
     )
     assert (decision.hosts[0].granted, decision.transfers) == (8, ())
     assert decision.hosts[0].reason.startswith("hold: ")
+
+
+def test_workers_go_to_the_other_host_while_a_worker_node_of_one_is_left_alone() -> None:
+    """The emptier one would have got both workers of the second session."""
+    timers = (HostTimers("host-1", strained_at=NOW - timedelta(minutes=1)),)
+    decision = decide(Situation(proof_window([1.0], [1.0]), at(0, 2), timers), FACILITY, THRESHOLD)
+    assert granted(decision) == {"host-1": 0, "host-2": 4}

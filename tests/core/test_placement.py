@@ -11,8 +11,8 @@ from autoscaler.testing import a_host, observed
 from tests.core.situations import unhurried
 
 
-def _seat(number: int, current: int, workers: tuple[int, int], unused_mib: int) -> Seat:
-    return Seat(f"host-{number}", current, min(workers), max(workers), unused_mib)
+def _seat(number: int, current: int, workers: tuple[int, int], unused_mib: int, *, strained: bool = False) -> Seat:
+    return Seat(f"host-{number}", current, min(workers), max(workers), unused_mib, strained)
 
 
 # Up to six hosts, also ones that have more or fewer workers now than they may.
@@ -21,9 +21,10 @@ seats_of_a_facility = st.lists(
         st.integers(0, 12),
         st.tuples(st.integers(0, 10), st.integers(0, 10)),
         st.sampled_from([0, 0, 500, 4000]),
+        st.booleans(),
     ),
     max_size=6,
-).map(lambda drawn: [_seat(number, *seat) for number, seat in enumerate(drawn)])
+).map(lambda drawn: [_seat(number, *seat, strained=strained) for number, (*seat, strained) in enumerate(drawn)])
 legal_seats = seats_of_a_facility.map(
     lambda seats: [replace(seat, current=min(max(seat.current, seat.workers_min), seat.workers_max)) for seat in seats]
 )
@@ -95,6 +96,14 @@ def test_the_fullest_host_is_emptied_first() -> None:
     """From 4, 1 and 2 workers 3 fewer leave 2, 1 and 1."""
     seats = [_seat(1, 4, (0, 8), 500), _seat(2, 1, (0, 8), 500), _seat(3, 2, (0, 8), 0)]
     assert spread(4 + 1 + 2 - 3, seats).wanted == {"host-1": 2, "host-2": 1, "host-3": 1}
+
+
+@unhurried
+@given(demands, seats_of_a_facility)
+def test_a_strained_host_grows_only_when_the_others_have_all_they_may(demand: int, seats: list[Seat]) -> None:
+    wanted = spread(demand, seats).wanted
+    if any(wanted[seat.host] > max(seat.current, seat.workers_min) for seat in seats if seat.strained):
+        assert all(wanted[seat.host] == seat.workers_max for seat in seats if not seat.strained)
 
 
 def test_a_tie_goes_to_the_host_whose_worker_node_has_most_unused_memory() -> None:
@@ -182,3 +191,10 @@ def test_a_demand_for_at_least_so_many_still_grows() -> None:
     one, two, _ = FACILITY.hosts
     placement = place(Demand(6, "more", may_shrink=False), FACILITY, [at(one, 2), at(two, 1)])
     assert placement.wanted == {"host-1": 3, "host-2": 3}
+
+
+def test_a_strained_host_is_filled_after_one_that_has_more_workers() -> None:
+    hosts = (a_host("node-a"), a_host("node-b"))
+    sights = (at(hosts[0], 0), at(hosts[1], 1))
+    placement = place(Demand(2, "why"), Facility(hosts), sights, strained={"node-a"})
+    assert placement.wanted == {"node-a": 0, "node-b": 2}
