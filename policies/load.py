@@ -1,29 +1,41 @@
 """PROOF load over time, queued and running sessions together: what several policies look back at."""
 
-from datetime import timedelta
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from operator import itemgetter
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Sample, Window
 
+# When it was read, and sessions, ``None`` where they are unknown.
+Load = tuple[datetime, float | None]
 
-def recent_loads(window: Window, span: timedelta) -> list[Sample] | None:
-    """Loads sample by sample over the last ``span``.
+
+def recent_loads(window: Window, span: timedelta) -> list[Load] | None:
+    """Loads reading by reading over the last ``span``.
 
     ``None`` when the history does not reach back that far, or has nothing that new.
     """
     start = window.now - span
-    queued = {sample.at: sample.value for sample in window.signal(PROOF_QUEUED_SESSIONS).samples}
-    running = {sample.at: sample.value for sample in window.signal(PROOF_RUNNING_SESSIONS).samples}
-    # As a rule both were read at the same times, which are then in order.
-    times = list(queued) if queued.keys() == running.keys() else sorted(queued.keys() | running.keys())
-    if not times or times[0] > start:
+    queued, running = (window.signal(name).samples for name in (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS))
+    loads = [
+        (one.at, None if one.value is None or other.value is None else one.value + other.value)
+        for one, other in _side_by_side(queued, running)
+    ]
+    if not loads or loads[0][0] > start:
         return None
-    return [Sample(at, _sum(queued.get(at), running.get(at))) for at in times if at >= start] or None
+    return loads[bisect_left(loads, start, key=itemgetter(0)) :] or None
+
+
+def _side_by_side(queued: Iterable[Sample], running: Iterable[Sample]) -> Iterable[tuple[Sample, Sample]]:
+    """Readings of the same times; what was read at one time only is not known at the other."""
+    if [sample.at for sample in queued] == [sample.at for sample in running]:
+        return zip(queued, running, strict=True)
+    waiting, served = ({sample.at: sample.value for sample in samples} for samples in (queued, running))
+    times = sorted(waiting.keys() | served.keys())
+    return [(Sample(at, waiting.get(at)), Sample(at, served.get(at))) for at in times]
 
 
 def minutes(span: timedelta) -> str:
     """A time span as reasons say it."""
     return f"{span.total_seconds() / 60:g} min"
-
-
-def _sum(one: float | None, other: float | None) -> float | None:
-    return None if one is None or other is None else one + other

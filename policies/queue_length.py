@@ -53,13 +53,13 @@ class QueueLength:
             return Demand(None, "PROOF load is unknown")
         load = f"{queued:g} queued and {running:g} running sessions"
         past = recent_loads(window, self.cooldown)
-        known = past is not None and all(sample.value is not None for sample in past)
+        known = past is not None and all(load is not None for _, load in past)
         if queued + running > 0:
             replicas = math.ceil((queued + running) / self.sessions_per_replica)
             reason = f"{load}, a replica for {self.sessions_per_replica:g}"
             return Demand(replicas * self.workers_per_session, reason, may_shrink=known)
         if not known:
             return Demand(None, f"{load}, but the last {minutes(self.cooldown)} are not fully known")
-        if any(sample.value for sample in past or ()):
+        if any(load for _, load in past or ()):
             return Demand(self.workers_per_session, f"{load}, some in the last {minutes(self.cooldown)}")
         return Demand(0, f"{load}, none for {minutes(self.cooldown)}")

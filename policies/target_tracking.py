@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Sample, Window
-from policies.load import minutes, recent_loads
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Window
+from policies.load import Load, minutes, recent_loads
 
 # 7 / 0.7 is a little more than 10 to a computer, and would be 11 workers; 1.1 - 1 is a little more than 0.1.
 _ROUNDING = 1e-9
@@ -69,7 +69,7 @@ class TargetTracking:
         at_target = f"{load} at a use of {self.target_utilisation:.0%}"
         start = window.now - self.stabilisation
         past = recent_loads(window, self.history) or recent_loads(window, self.stabilisation) or []
-        recent = [sample.value for sample in past if sample.at >= start]
+        recent = [load for at, load in past if at >= start]
         if not recent or None in recent:
             reason = f"{at_target}, but the last {minutes(self.stabilisation)} are not fully known"
             return Demand(least, reason, may_shrink=False)
@@ -78,9 +78,9 @@ class TargetTracking:
             return Demand(workers, at_target)
         return Demand(workers, f"{at_target}; {workers} by the last {minutes(self.stabilisation)} and the tolerance")
 
-    def _play(self, past: Iterable[Sample], start: datetime) -> int:
+    def _play(self, past: Iterable[Load], start: datetime) -> int:
         """The workers that the rule has at the end, when it has its first ones at ``start``."""
-        loads = [(sample.at, sample.value) for sample in past if sample.value is not None]
+        loads = [(at, load) for at, load in past if load is not None]
         advice = deque((at, self._desired(load)) for at, load in loads if at < start)
         current = max((desired for _, desired in advice), default=self._desired(loads[0][1]))
         for at, load in loads[len(advice) :]:

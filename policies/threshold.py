@@ -29,7 +29,7 @@ class Threshold:
     grow_queued: float = 0
     grow_running: float = 0
     shrink_load: float = 0
-    idle: timedelta = timedelta(minutes=5)
+    idle: timedelta = timedelta(minutes=20)
 
     def __post_init__(self) -> None:
         """Refuse levels that contradict each other: raises ``ValueError``."""
@@ -54,7 +54,7 @@ class Threshold:
             return Demand(None, "PROOF load is unknown")
         load = f"{queued:g} queued and {running:g} running sessions"
         loads = recent_loads(window, self.idle)
-        values = [sample.value for sample in loads or () if sample.value is not None]
+        values = [value for _, value in loads or () if value is not None]
         peak = max([queued + running, *values])
         known = loads is not None and len(values) == len(loads)
         if queued > self.grow_queued or running > self.grow_running:

@@ -35,7 +35,7 @@ source:
   kind: scrape
   timeout: 20s
   targets: {{proof: ["{url}"]}}
-policy: {{name: threshold, workers_per_session: 4}}
+policy: {{name: threshold, workers_per_session: 4, idle: 5m}}
 guards: {{fresh_for: 60s}}
 host_defaults:
   memory_total: 8056 MiB

@@ -98,7 +98,7 @@ def test_a_stale_signal_is_exit_code_3(site: Site) -> None:
 
 def test_an_unknown_signal_that_the_policy_does_not_use_is_no_fault(site: Site) -> None:
     site.exporter.up = 0
-    site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
+    site.replace("{name: threshold, workers_per_session: 4, idle: 5m}", "{name: static, workers: 2}")
     result = site.invoke("dry-run")
     assert result.exit_code == 0
     assert "(not used by the policy)" in result.stdout
@@ -167,8 +167,8 @@ class TestAgainst:
         assert found["against"]["left_out"] == {}
 
     def test_the_longer_history_is_read_for_both(self, site: Site) -> None:
-        other = self.other(site, "{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
-        site.replace("{name: threshold, workers_per_session: 4}", "{name: hold}")
+        other = self.other(site, "{name: threshold, workers_per_session: 4, idle: 5m}", "{name: static, workers: 2}")
+        site.replace("{name: threshold, workers_per_session: 4, idle: 5m}", "{name: hold}")
         found = json.loads(site.invoke("dry-run", "--against", other, "--format", "json").stdout)
         assert (found["hosts"][0]["granted"], found["against"]["hosts"][0]["granted"]) == (0, 2)
 

@@ -96,7 +96,7 @@ def test_two_configurations_are_held_against_each_other(past: PastSite) -> None:
 
 def test_a_host_that_is_not_configured_any_more_is_told_and_exit_code_3(past: PastSite) -> None:
     past.site.text = past.site.text[: past.site.text.index("  - name: host-2")]
-    past.site.replace("{name: threshold, workers_per_session: 4}", "{name: hold}")
+    past.site.replace("{name: threshold, workers_per_session: 4, idle: 5m}", "{name: hold}")
     past.site.write()
     left_out = lines(past)[-1]["left_out"]
     assert left_out == [{"host": "host-2", "why": "the configuration does not know it", "decisions": 70}]

@@ -74,7 +74,7 @@ def test_a_controller_that_decides_at_other_seconds_differs_for_one_cycle_and_th
 
 
 def test_a_limit_shows_the_newest_moments_and_how_many_more_there_are(past: PastSite) -> None:
-    past.site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
+    past.site.replace("{name: threshold, workers_per_session: 4, idle: 5m}", "{name: static, workers: 2}")
     assert len(values(past)["moments"]) == 3
     table = replayed(past, "--limit", 1).stdout
     assert "(--limit, --format json): 2" in table

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,15 @@ def test_who_never_got_workers_and_who_wants_too_many_is_told(place: Place) -> N
     assert "dedicated: 99 sessions never got their workers" in text
 
 
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """What a shell starts in the background ignores it, and so does all that this starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_ends_it_and_its_processes_at_once(place: Place) -> None:
     scenario, sessions = place.folder / "scenario.yaml", place.folder / "sessions.csv"
     sessions.write_text("submit_s,run_s\n" + "".join(f"{at_s},60\n" for at_s in range(0, 365 * 24 * HOUR_S, 600)))

@@ -135,7 +135,7 @@ class TestStatus:
 
     def test_an_unknown_signal_that_the_policy_does_not_use_is_no_fault(self, site: Site) -> None:
         site.exporter.up = 0
-        site.replace("{name: threshold, workers_per_session: 4}", "{name: static, workers: 2}")
+        site.replace("{name: threshold, workers_per_session: 4, idle: 5m}", "{name: static, workers: 2}")
         site.run(cycles=1)
         site.replace("interval: 100ms", "interval: 1h")
         assert site.invoke("status").exit_code == 0

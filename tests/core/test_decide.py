@@ -36,7 +36,7 @@ from tests.core.situations import hosts, observations, unhurried, windows
 
 FACILITY = Facility((a_host("host-1"), a_host("host-2")))
 IDLE: list[float | None] = [0.0] * 7
-THRESHOLD = Rules(Threshold(workers_per_session=2), GuardLimits())
+THRESHOLD = Rules(Threshold(workers_per_session=2, idle=timedelta(minutes=5)), GuardLimits())
 
 
 @dataclass(frozen=True)
