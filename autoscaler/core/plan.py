@@ -194,7 +194,7 @@ def _loans(host: Host, observed: HostObservation, steps: list[Step]) -> list[Ste
     loans: list[Step] = []
     for donor in (donor for donor in donors if donor.state is DomainState.RUNNING):
         cap = donor.allocation.cpu_cap_cores
-        lent = replace(donor.allocation, cpu_weight=weight, cpu_cap_cores=None if cap is None or cap < 1 else cap)
+        lent = Allocation(donor.allocation.memory_mib, weight, None if cap is None or cap < 1 else cap)
         if not same_cpu(donor.allocation, lent, donor.vcpus):
             loans.append(_cpu(StepKind.LEND, donor, lent))
             loans += [] if donor.name in cpu else [_cpu(StepKind.CPU, donor, donor.allocation)]

@@ -25,7 +25,11 @@ class Rest:
     def needs_nothing(self, observed: HostObservation, workers: int) -> bool:
         """Whether the host is known to stay as it is with so many workers wanted."""
         known = self._known.get((observed.host, workers))
-        return known is not None and _alike(known, observed)
+        if known is None or not _alike(known, observed):
+            return False
+        # The very same observation is recognised at once, should it come again.
+        self._known[observed.host, workers] = observed
+        return True
 
     def note(self, host: Host, observed: HostObservation, decided: HostDecision) -> None:
         """Remember a host that was decided with known signals, if it stays as it is."""

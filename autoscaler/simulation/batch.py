@@ -34,7 +34,10 @@ class Batch:
         self._plan_arrival()
 
     def site_changed(self, site: Site) -> None:
-        """Plan anew when the site's next job ends, because its speed or its jobs have changed."""
+        """Plan when the site's next job ends, unless what is planned holds still."""
+        if site.version == site.told_version:
+            return
+        site.told_version = site.version
         end_s = site.next_end_s()
         if end_s is not None:
             self._agenda.plan(end_s, partial(self._end, site, site.version))

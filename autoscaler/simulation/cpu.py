@@ -17,6 +17,8 @@ class Claim:
 
 def share_cores(cores: float, claims: Mapping[str, Claim]) -> dict[str, float]:
     """Divide ``cores`` by weight; what one cannot use goes to the others (water filling)."""
+    if sum(claim.cores for claim in claims.values()) <= cores:
+        return {name: claim.cores for name, claim in claims.items()}
     shares = dict.fromkeys(claims, 0.0)
     hungry = {name: claim for name, claim in claims.items() if claim.cores > 0}
     left = cores

@@ -21,7 +21,8 @@ class Site:
 
     Its jobs all run at the same speed, so that one clock, ``jobs_clock_s``, tells which ends next whatever the speed
     was meanwhile. ``workers`` are those that are there, ``busy`` those that sessions hold, ``free`` the
-    others; ``told_speed`` is the speed of the workers that these sessions know of.
+    others; ``told_speed`` is the speed of the workers that these sessions know of. ``version`` counts how often it has
+    changed when the next job ends, ``told_version`` is what the batch system knows of.
     """
 
     def __init__(self, machine: Machine, physics: Physics, meter: Meter) -> None:
@@ -35,11 +36,12 @@ class Site:
         self.worker_speed = self.told_speed = 1.0
         self.transfer: Transfer | None = None
         self.swapping = False
-        self.version = 0
+        self.version = self.told_version = 0
         self.at_s = 0.0
         self._physics = physics
         self._meter = meter
         self._base_mib = machine.wn_base_mib
+        self._bases_mib = machine.wn_base_mib * len(machine.host.wns)
         self._allocations = _dormant(machine)
         self._jobs: list[tuple[float, int, Job]] = []
         self._jobs_clock_s = 0.0
@@ -83,18 +85,24 @@ class Site:
         """Let a job begin, now."""
         self._advance(at_s)
         self._jobs_seen += 1
-        heapq.heappush(self._jobs, (self._jobs_clock_s + job.run_s, self._jobs_seen, job))
+        entry = (self._jobs_clock_s + job.run_s, self._jobs_seen, job)
+        heapq.heappush(self._jobs, entry)
+        if self._jobs[0] is entry:
+            self.version += 1
         self._jobs_cores += job.cpu_ratio
         self._jobs_mib += job.memory_mib
+        self._seen = None
         self._reckon()
 
     def end_job(self, at_s: float) -> None:
         """Let the next job end, now: its time has come."""
         self._advance(at_s)
         self._jobs_clock_s, _, job = heapq.heappop(self._jobs)
+        self.version += 1
         # Without jobs there is none to add up rounding errors for.
         self._jobs_cores = self._jobs_cores - job.cpu_ratio if self._jobs else 0.0
         self._jobs_mib -= job.memory_mib
+        self._seen = None
         self._reckon()
 
     def next_end_s(self) -> float | None:
@@ -113,6 +121,7 @@ class Site:
         """Begin a transfer; workers that are to go are gone at once."""
         self._advance(at_s)
         self.transfer = transfer
+        self._seen = None
         self.workers = min(self.workers, transfer.workers_to)
         self._reckon()
 
@@ -134,6 +143,7 @@ class Site:
         proof, before = self.host.proof.name, self._allocations
         self._allocations = dict(left)
         self.transfer, self.swapping = None, False
+        self._seen = None
         self._meter.proof_memory_mib += self._allocations[proof].memory_mib - before[proof].memory_mib
         self._meter.wn_memory_mib -= self._wn_mib
         self._wn_cap, self._wn_mib = self._sum_of_caps(), self._sum_of_wn_memory()
@@ -148,26 +158,31 @@ class Site:
 
     def _reckon(self) -> None:
         """Divide the cores anew, and tell the meter."""
-        self._seen = None
-        self.version += 1
+        jobs_cores, busy = self._jobs_cores, self.busy
         memory_speed = self._memory_speed()
-        wn_claim, proof_claim = self._jobs_cores * memory_speed, self._proof_claim()
-        wn_cores, proof_cores = self._divide(min(wn_claim, self._wn_cap), proof_claim)
-        self._jobs_speed = wn_cores / self._jobs_cores if self._jobs_cores else memory_speed
-        self.worker_speed = proof_cores / self.busy if self.busy else 1.0
+        wn_cores = min(jobs_cores * memory_speed, self._wn_cap)
+        proof_cores = self._proof_claim() if busy else 0.0
+        if wn_cores + proof_cores > self.cores:
+            wn_cores, proof_cores = self._divide(wn_cores, proof_cores)
+        jobs_speed = wn_cores / jobs_cores if jobs_cores else memory_speed
+        if jobs_speed != self._jobs_speed:
+            self._jobs_speed = jobs_speed
+            self.version += 1
+        self.worker_speed = proof_cores / busy if busy else 1.0
+        self._tell_meter(min(jobs_cores, self.cores), wn_cores, proof_cores)
+
+    def _tell_meter(self, wn_wanted_cores: float, wn_cores: float, proof_cores: float) -> None:
         meter, before = self._meter, self._shares
-        self._shares = (min(self._jobs_cores, self.cores), wn_cores, proof_cores)
-        meter.wn_wanted_cores += self._shares[0] - before[0]
+        meter.wn_wanted_cores += wn_wanted_cores - before[0]
         meter.wn_used_cores += wn_cores - before[1]
         meter.proof_used_cores += proof_cores - before[2]
+        self._shares = (wn_wanted_cores, wn_cores, proof_cores)
         free = max(0, self.workers - self.busy)
         meter.free_workers += free - self.free
         meter.workers += self.workers - self._told_workers
         self.free, self._told_workers = free, self.workers
 
     def _divide(self, wn: float, proof: float) -> tuple[float, float]:
-        if wn + proof <= self.cores:
-            return wn, proof
         weight = sum(self._allocations[each.name].cpu_weight for each in self.host.wns)
         proof_weight = self._allocations[self.host.proof.name].cpu_weight
         shares = share_cores(self.cores, {PROOF: Claim(proof, proof_weight), WN: Claim(wn, weight)})
@@ -189,7 +204,9 @@ class Site:
 
     def _memory_speed(self) -> float:
         """1 while the jobs have the memory that they miss; less while they swap, or where too little is left."""
-        used_mib = self._base_mib * len(self.host.wns) + self._jobs_mib
+        used_mib = self._bases_mib + self._jobs_mib
+        if used_mib <= self._wn_mib and not self.swapping:
+            return 1.0
         missing_ratio = 1.0 - self._wn_mib / used_mib if used_mib > self._wn_mib else 0.0
         cold_ratio = self._physics.cold_ratio
         missed_ratio = max(0.0, missing_ratio - cold_ratio) / (1.0 - cold_ratio)

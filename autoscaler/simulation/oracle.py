@@ -21,7 +21,7 @@ class Oracle:
     running, by what is read. It knows no limit of the facility: placement gives what is there.
     """
 
-    signals: ClassVar[tuple[str, ...]] = ()
+    signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
     history: ClassVar[timedelta] = timedelta(0)
 
     def __init__(self, sessions: Sequence[Session], start: datetime, horizon_s: float) -> None:

@@ -48,7 +48,6 @@ class Sessions:
         meter: Meter,
         workers_max: int,
         touched: Callable[[float, Site], None],
-        counted: Callable[[float], None],
         storage_bytes_per_s: float | None,
     ) -> None:
         self._agenda = agenda
@@ -57,7 +56,6 @@ class Sessions:
         self._sessions = sessions
         self._most = workers_max
         self._touched = touched
-        self._counted = counted
         self._storage = storage_bytes_per_s
         self._waiting: deque[int] = deque()
         self._running: dict[int, _Running] = {}
@@ -198,7 +196,6 @@ class Sessions:
                 self._pace(at_s, running)
 
     def _note(self, at_s: float) -> None:
-        self._counted(at_s)
         times, demand, supply = self._course
         if times[-1] == at_s:
             demand[-1], supply[-1] = self._demand, self._meter.workers

@@ -6,20 +6,20 @@ function of its arguments.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.rest import Rest
-from autoscaler.model import Decision, Demand, HostTimers, Situation, Transfer, Window
+from autoscaler.model import Demand, HostObservation, HostTimers, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
 from autoscaler.simulation.evolve import remembered
 from autoscaler.simulation.machine import Site
 from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.movement import Movement, movement
-from autoscaler.simulation.readings import SIGNALS, Readings
+from autoscaler.simulation.readings import SIGNALS, Readings, Values
 from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.sessions import Sessions
@@ -66,7 +66,15 @@ class _Simulation:
         self._meter = Meter(scenario.interval.total_seconds())
         self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
         self._by_name = {site.name: site for site in self._sites}
-        # First: a run begins with a cycle, before anything comes.
+        # First: a run begins with a cycle, and what it reads, before anything comes.
+        self._readings = Readings(
+            self._agenda,
+            policy,
+            workload.start,
+            interval=scenario.interval,
+            age=scenario.reading_age,
+            state=self._state,
+        )
         self._agenda.plan(0.0, self._cycle)
         self._batch = Batch(self._agenda, self._sites, workload.jobs, self._touched)
         self._sessions = Sessions(
@@ -76,11 +84,8 @@ class _Simulation:
             meter=self._meter,
             workers_max=scenario.workers_max,
             touched=self._touched,
-            counted=self._note,
             storage_bytes_per_s=scenario.storage_bytes_per_s,
         )
-        self._readings = Readings(workload.start, policy.history, scenario.interval, scenario.reading_age)
-        self._state = (0.0, 0.0, 0.0, 0.0)
         self._timers: dict[str, HostTimers] = {}
         self._rest = Rest()
         self._settled: tuple[int | None, bool] | None = None
@@ -116,7 +121,6 @@ class _Simulation:
     def _others_read(self, step: int, at_s: float) -> None:
         values = self._workload.reading.bytes_per_s if self._workload.reading else ()
         self._sessions.others_read(at_s, values[step] if step < len(values) else 0.0)
-        self._note(at_s)
         self._plan_reading(step + 1)
 
     def _touched(self, at_s: float, site: Site) -> None:
@@ -125,23 +129,14 @@ class _Simulation:
         if site.worker_speed != site.told_speed:
             site.told_speed = site.worker_speed
             self._sessions.site_changed(at_s, site)
-        self._note(at_s)
 
-    def _note(self, at_s: float) -> None:
+    def _state(self) -> Values:
+        """What the signals would show now, in the order of ``SIGNALS``."""
         sessions = self._sessions
-        state = (
-            float(sessions.queued),
-            float(sessions.running),
-            float(self._batch.running),
-            sessions.read_bytes_per_s,
-        )
-        if state != self._state:
-            self._state = state
-            self._readings.note(at_s, state)
+        return float(sessions.queued), float(sessions.running), float(self._batch.running), sessions.read_bytes_per_s
 
     def _cycle(self, at_s: float) -> None:
         """One pass of the controller. One that is proven to change nothing is not decided in full."""
-        self._note(at_s)
         self._meter.advance(at_s)
         self._meter.begin_cycle()
         window = self._readings.window(at_s)
@@ -172,19 +167,18 @@ class _Simulation:
         decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
         if decision.error:
             raise self._failed(window, decision.error)
-        for host in decision.hosts:
+        for host, seen in zip(decision.hosts, observed, strict=True):
             if host.transfer is not None:
-                self._begin(at_s, decision, host.transfer, host.reason)
+                self._begin(at_s, seen, host.transfer, host.reason)
         # Hosts that were moving may be wanted otherwise; what a guard has cut, it may let through later.
         quiet = not any(host.cuts or host.wanted is None for host in decision.hosts)
         self._settled = (demand.workers, demand.may_shrink) if quiet else None
 
-    def _begin(self, at_s: float, decision: Decision, transfer: Transfer, reason: str) -> None:
+    def _begin(self, at_s: float, observed: HostObservation, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
-        observed = decision.situation.host(transfer.host)
         course = movement(site.host, observed, transfer, self._scenario.physics, site.busy_cores)
         timers = self._timers.get(transfer.host, HostTimers(transfer.host))
-        self._timers[transfer.host] = remembered(timers, transfer, decision.at)
+        self._timers[transfer.host] = remembered(timers, transfer, self._now(at_s))
         site.begin(at_s, transfer)
         self._sessions.supplied(at_s)
         for arrival_s in course.arrivals:
@@ -218,6 +212,8 @@ class _Simulation:
         site.end(at_s, course.left.items())
         if course.strained:
             self._settled = None
-            at = self._workload.start + timedelta(seconds=at_s)
-            self._timers[site.name] = replace(self._timers[site.name], strained_at=at)
+            self._timers[site.name] = replace(self._timers[site.name], strained_at=self._now(at_s))
         self._touched(at_s, site)
+
+    def _now(self, at_s: float) -> datetime:
+        return self._workload.start + timedelta(seconds=at_s)

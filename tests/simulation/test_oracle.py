@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.model import Window
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Window
 from autoscaler.simulation.oracle import Oracle
 from autoscaler.simulation.workload import Session
 from autoscaler.testing import NOW, proof_window
@@ -54,9 +54,9 @@ def test_sessions_that_are_late_keep_their_workers() -> None:
     assert oracle.decide(proof_window([1.0], [1.0], now=NOW + timedelta(seconds=200))).workers == 16
 
 
-def test_it_needs_no_signal_so_that_nothing_holds_it() -> None:
+def test_it_looks_at_who_is_here_and_not_at_the_past() -> None:
     oracle = Oracle([], NOW, horizon_s=60)
-    assert (oracle.signals, oracle.history) == ((), timedelta(0))
+    assert (oracle.signals, oracle.history) == ((PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS), timedelta(0))
 
 
 def test_the_record_of_a_decision_names_it_without_the_trace() -> None:
