@@ -52,17 +52,16 @@ def place(
     fixed = 0
     seats = []
     for observation in observed:
-        if observation.state is HostState.MOVING:
+        name, state = observation.host, observation.state
+        if state is HostState.MOVING:
             fixed += observation.moving_to_workers or 0
-        elif observation.state is HostState.LATE or (
-            observation.state is HostState.READY and observation.host in quarantined
-        ):
-            fixed += seat_of(known[observation.host], observation).current
-        elif observation.state is HostState.READY:
-            own = seat_of(known[observation.host], observation)
-            if observation.host in barred:
+        elif state is HostState.LATE or (state is HostState.READY and name in quarantined):
+            fixed += seat_of(known[name], observation).current
+        elif state is HostState.READY:
+            own = seat_of(known[name], observation)
+            if name in barred:
                 own = replace(own, workers_min=0, workers_max=0)
-            elif observation.host in strained:
+            elif name in strained:
                 own = replace(own, strained=True)
             seats.append(own)
     if demand.workers is None:

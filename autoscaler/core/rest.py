@@ -25,6 +25,8 @@ class Rest:
     def needs_nothing(self, observed: HostObservation, workers: int) -> bool:
         """Whether the host is known to stay as it is with so many workers wanted."""
         known = self._known.get((observed.host, workers))
+        if known is observed:
+            return True
         if known is None or not _alike(known, observed):
             return False
         # The very same observation is recognised at once, should it come again.
@@ -53,7 +55,7 @@ def _fits(host: Host, observed: HostObservation) -> bool:
 
 def _alike(one: HostObservation, other: HostObservation) -> bool:
     """Whether a host that needs nothing in the one needs nothing in the other either."""
-    return one is other or (
+    return (
         one.state == other.state
         and one.unmanaged_mib == other.unmanaged_mib
         and (one.memory_total_mib, one.cores, one.control_mib)

@@ -49,7 +49,7 @@ class Site:
         self._jobs_cores = 0.0
         self._jobs_mib = 0
         self._jobs_seen = 0
-        self._shares = (0.0, 0.0, 0.0)
+        self._wanted_cores = self._used_cores = self._proof_cores = 0.0
         self._told_workers = 0
         self._wn_cap = self._sum_of_caps()
         self._wn_mib = self._sum_of_wn_memory()
@@ -172,11 +172,11 @@ class Site:
         self._tell_meter(min(jobs_cores, self.cores), wn_cores, proof_cores)
 
     def _tell_meter(self, wn_wanted_cores: float, wn_cores: float, proof_cores: float) -> None:
-        meter, before = self._meter, self._shares
-        meter.wn_wanted_cores += wn_wanted_cores - before[0]
-        meter.wn_used_cores += wn_cores - before[1]
-        meter.proof_used_cores += proof_cores - before[2]
-        self._shares = (wn_wanted_cores, wn_cores, proof_cores)
+        meter = self._meter
+        meter.wn_wanted_cores += wn_wanted_cores - self._wanted_cores
+        meter.wn_used_cores += wn_cores - self._used_cores
+        meter.proof_used_cores += proof_cores - self._proof_cores
+        self._wanted_cores, self._used_cores, self._proof_cores = wn_wanted_cores, wn_cores, proof_cores
         free = max(0, self.workers - self.busy)
         meter.free_workers += free - self.free
         meter.workers += self.workers - self._told_workers

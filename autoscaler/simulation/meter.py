@@ -25,6 +25,8 @@ class Meter:
     workers: int = 0
     free_workers: int = 0
     _sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+    # What the cycle began with, ``None`` before the first one.
+    _memory_mib: tuple[float, float] | None = None
     _rows: "array[float]" = field(default_factory=lambda: array("d"))
 
     def advance(self, at_s: float) -> None:
@@ -40,16 +42,18 @@ class Meter:
 
     def begin_cycle(self) -> None:
         """Close the cycle that ends now, and begin the next with the memory that there is."""
-        if self._rows:
-            self._close()
-        self._rows.extend((0.0, 0.0, 0.0, 0.0, self.proof_memory_mib, self.wn_memory_mib))
+        if self._memory_mib is not None:
+            self._close(self._memory_mib)
+        self._memory_mib = self.proof_memory_mib, self.wn_memory_mib
 
     def cycles(self) -> Cycles:
         """Close the last cycle and return all of them."""
-        self._close()
+        if self._memory_mib is not None:
+            self._close(self._memory_mib)
         columns = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, 6).T.copy()
         return Cycles(self.interval_s, *columns)
 
-    def _close(self) -> None:
-        self._rows[-6:-2] = array("d", self._sums)
+    def _close(self, memory_mib: tuple[float, float]) -> None:
+        self._rows.extend(self._sums)
+        self._rows.extend(memory_mib)
         self._sums = [0.0, 0.0, 0.0, 0.0]

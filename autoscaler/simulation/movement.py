@@ -167,8 +167,7 @@ def _paces(
 
     In the guest itself the balloon comes before the work.
     """
-    vcpus = {domain.name: float(domain.vcpus) for domain in observed.domains}
-    wanted = {name: min(busy_cores.get(name, 0.0) + 1, vcpus[name]) for name in vcpus}
+    wanted = {each.name: min(busy_cores.get(each.name, 0.0) + 1, float(each.vcpus)) for each in observed.domains}
     claims = {
         name: Claim(min(cores, cap_cores(allocations[name])), allocations[name].cpu_weight)
         for name, cores in wanted.items()

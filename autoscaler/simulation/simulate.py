@@ -63,7 +63,8 @@ class _Simulation:
         self._scenario, self._workload, self._policy, self._label = scenario, workload, policy, label
         self._facility = scenario.facility
         self._agenda = Agenda()
-        self._meter = Meter(scenario.interval.total_seconds())
+        self._interval_s = scenario.interval.total_seconds()
+        self._meter = Meter(self._interval_s)
         self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
         self._by_name = {site.name: site for site in self._sites}
         # First: a run begins with a cycle, and what it reads, before anything comes.
@@ -148,7 +149,7 @@ class _Simulation:
         if not self._cycles % CYCLES_PER_PROGRESS:
             self._progress(at_s / self._workload.duration_s)
         # Counted, not added up: a sum of fractions would drift.
-        self._agenda.plan(self._cycles * self._scenario.interval.total_seconds(), self._cycle)
+        self._agenda.plan(self._cycles * self._interval_s, self._cycle)
 
     def _demand(self, window: Window) -> Demand:
         try:
@@ -162,7 +163,7 @@ class _Simulation:
     def _decide(self, at_s: float, window: Window, demand: Demand) -> None:
         self._evaluated += 1
         answered = _Answered(self._policy.signals, self._policy.history, demand)
-        observed = tuple(site.observation() for site in self._sites)
+        observed = tuple([site.observation() for site in self._sites])
         situation = Situation(window, observed, tuple(self._timers.values()))
         decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
         if decision.error:

@@ -1,4 +1,4 @@
-"""What the exporters cost: `python tests/benchmarks/exporters.py` prints one JSON document, in about five minutes.
+"""What the exporters cost: `python -m tests.benchmarks.exporters` prints one JSON document, in about five minutes.
 
 `proof`: a scrape with 10 to 10 000 sessions. `wn`: the queue of a farm with 20 000 jobs. `xrootd`: reports per second
 taken without loss on one core, next to mpxstats. Each is a program of its own beside this one, which says what it

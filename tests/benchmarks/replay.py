@@ -1,4 +1,4 @@
-"""What the facility model costs: `python tests/benchmarks/replay.py` prints one JSON document, in some minutes.
+"""What the facility model costs: `python -m tests.benchmarks.replay` prints one JSON document, in some minutes.
 
 Made-up workloads, the same in each run: sessions that come by the hour of the day and of the week, batch jobs that keep
 most slots busy. Each run is one policy on one core, in a process of its own; times are CPU seconds, memory is the

@@ -1,4 +1,4 @@
-"""What a cycle costs as the facility grows: `python tests/benchmarks/scale.py` prints one JSON document, in minutes.
+"""What a cycle costs as the facility grows: `python -m tests.benchmarks.scale` prints one JSON document, in minutes.
 
 The whole controller runs, with its store on disk; only the hypervisors are fake. Each host has two domains, whose
 balloons move at once, and each call takes 20 ms: once for each call of our own interface (`plain`), and once for as
