@@ -78,7 +78,8 @@ FIGURES: Mapping[str, Figure] = {
     "swapped_gib_per_day": Figure(
         "GiB per day",
         "lower",
-        "Memory that went into swap because a transfer cut into what a guest used; reading it back is not in it.",
+        "Memory that went into swap because a transfer cut into what a guest used; what is read back later is not "
+        "known to the model.",
     ),
     "theta_under_percent": Figure(
         "percent", "lower", "Demand that supply did not meet, of the demand (at least 1 worker), mean over the time."
