@@ -4,13 +4,14 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from autoscaler.config.load import ConfigError, Loaded, load
+from autoscaler.config.units import seconds_text
 from autoscaler.contracts import StoreError
 from autoscaler.core.guards import unknown_reason
 from autoscaler.model import Decision, HostState, Series
@@ -138,7 +139,7 @@ def echo_json(values: Any) -> None:
 
 def age(now: datetime, at: datetime) -> str:
     """How long ago, in words."""
-    return f"{timedelta(seconds=round((now - at).total_seconds()))} ago"
+    return f"{seconds_text((now - at).total_seconds())} ago"
 
 
 def local(at: datetime) -> str:
@@ -149,7 +150,9 @@ def local(at: datetime) -> str:
 def reading_of(series: Series, now: datetime) -> str:
     """A signal's newest value with its age, or why it is unknown."""
     old = series.age(now)
-    return f"unknown: {series.problem}" if old is None else f"{series.latest:g}, {round(old.total_seconds())} s old"
+    if old is None:
+        return f"unknown: {series.problem}"
+    return f"{series.latest:g}, {seconds_text(old.total_seconds())} old"
 
 
 def change_of(record: Record, host: str) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from autoscaler.cli.common import local
 from autoscaler.cli.dry_run_asked import Configured, only_in_one
 from autoscaler.cli.tables import WAITING, console
-from autoscaler.config.units import duration_text
+from autoscaler.config.units import duration_text, seconds_text
 from autoscaler.service.past import Past
 from autoscaler.service.review import Review
 from autoscaler.simulation.side_by_side import Course, Held, Moment, Tally
@@ -74,7 +74,7 @@ class Shown:
         out.print("nothing was changed")
 
     def _totals(self) -> Table:
-        table = Table("Host", "By", "Changes", "GiB moved", "Worker-hours granted", "Hours awake")
+        table = Table("Host", "By", "Changes", "GiB moved", "Worker-hours granted", "Awake")
         for host in self._hosts:
             self._add(table, host, [course.hosts.get(host) for course in self._courses])
         if len(self._hosts) > 1:
@@ -85,9 +85,8 @@ class Shown:
         for number, (name, tally) in enumerate(zip(self._names, tallies, strict=True)):
             cells = [WAITING] * 4
             if tally is not None:
-                worker_h, awake_h = tally.granted_worker_s / HOUR_S, tally.awake_s / HOUR_S
-                moved_gib = tally.moved_mib / MIB_PER_GIB
-                cells = [str(tally.changes), f"{moved_gib:.1f}", f"{worker_h:.1f}", f"{awake_h:.1f}"]
+                worker_h, moved_gib = tally.granted_worker_s / HOUR_S, tally.moved_mib / MIB_PER_GIB
+                cells = [str(tally.changes), f"{moved_gib:.1f}", f"{worker_h:.1f}", seconds_text(tally.awake_s)]
             table.add_row(host if number == 0 else "", name, *cells)
 
     def _sentences(self) -> Iterator[str]:
@@ -98,12 +97,13 @@ class Shown:
         whole_s = self.cycles * self.interval.total_seconds()
         done = self.found.done
         if done.known_s < whole_s:
-            yield f"{DONE}: the store has no cycles of {_hours(whole_s - done.known_s)}, which are not counted there"
+            missing = seconds_text(whole_s - done.known_s)
+            yield f"{DONE}: the store has no cycles of {missing}, which are not counted there"
         for name, course in zip(self._names, self._courses, strict=True):
             if course.unknown_signals_s:
-                yield f"{name}: a needed signal was unknown for {_hours(course.unknown_signals_s)}"
+                yield f"{name}: a needed signal was unknown for {seconds_text(course.unknown_signals_s)}"
         for (signal, problem), cycles in self.found.unknown_cycles.items():
-            yield f"  {signal}, {_hours(cycles * self.interval.total_seconds())}: {problem}"
+            yield f"  {signal}, {seconds_text(cycles * self.interval.total_seconds())}: {problem}"
         yield from (f"assumed: {each}" for each in self.found.assumed)
         yield from (each.problem for each in self.past.unreadable)
         if self.past.unreadable:
@@ -167,7 +167,3 @@ def _tally(tally: Tally) -> dict[str, float]:
 
 def _held(held: Held) -> dict[str, Any]:
     return {"workers": held.workers, "reason": held.reason}
-
-
-def _hours(seconds: float) -> str:
-    return f"{seconds / HOUR_S:.1f} h"

@@ -63,10 +63,17 @@ def parse_duration(value: Any) -> timedelta:
 
 
 def duration_text(span: timedelta) -> str:
-    """A time span as a configuration writes it: ``"5m"``, ``"1h30m"``, ``"7d"``."""
-    if not span % timedelta(days=1):
-        return f"{span.days}d" if span else "0s"
-    return str(durationpy.to_str(span))
+    """A time span as a configuration writes it: ``"5m"``, ``"1h30m"``, ``"7d"``, ``"2d4h"``."""
+    if span < timedelta(0):
+        return f"-{duration_text(-span)}"
+    days = f"{span.days}d" if span.days else ""
+    rest = timedelta(seconds=span.seconds, microseconds=span.microseconds)
+    return days + str(durationpy.to_str(rest)) if rest else days or "0s"
+
+
+def seconds_text(seconds: float) -> str:
+    """A measured time in whole seconds, as a configuration writes it."""
+    return duration_text(timedelta(seconds=round(seconds)))
 
 
 Mebibytes = Annotated[int, BeforeValidator(parse_mib)]

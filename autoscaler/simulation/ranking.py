@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from autoscaler.config.units import duration_text, seconds_text
 from autoscaler.contracts import Policy
 from autoscaler.simulation.compare import Comparison, Weekly, compare, interval, weekly
 from autoscaler.simulation.contest import Task
@@ -99,10 +100,9 @@ def _scenario_lines(scenario: Scenario) -> tuple[str, ...]:
     slots = sum(machine.job_slots for machine in scenario.machines)
     storage = scenario.storage_bytes_per_s
     limit = "is never the bottleneck" if storage is None else f"gives {storage / 1e6:.0f} MB/s"
-    interval_s, age_s = scenario.interval.total_seconds(), scenario.reading_age.total_seconds()
     return (
         f"{len(scenario.machines)} hosts, {cores} cores, {slots} job slots, {scenario.workers_max} PROOF workers",
-        f"a cycle each {interval_s:g} s, readings {age_s:g} s old",
+        f"a cycle each {duration_text(scenario.interval)}, readings {duration_text(scenario.reading_age)} old",
         f"the storage {limit}",
         f"a second that a session waits is worth {scenario.price.wait_core_s:g} core seconds of batch work",
     )
@@ -110,8 +110,8 @@ def _scenario_lines(scenario: Scenario) -> tuple[str, ...]:
 
 def _workload_lines(trial: Trial) -> Iterator[str]:
     workload, most = trial.workload, trial.scenario.workers_max
-    days = workload.duration_s / 86_400
-    yield f"{len(workload.sessions)} PROOF sessions and {len(workload.jobs)} batch jobs in {days:.1f} days"
+    length = seconds_text(workload.duration_s)
+    yield f"{len(workload.sessions)} PROOF sessions and {len(workload.jobs)} batch jobs in {length}"
     wide = sum(session.workers > most for session in workload.sessions)
     if wide:
         yield f"{wide} sessions want more than {most} workers, which is all there can be: they get those, for longer"

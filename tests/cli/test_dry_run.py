@@ -33,8 +33,8 @@ def test_the_table_is_preceded_by_the_demand_and_the_signals_with_their_age(site
     site.exporter.queued = 1
     first, *signals = site.invoke("dry-run").stdout.splitlines()[:3]
     assert first == "demand: 4 workers: 1 queued and 0 running sessions, peak of the last 5 min is 1"
-    assert re.fullmatch(r"  proof_queued_sessions: 1, \d+ s old", signals[0])
-    assert re.fullmatch(r"  proof_running_sessions: 0, \d+ s old", signals[1])
+    assert re.fullmatch(r"  proof_queued_sessions: 1, \d+s old", signals[0])
+    assert re.fullmatch(r"  proof_running_sessions: 0, \d+s old", signals[1])
 
 
 def test_json_is_one_decision_with_the_calls_of_each_host(site: Site) -> None:

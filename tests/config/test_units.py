@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscaler.config.units import duration_text, parse_bytes_per_s, parse_duration, parse_mib
+from autoscaler.config.units import duration_text, parse_bytes_per_s, parse_duration, parse_mib, seconds_text
 
 unhurried = settings(deadline=None, max_examples=300)
 
@@ -121,9 +121,16 @@ def test_every_duration_of_whole_seconds_is_shown_as_it_can_be_read_back(seconds
     assert parse_duration(duration_text(span)) == span
 
 
-@pytest.mark.parametrize("text", ["0s", "15s", "5m0s", "1h30m", "7d"])
+@pytest.mark.parametrize("text", ["0s", "15s", "5m0s", "1h30m", "7d", "2d4h", "6d23h59m", "1d100ms"])
 def test_a_duration_is_shown_as_people_write_it(text: str) -> None:
     assert duration_text(parse_duration(text)) == text.replace("5m0s", "5m")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0s"), (20.4, "20s"), (604_740.0, "6d23h59m"), (15_780.0, "4h23m"), (-5.0, "-5s")]
+)
+def test_a_measured_time_is_shown_in_whole_seconds(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text
 
 
 def test_a_negative_duration_is_refused() -> None:

@@ -136,3 +136,9 @@ def test_a_name_is_never_plotlys_markup(name: str) -> None:
     written = {key: value for trace in found.data for key, value in trace.items() if key != "legendgroup"}
     assert "<b>" not in str([written, [trace.get("text") for trace in found.data], found.layout])
     assert "%{x} & " not in str([trace.get("hovertemplate") for trace in found.data])
+
+
+def test_what_a_value_stands_for_is_said_as_people_write_durations() -> None:
+    cycles = np.ones(60)
+    quick = Cycles(20.0, cycles * 8, cycles * 6, cycles, cycles, cycles, cycles)
+    assert "A value for each 20s;" in plot(a_report(a_run(cycles=quick)), "efficiency").note

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from autoscaler.config.units import seconds_text
 from autoscaler.simulation.figures import MIB_PER_GIB, experience
 from autoscaler.simulation.report.thin import drawn_points, local_times, step_line, wn_efficiency
 from autoscaler.simulation.report.values import Report, number
@@ -157,7 +158,7 @@ def efficiency(report: Report) -> Plot:
             data.append(line | {"name": plotly_text(run.policy), "visible": look.visible})
     note = (
         "CPU time that the batch jobs got, of what they would have used with the machines to themselves. "
-        f"A value for each {bin_s / 60:.4g} min; none where no job wanted any."
+        f"A value for each {seconds_text(bin_s)}; none where no job wanted any."
     )
     layout = _layout(320, xaxis=_time_axis(report), yaxis=_axis("used / wanted", tickformat=".0%"))
     return Plot("efficiency", "Worker Node CPU efficiency", note, data, layout)
