@@ -1,9 +1,9 @@
 """A dry run over the stored decisions: each is decided again, and what is different then is shown."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -14,8 +14,9 @@ from autoscaler.cli.common import EXIT_DEGRADED, EXIT_DIFFERENT, StoreFailure, e
 from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, only_in_one
 from autoscaler.cli.progress import tracked
 from autoscaler.cli.tables import WAITING, cap_text, console
+from autoscaler.config.units import duration_text, seconds_text
 from autoscaler.model import Cut, Step, StepKind, Transfer
-from autoscaler.simulation.redecide import Difference, differences, redecide
+from autoscaler.simulation.redecide import Difference, differences, missing_history, redecide
 from autoscaler.store.records import Record, Unreadable
 from autoscaler.store.sql import SqlStore
 
@@ -33,12 +34,29 @@ class Found:
 
 
 @dataclass(slots=True)
+class Short:
+    """Decisions that hold less history than a policy looks back; ``longest`` is the most that one of them holds."""
+
+    decisions: int = 0
+    longest: timedelta = timedelta(0)
+
+    def add(self, held: timedelta) -> None:
+        """One more that holds so much."""
+        self.decisions += 1
+        self.longest = max(self.longest, held)
+
+
+@dataclass(slots=True)
 class Account:
-    """What was looked at. ``left_out`` counts decisions by host and reason; what cannot be read is in words."""
+    """What was looked at. ``left_out`` counts decisions by host and reason; what cannot be read is in words.
+
+    ``short`` is by the place of the configuration.
+    """
 
     decided: int = 0
     different: int = 0
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    short: dict[int, Short] = field(default_factory=lambda: defaultdict(Short))
     unreadable: list[str] = field(default_factory=list)
 
     @property
@@ -76,10 +94,15 @@ def _found(entries: Iterator[Record | Unreadable], configured: list[Configured],
             continue
         account.decided += 1
         readings = [entry.decision]
-        for side in sides:
+        for place, side in enumerate(sides):
             again = redecide(entry.decision, side.facility, side.rules)
             account.left_out.update(again.left_out.items())
             readings.append(again.decision)
+            # A policy that decides its own decisions again sees all that it saw.
+            if again.decision.policy != entry.decision.policy:
+                held = missing_history(entry.decision, side.rules.policy)
+                if held is not None:
+                    account.short[place].add(held)
         one, two = readings[-2:]
         if found := differences(one, two):
             account.different += 1
@@ -97,6 +120,15 @@ def _print_lines(found: Iterator[Found], account: Account, configured: list[Conf
             "different": account.different,
             "unreadable": account.unreadable,
             "left_out": left_out,
+            "short_history": [
+                {
+                    "config": str(configured[place].file),
+                    "decisions": short.decisions,
+                    "looks_back_s": configured[place].loaded.policy.history.total_seconds(),
+                    "longest_held_s": short.longest.total_seconds(),
+                }
+                for place, short in sorted(account.short.items())
+            ],
         }
     )
 
@@ -129,6 +161,13 @@ def _sentences(account: Account, configured: list[Configured]) -> Iterator[str]:
     yield from only_in_one(configured)
     for (host, why), count in account.left_out.items():
         yield f"{host} is left out of {count} decisions: {why}"
+    for place, short in sorted(account.short.items()):
+        looks_back = duration_text(configured[place].loaded.policy.history)
+        yield (
+            f"{configured[place].name}: its policy looks back {looks_back}, but {short.decisions} decisions hold less "
+            f"history, {seconds_text(short.longest.total_seconds())} at most: for it their past is not fully known, "
+            "and it may hold where it would have decided otherwise"
+        )
     yield from account.unreadable
     if account.unreadable:
         yield f"decisions that cannot be read: {len(account.unreadable)}"

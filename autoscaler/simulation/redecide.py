@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules, decide
 from autoscaler.model import Cut, Decision, Facility, Host, HostDecision, HostObservation
 
@@ -37,6 +39,17 @@ def redecide(decision: Decision, facility: Facility, rules: Rules) -> Redecided:
     left_out |= {name: "it was not looked at" for name in known if name not in there}
     hosts = tuple(seen for seen in situation.hosts if seen.host not in left_out)
     return Redecided(decide(replace(situation, hosts=hosts), facility, rules), left_out)
+
+
+def missing_history(decision: Decision, policy: Policy) -> timedelta | None:
+    """How far back the decision's window reaches when the policy looks back further, ``None`` when it does not.
+
+    Signals without any sample are unknown, which is said elsewhere.
+    """
+    window = decision.situation.window
+    oldest = [samples[0].at for name in policy.signals if (samples := window.signal(name).samples)]
+    reach = window.now - max(oldest, default=window.now - policy.history)
+    return reach if reach < policy.history else None
 
 
 def _strange(host: Host | None, seen: HostObservation) -> str | None:

@@ -110,6 +110,16 @@ def test_a_host_that_the_decisions_do_not_know_is_told_and_exit_code_3(past: Pas
     assert "host-3 is left out of 70 decisions: it was not looked at" in result.stdout
 
 
+def test_a_policy_that_looks_back_further_than_the_decisions_hold_is_told_once(past: PastSite) -> None:
+    past.site.replace("workers_per_session: 4", "workers_per_session: 4, idle: 2h")
+    result = again(past)
+    said = " ".join(result.stdout.split())
+    assert said.count("autoscaler.yaml: its policy looks back 2h, but 70 decisions hold less history, ") == 1
+    (short,) = lines(past)[-1]["short_history"]
+    assert (short["config"], short["decisions"], short["looks_back_s"]) == (str(past.config), 70, 7200)
+    assert 300 <= short["longest_held_s"] < 7200
+
+
 def test_decisions_that_cannot_be_read_are_counted_and_named_and_exit_code_3(past: PastSite) -> None:
     with closing(sqlite3.connect(past.site.store)) as connection, connection:
         connection.execute("UPDATE decisions SET body = '{}' WHERE number IN (3, 5)")

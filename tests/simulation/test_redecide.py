@@ -1,12 +1,24 @@
 """A decision decided again: the same by the same rules, and every difference is found by others."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from autoscaler.core.decide import Rules, decide
-from autoscaler.model import Decision, Facility, GuardLimits, Situation
-from autoscaler.simulation.redecide import differences, redecide
+from autoscaler.model import (
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    Decision,
+    Facility,
+    GuardLimits,
+    Sample,
+    Series,
+    Situation,
+    Window,
+)
+from autoscaler.simulation.redecide import differences, missing_history, redecide
 from autoscaler.testing import A_SWAPPING_WN, a_host, observed, proof_window
 from policies.static import Static
+from policies.threshold import Threshold
 
 FACILITY = Facility(tuple(a_host(name, wns=(A_SWAPPING_WN,)) for name in ("host-1", "host-2")))
 RULES = Rules(Static(4), GuardLimits())
@@ -72,3 +84,23 @@ def test_a_host_whose_domain_has_another_name_now_is_left_out_and_the_domain_nam
     renamed = a_host("host-2", wns=(replace(A_SWAPPING_WN, name="wn-new"),))
     again = redecide(decided(), Facility((FACILITY.hosts[0], renamed)), RULES)
     assert again.left_out == {"host-2": "its domain wn-new was not looked at"}
+
+
+def test_a_window_is_as_short_as_its_shortest_series_when_the_policy_looks_back_further() -> None:
+    one = decided()
+    now = one.situation.window.now
+    reaches = (timedelta(minutes=8), timedelta(minutes=3))
+    series = tuple(
+        Series(name, (Sample(now - reach, 0.0), Sample(now, 0.0)), now)
+        for name, reach in zip((PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS), reaches, strict=True)
+    )
+    one = replace(one, situation=replace(one.situation, window=Window(now, series)))
+    assert missing_history(one, Threshold(idle=timedelta(minutes=5))) == timedelta(minutes=3)
+    assert missing_history(one, Threshold(idle=timedelta(minutes=3))) is None
+    assert missing_history(one, Static(4)) is None
+
+
+def test_a_signal_without_any_sample_is_unknown_and_not_short() -> None:
+    one = decided()
+    one = replace(one, situation=replace(one.situation, window=Window(one.situation.window.now)))
+    assert missing_history(one, Threshold()) is None
