@@ -13,13 +13,12 @@ import pytest
 
 from autoscaler.simulation.figures import FIGURES, Figure, figures
 from autoscaler.simulation.report.page import html
-from autoscaler.simulation.report.plots import MOVES_MAX
 from autoscaler.simulation.report.values import Report, best_cost, figure_text
 from tests.simulation.made_runs import a_scenario
 from tests.simulation.runs import a_move, a_report, a_row, a_run, an_empty_run
 
 EVIL = "<script>alert('\"&')</script><!--"
-VOID = {"meta", "wbr"}
+VOID = {"input", "meta", "wbr"}
 
 
 @dataclass
@@ -71,10 +70,9 @@ def cells(page: Element, table: str = "sortable") -> list[list[str]]:
     return [[cell.whole_text() for cell in row.all("td")] for row in found.all("tbody")[0].all("tr")]
 
 
-def plot_data(page: Element) -> list[dict[str, Any]]:
-    (script,) = (element for element in page.all("script") if element.attributes.get("id") == "plots")
-    found: list[dict[str, Any]] = json.loads(script.text)
-    return found
+def data(page: Element, name: str) -> Any:
+    (script,) = (element for element in page.all("script") if element.attributes.get("id") == name)
+    return json.loads(script.text)
 
 
 def test_the_page_is_one_whole_document() -> None:
@@ -108,7 +106,7 @@ def test_plotly_is_in_it_once_and_each_plot_has_its_place() -> None:
     page = tree(a_report(a_run()))
     assert sum("plotly.js v" in script.text[:200] for script in page.all("script")) == 1
     places = [div.attributes["id"] for div in page.all("div") if "id" in div.attributes]
-    assert places == [plot["name"] for plot in plot_data(page)]
+    assert places == [plot["name"] for plot in data(page, "plots")]
 
 
 def test_the_table_has_every_figure_of_every_row() -> None:
@@ -116,9 +114,16 @@ def test_the_table_has_every_figure_of_every_row() -> None:
     heads = [head.all("button")[0].text for head in page.all("thead")[0].all("th")]
     assert len(heads) == 7
     assert cells(page) == [
-        ["a", "88.5", "0.25", "0.5", "2.25 ★", "1.25", "-"],
-        ["b", "88.5", "0.25", "0.5", "2.25 ★", "-", "worse"],
+        ["a", "2.25 ★", "1.25", "-", "88.5", "0.25", "0.5"],
+        ["b", "2.25 ★", "-", "worse", "88.5", "0.25", "0.5"],
     ]
+
+
+def test_what_is_decided_on_comes_first_and_the_others_stay_in_their_order() -> None:
+    heads = tree(a_report(a_run(), rows=(dict.fromkeys(FIGURES, 1.0),))).all("thead")[0].all("button")
+    shown = [head.text.replace("\u200b", "") for head in heads]
+    assert shown[:3] == ["policy", "cost", "regret_ratio"]
+    assert shown[3:] == [key for key in FIGURES if key not in shown[:3]]
 
 
 def test_rows_as_they_are_made_of_runs_are_shown_with_all_figures() -> None:
@@ -165,19 +170,23 @@ def test_cells_are_sorted_by_the_exact_value_and_what_is_missing_has_none() -> N
     assert [cell.attributes["data-value"] for cell in page.all("tbody")[0].all("td")] == ["a", "1234.56789", ""]
 
 
-def test_moves_are_listed_with_their_reasons() -> None:
-    page = tree(a_report(a_run()))
-    *_, moves = page.all("details")
-    assert moves.all("summary")[0].text == "threshold: 1 move"
-    row = [cell.text for cell in moves.all("tbody")[0].all("td")]
-    assert row == ["2026-03-02 08:01:00", "host-1", "0 to 4", "3250", "0", "1 queued session"]
+def test_moves_have_a_place_to_be_listed_in_and_none_when_there_are_none() -> None:
+    page = tree(a_report(a_run(), a_run("hold", moves=())))
+    one, none = (each for each in page.all("details") if each.attributes.get("class") == "moves")
+    assert [each.all("summary")[0].text for each in (one, none)] == ["threshold: 1 move", "hold: 0 moves"]
+    assert [len(each.all("table")) for each in (one, none)] == [1, 0]
+    assert len(one.all("th")) == 6
 
 
-def test_of_many_moves_the_first_are_listed_and_the_others_counted() -> None:
-    moves = tuple(a_move(float(second)) for second in range(MOVES_MAX + 7))
-    *_, listed = tree(a_report(a_run(moves=moves))).all("details")
-    assert listed.all("summary")[0].text == "threshold: 507 moves, the first 500 here, 7 more not shown"
-    assert len(listed.all("tbody")[0].all("tr")) == MOVES_MAX
+def test_every_move_of_every_run_is_in_the_page_and_a_reason_is_in_it_once() -> None:
+    many = tuple(a_move(float(second)) for second in range(1000))
+    page = tree(a_report(a_run(moves=many), a_run("hold", moves=(*many[:5], a_move(reason="idle")))))
+    found = data(page, "moves")
+    assert [(run["policy"], len(run["at_s"]), len(run["reason"])) for run in found["runs"]] == [
+        ("threshold", 1000, 1000),
+        ("hold", 6, 6),
+    ]
+    assert (found["hosts"], found["reasons"]) == (["host-1"], ["1 queued session", "idle"])
 
 
 @pytest.mark.parametrize("runs", [(), (an_empty_run(),), (an_empty_run(), a_run())])
@@ -191,10 +200,10 @@ def test_names_and_reasons_are_text_wherever_they_stand() -> None:
     row = {EVIL: EVIL, **a_row(EVIL)}
     told = {"title": EVIL, "scenario": (EVIL,), "workload": (EVIL,), "figures": {EVIL: Figure(EVIL, "", EVIL)}}
     page, harmless = tree(a_report(run, rows=(row,), **told)), tree(a_report(a_run()))
-    assert len(page.all("script")) == len(harmless.all("script")) == 3
+    assert len(page.all("script")) == len(harmless.all("script")) == 4
     assert page.all("h1")[0].text == page.all("li")[0].text == cells(page)[0][0] == EVIL
-    assert EVIL in [cell.text for cell in page.all("details")[-1].all("td")]
-    assert plot_data(page)[0]["data"][0]["legendgroup"] == EVIL
+    assert data(page, "moves")["hosts"] == data(page, "moves")["reasons"] == [EVIL]
+    assert data(page, "plots")[0]["data"][0]["legendgroup"] == EVIL
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from autoscaler.simulation.report.plots import MOVES_MAX, Plot, plots
+from autoscaler.simulation.report.plots import Plot, plots
 from autoscaler.simulation.report.values import Report
 from autoscaler.simulation.run import Course, Cycles, Served
 from tests.simulation.runs import a_move, a_report, a_row, a_run, an_empty_run
@@ -51,20 +51,12 @@ def test_supply_and_demand_are_steps_to_the_end_of_the_run() -> None:
     assert (supply["x"][1], supply["x"][-1]) == ("2026-03-02 08:02:30", "2026-03-02 09:00:00")
 
 
-def test_a_move_is_a_marker_on_the_supply_with_its_host_and_reason() -> None:
-    _, _, moves = plot(a_report(a_run(moves=(a_move(750.0, reason="idle for 10 min"),))), "workers").data
-    assert (moves["x"], moves["y"]) == (["2026-03-02 08:12:30"], [4.0])
-    (text,) = moves["text"]
-    assert text.split("<br>") == [
-        "threshold, host-1: 0 to 4 workers",
-        "3250 MiB moved, 0 MiB into swap",
-        "idle for 10 min",
-    ]
-
-
-def test_only_the_first_moves_are_markers() -> None:
-    moves = tuple(a_move(float(second)) for second in range(MOVES_MAX + 7))
-    assert len(plot(a_report(a_run(moves=moves)), "workers").data[2]["x"]) == MOVES_MAX
+def test_circles_are_left_to_the_script_of_the_page_which_knows_them_by_the_policy() -> None:
+    _, _, moves = plot(a_report(a_run()), "workers").data
+    assert (moves["mode"], moves["legendgroup"], moves["x"], moves["y"], moves["text"]) == (
+        *("markers", "threshold"),
+        *([], [], []),
+    )
 
 
 def test_a_policy_is_switched_with_all_that_belongs_to_it_by_one_entry_of_the_legend() -> None:

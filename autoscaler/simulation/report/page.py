@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from plotly.offline import get_plotlyjs
 
 from autoscaler.simulation.report import tables
+from autoscaler.simulation.report.moves import moves
 from autoscaler.simulation.report.plots import Plot, plots
 from autoscaler.simulation.report.values import Report
 
@@ -26,9 +28,10 @@ def html(report: Report) -> str:
         tables.comparison(report),
         *(_place(plot) for plot in drawn),
         "<h2>Moves</h2>",
-        *(tables.moves(report, run) for run in report.runs),
+        *(tables.moves(run) for run in report.runs),
         f"<h2>What the figures mean</h2>\n{tables.meanings(report)}",
-        f'<script type="application/json" id="plots">{_json_in_html(drawn)}</script>',
+        f'<script type="application/json" id="plots">{_json_in_html([asdict(plot) for plot in drawn])}</script>',
+        f'<script type="application/json" id="moves">{_json_in_html(moves(report))}</script>',
         f"<script>{get_plotlyjs()}</script>",
         f"<script>{_part('page.js')}</script>",
     )
@@ -54,9 +57,9 @@ def _place(plot: Plot) -> str:
     return f'<section class="plot"><h2>{escape(plot.title)}</h2>{note}<div id="{plot.name}"></div></section>'
 
 
-def _json_in_html(drawn: Iterable[Plot]) -> str:
+def _json_in_html(values: Any) -> str:
     # Only "<" can end a script element, and it can stand only within the strings of a JSON text.
-    text = json.dumps([asdict(plot) for plot in drawn], allow_nan=False, separators=(",", ":"))
+    text = json.dumps(values, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
 

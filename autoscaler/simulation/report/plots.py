@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +15,12 @@ from autoscaler.config.units import seconds_text
 from autoscaler.simulation.figures import MIB_PER_GIB, experience
 from autoscaler.simulation.report.thin import drawn_points, local_times, step_line, wn_efficiency
 from autoscaler.simulation.report.values import Report, number
-from autoscaler.simulation.run import Floats, Move, Run
+from autoscaler.simulation.run import Floats, Run
 
 # A screen has about as many columns of pixels; four points are kept for each.
 POINTS_MAX = 5000
 MEMORY_POINTS_MAX = 800
 BINS_MAX = 2000
-# A year of moves is more than anyone reads, and each carries its reason.
-MOVES_MAX = 500
 # More lines at once hide each other: the cheapest are shown, the others by a click on the legend.
 SHOWN = 3
 
@@ -67,8 +64,8 @@ def workers(report: Report) -> Plot:
     data = [trace for run, look in _looks(report) if run.course.at_s.size for trace in _workers(report, run, look)]
     note = (
         "Solid: workers that are there. Dotted: what the sessions in the facility want, waiting or running. Circles: "
-        f"moves on a host, with their reasons, the first {MOVES_MAX} of each policy. A click on the legend shows or "
-        "hides a policy, two show it alone."
+        "moves on a host, with their reasons; where there are too many, some of them, and a closer look shows all. A "
+        "click on the legend shows or hides a policy, two show it alone."
     )
     return Plot("workers", "Workers", note, data, _layout(420, xaxis=_time_axis(report), yaxis=_axis("workers")))
 
@@ -83,38 +80,22 @@ def _workers(report: Report, run: Run, look: Look) -> list[Trace]:
         at_s, drawn = step_line(run.course.at_s, values, run.duration_s, POINTS_MAX)
         hover = f"%{{fullData.name}}: %{{y}} workers {name}<extra></extra>"
         traces.append(_line(local_times(report.start, at_s), drawn, style) | {"hovertemplate": hover})
-    traces.append(_moves(report, run, look))
+    traces.append(_moves(look))
     shared = {"name": plotly_text(run.policy), "legendgroup": run.policy, "visible": look.visible}
     return [trace | shared | {"showlegend": place == 0} for place, trace in enumerate(traces)]
 
 
-def _moves(report: Report, run: Run, look: Look) -> Trace:
-    moves = run.moves[:MOVES_MAX]
-    at_s = np.array([move.at_s for move in moves], dtype=np.float64)
+def _moves(look: Look) -> Trace:
+    """The script of the page fills it with the moves of the time that is looked at."""
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": local_times(report.start, at_s),
-        "y": _supply_at(run, at_s),
-        "text": [_move_text(run.policy, move) for move in moves],
+        "x": [],
+        "y": [],
+        "text": [],
         "hovertemplate": "%{x}<br>%{text}<extra></extra>",
         "marker": {"color": CLEAR, "size": 7, "line": {"color": look.colour, "width": 1}},
     }
-
-
-def _supply_at(run: Run, at_s: Floats) -> list[float]:
-    now = np.maximum(np.searchsorted(run.course.at_s, at_s, side="right") - 1, 0)
-    supply: list[float] = run.course.supply[now].tolist()
-    return supply
-
-
-def _move_text(policy: str, move: Move) -> str:
-    lines = [
-        f"{policy}, {move.host}: {move.workers_from} to {move.workers_to} workers",
-        f"{move.moved_mib} MiB moved, {move.swapped_mib} MiB into swap",
-        *wrap(move.reason, 80),
-    ]
-    return "<br>".join(map(plotly_text, lines))
 
 
 def memory(report: Report) -> Plot:

@@ -4,21 +4,20 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-import numpy as np
-
 from autoscaler.simulation.figures import Figure
-from autoscaler.simulation.report.plots import MOVES_MAX
-from autoscaler.simulation.report.thin import local_times
 from autoscaler.simulation.report.values import Report, Row, best_cost, figure_text, number
 from autoscaler.simulation.run import Run
 
+# What is decided on is seen at once, however narrow the window is.
+FIRST = ("policy", "cost", "regret_ratio", "verdict")
 # Of a column that only this comparison has, such as the verdict.
 UNKNOWN = Figure("", "", "")
 
 
 def comparison(report: Report) -> str:
     """All rows with all their figures, the best cost marked."""
-    keys = list(dict.fromkeys(key for row in report.rows for key in row))
+    present = list(dict.fromkeys(key for row in report.rows for key in row))
+    keys = [key for key in FIRST if key in present] + [key for key in present if key not in FIRST]
     heads = "".join(_head(key, report.figures.get(key, UNKNOWN)) for key in keys)
     best = best_cost(report)
     rows = "\n".join(_row(keys, row, best=best is not None and _is_best(report, row, best)) for row in report.rows)
@@ -54,20 +53,16 @@ def meanings(report: Report) -> str:
     return _table(("figure", "unit", "meaning"), known)
 
 
-def moves(report: Report, run: Run) -> str:
-    """The first moves of a run, with their reasons."""
-    shown = run.moves[:MOVES_MAX]
-    times = local_times(report.start, np.array([move.at_s for move in shown], dtype=np.float64))
-    rows = [
-        (at, move.host, f"{move.workers_from} to {move.workers_to}", move.moved_mib, move.swapped_mib, move.reason)
-        for at, move in zip(times, shown, strict=True)
-    ]
-    more = len(run.moves) - len(shown)
-    note = f", the first {len(shown)} here, {more} more not shown" if more else ""
+def moves(run: Run) -> str:
+    """Where the script of the page lists the moves of a run, a page at a time."""
     count = "1 move" if len(run.moves) == 1 else f"{len(run.moves)} moves"
+    choice = (
+        '<p><label>with the words <input type="search"></label> <button type="button">earlier</button> '
+        '<button type="button">later</button> <output></output></p>\n'
+    )
     heads = ("time", "host", "workers", "moved MiB", "into swap MiB", "why")
-    table = _table(heads, rows) if rows else ""
-    return f"<details><summary>{escape(run.policy)}: {count}{note}</summary>\n{table}</details>"
+    listing = choice + _table(heads, ()) if run.moves else ""
+    return f'<details class="moves"><summary>{escape(run.policy)}: {count}</summary>\n{listing}</details>'
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

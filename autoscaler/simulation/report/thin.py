@@ -1,5 +1,6 @@
 """Fewer points for the same picture, and the time of each as a clock on the wall shows it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -53,8 +54,12 @@ def wn_efficiency(cycles: Cycles, bins_max: int) -> tuple[Floats, Floats, float]
 
 
 def local_times(start: datetime, at_s: Floats) -> list[str]:
-    """Moments after ``start`` on the clock of its time zone, also when that clock was changed in between."""
+    """Moments after ``start`` as the clock of its time zone shows them."""
+    return [f"{moment:%Y-%m-%d %H:%M:%S}" for moment in local_moments(start, at_s)]
+
+
+def local_moments(start: datetime, at_s: Floats) -> Iterator[datetime]:
+    """Yield moments after ``start`` in its time zone, also when the clock there was changed in between."""
     # Adding to a local time would miss the hour that a change of the clock gives or takes.
     start_utc, zone = start.astimezone(UTC), start.tzinfo
-    moments = (start_utc + timedelta(seconds=seconds) for seconds in at_s.tolist())
-    return [f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" for moment in moments]
+    return ((start_utc + timedelta(seconds=seconds)).astimezone(zone) for seconds in at_s.tolist())
