@@ -67,8 +67,13 @@ class Configured:
 def configurations(asked: Asked) -> list[Configured]:
     """The configuration that is asked about, and the one it is held against."""
     files = [asked.config_file, *([] if asked.against is None else [asked.against])]
+    return [Configured(file, name, load_config(file)) for file, name in zip(files, short_names(files), strict=True)]
+
+
+def short_names(files: Sequence[Path]) -> list[str]:
+    """The files without their folders, unless these are what tells them apart."""
     short = len({file.name for file in files}) == len(files)
-    return [Configured(file, file.name if short else str(file), load_config(file)) for file in files]
+    return [file.name if short else str(file) for file in files]
 
 
 def only_in_one(configured: Sequence[Configured]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from autoscaler.cli.common import ConfigFailure, width
 from autoscaler.cli.comparison import comparison_json, comparison_table
-from autoscaler.cli.dry_run_asked import Asked, Contest
+from autoscaler.cli.dry_run_asked import Asked, Contest, short_names
 from autoscaler.cli.progress import share_bar
 from autoscaler.config.document import ConfigError
 from autoscaler.config.policies import PolicyError, make_policy
@@ -47,7 +47,8 @@ def compare_policies(asked: Asked) -> int:
     if contest.output_file is not None:
         _refuse_early(contest.output_file)
     try:
-        trials = [_trial(path, contest, contest.proof_trace) for path in contest.scenarios]
+        named = zip(contest.scenarios, short_names(contest.scenarios), strict=True)
+        trials = [_trial(path, name, contest, contest.proof_trace) for path, name in named]
         reports = _reports(trials, contest)
     except (ConfigError, TraceError, PolicyFailedError, ClusterError) as error:
         raise ConfigFailure(str(error)) from None
@@ -59,7 +60,7 @@ def compare_policies(asked: Asked) -> int:
     return 0
 
 
-def _trial(path: Path, contest: Contest, proof_trace: Path) -> Trial:
+def _trial(path: Path, name: str, contest: Contest, proof_trace: Path) -> Trial:
     loaded = load_scenario(path)
     use = loaded.traces
     policies = _policies(path, loaded, contest.policies)
@@ -76,7 +77,7 @@ def _trial(path: Path, contest: Contest, proof_trace: Path) -> Trial:
     traces = [trace for trace in (sessions, jobs, reading) if trace is not None]
     about = [remark for trace in traces for remark in trace.remarks()]
     return Trial(
-        title=f"Policies on {path.name}",
+        title=f"Policies on {name}",
         scenario=loaded.scenario,
         workload=aligned.workload,
         zone=sessions.timezone,

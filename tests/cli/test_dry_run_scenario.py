@@ -133,6 +133,16 @@ def test_several_scenarios_are_several_comparisons(place: Place) -> None:
     assert "3 hosts, 24 cores" in found[1]["scenario"][0]
 
 
+def test_scenarios_with_one_name_are_told_apart_by_their_folders(place: Place) -> None:
+    other = place.folder / "larger" / "scenario.yaml"
+    other.parent.mkdir()
+    other.write_text(SCENARIO.replace("count: 2", "count: 3"))
+    found = place.values("--scenario", str(other), "--policies", "dedicated")["scenarios"]
+    assert [each["title"] for each in found] == [
+        f"Policies on {path}" for path in (place.folder / "scenario.yaml", other)
+    ]
+
+
 def test_what_is_written_to_is_replaced_whole_or_left_alone(place: Place) -> None:
     output = place.folder / "review.json"
     output.write_text("kept")
