@@ -52,7 +52,7 @@ def load_scenario(path: Path) -> LoadedScenario:
         known = known_keys(ScenarioFile)
         located = ((without_wn_number(document, each["loc"]), each) for each in error.errors())
         raise ConfigError([sentence(path, document, at, each, known) for at, each in located]) from None
-    problems = list(_policy_problems(path, document, file))
+    problems = [*_name_problems(path, document, file), *_policy_problems(path, document, file)]
     if problems:
         raise ConfigError(problems)
     return LoadedScenario(
@@ -60,6 +60,17 @@ def load_scenario(path: Path) -> LoadedScenario:
         {label: PolicyChoice(label, each.name, each.parameters) for label, each in file.policies.items()},
         _trace_use(file),
     )
+
+
+def _name_problems(path: Path, document: CommentedMap, file: ScenarioFile) -> Iterator[str]:
+    """Groups that have the name of an earlier one; the schema, which sees no lines, cannot say which."""
+    first: dict[str, int] = {}
+    for number, group in enumerate(file.hosts):
+        location = ("hosts", number, "name")
+        before = first.setdefault(group.name, number)
+        if before != number:
+            at = place(path, document, location)
+            yield f"{at}: {dotted(location)}: the name {group.name!r} is used more than once, as in hosts[{before}]"
 
 
 def _policy_problems(path: Path, document: CommentedMap, file: ScenarioFile) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What a scenario file may say. Unknown keys are errors; every size, rate and duration carries its unit."""
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Self
@@ -172,13 +171,6 @@ class ScenarioFile(Section):
             storage_bytes_per_s=self.storage.bandwidth,
             physics=self.speeds.physics(),
         )
-
-    @model_validator(mode="after")
-    def _unique(self) -> Self:
-        names = Counter(group.name for group in self.hosts)
-        for name in (name for name, count in names.items() if count > 1):
-            raise ValueError(f"hosts: the name {name!r} is used more than once")
-        return self
 
     @model_validator(mode="after")
     def _readings_are_fresh(self) -> Self:

@@ -150,7 +150,11 @@ MISTAKES = {
     ),
     "two groups of one name": (
         replaced("price:", MINIMAL.partition("\n")[2].partition("price:")[0] + "price:"),
-        "1: file: hosts: the name 'old' is used more than once",
+        "15: hosts[1].name: the name 'old' is used more than once, as in hosts[0]",
+    ),
+    "an alias of a group": (
+        MINIMAL.replace("  - name", "  - &a\n    name").replace("price:", "  - *a\nprice:"),
+        "3: hosts[1].name: the name 'old' is used more than once, as in hosts[0]",
     ),
     "a piece that ends before it begins": (
         MINIMAL + "piece: {from: 0.8, to: 0.2}\n",

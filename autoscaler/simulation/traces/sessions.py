@@ -40,7 +40,10 @@ def _wanted(table: Table, workers: int | None) -> Callable[[list[str]], float]:
         return lambda _: workers
     if table.is_swf:
         return swf.processors
-    place = table.column("workers")
+    try:
+        place = table.column("workers")
+    except TraceError as error:
+        raise TraceError(f"{error}; without it the scenario must say proof.workers_per_session") from None
     return lambda fields: float(fields[place])
 
 

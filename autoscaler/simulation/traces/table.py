@@ -15,6 +15,7 @@ from autoscaler.simulation.traces.lines import read_lines
 from autoscaler.simulation.traces.trace import TraceError
 
 _MAX_COLUMNS_TOLD = 12
+_OTHER_SEPARATORS = (";", "\t", "|", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Table:
         """Return the place of a column that must be there; raises ``TraceError``."""
         if name not in self.columns:
             there = list(self.columns)
+            if len(there) == 1 and (other := next((sign for sign in _OTHER_SEPARATORS if sign in there[0]), None)):
+                raise TraceError(
+                    f"{self.path}:{self.header_line}: has no column {name!r} in {there[0][:80]!r}: commas "
+                    f"separate columns, not {other!r}"
+                )
             told = ", ".join(repr(each[:40]) for each in there[:_MAX_COLUMNS_TOLD])
             raise TraceError(
                 f"{self.path}:{self.header_line}: has no column {name!r}{did_you_mean(name, there)}; "

@@ -127,7 +127,10 @@ def test_a_time_zone_that_is_not_known_is_replaced_by_the_offset(tmp_path: Path,
 def test_users_and_workers_are_optional_in_csv(tmp_path: Path) -> None:
     file = written(tmp_path, "10,60", header="submit_s,run_s\n")
     assert read_sessions(file, workers=4).content == (Session(10, 60, 4),)
-    assert refused(file) == "1: has no column 'workers'; the columns that its header names are 'submit_s', 'run_s'"
+    assert refused(file) == (
+        "1: has no column 'workers'; the columns that its header names are 'submit_s', 'run_s'; "
+        "without it the scenario must say proof.workers_per_session"
+    )
 
 
 def test_a_user_in_another_encoding_is_a_user(tmp_path: Path) -> None:
@@ -165,6 +168,14 @@ STRUCTURE = {
         "2: has no column 'submit_s' (did you mean 'submit'?); the columns that its header names are 'submit', 'run_s'",
     ),
     "no header": (b"1,2,3\n", "1: has no column 'submit_s'; the columns that its header names are '1', '2', '3'"),
+    "semicolons": (
+        b"submit_s;run_s;workers\n1;60;8\n",
+        "1: has no column 'submit_s' in 'submit_s;run_s;workers': commas separate columns, not ';'",
+    ),
+    "tabs": (
+        b"submit_s\trun_s\n1\t60\n",
+        "1: has no column 'submit_s' in 'submit_s\\trun_s': commas separate columns, not '\\t'",
+    ),
     "a column twice": (b"submit_s,run_s,run_s\n", "1: names the column 'run_s' more than once"),
     "a program": (b"\x7fELF\x02\x01\x01\x00\x00\n", "is neither SWF nor CSV, but binary data"),
     "UTF-16": ("submit_s,run_s\n".encode("utf-16"), "is neither SWF nor CSV, but binary data"),
