@@ -63,7 +63,7 @@ def report(trial: Trial, runs: Sequence[Run]) -> Report:
         title=trial.title,
         start=trial.workload.start.astimezone(trial.zone),
         scenario=_scenario_lines(trial.scenario),
-        workload=(*trial.about, *_workload_lines(trial)),
+        workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs)),
         figures={**FIGURES, **COMPARED},
         rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
         runs=tuple(runs),
@@ -115,3 +115,19 @@ def _workload_lines(trial: Trial) -> Iterator[str]:
     wide = sum(session.workers > most for session in workload.sessions)
     if wide:
         yield f"{wide} sessions want more than {most} workers, which is all there can be: they get those, for longer"
+
+
+def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:
+    """What a reader might take from the figures although it is not in them."""
+    if not trial.workload.jobs:
+        yield (
+            "there are no batch jobs (--wn-trace): workers take nothing from anybody, so that the more of them a "
+            "policy keeps, the less it costs; what it would cost the Grid is not shown"
+        )
+    for run in runs:
+        if run.sessions and not run.course.supply.any():
+            verdicts = ", and no verdict against it says more" if run is runs[0] else ""
+            yield (
+                f"{run.policy} never had a worker, as a run begins without any: its waits and its cost show how long "
+                f"the run is and not how good the policy is{verdicts}"
+            )

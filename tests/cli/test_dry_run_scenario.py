@@ -217,6 +217,23 @@ def test_who_never_got_workers_and_who_wants_too_many_is_told(place: Place) -> N
     assert "dedicated: 99 sessions never got their workers" in text
 
 
+def test_without_batch_jobs_it_is_said_what_the_comparison_cannot_show(place: Place) -> None:
+    assert not any("no batch jobs" in line for line in place.values("--policies", "dedicated")["workload"])
+    arguments = ("--scenario", place.folder / "scenario.yaml", "--proof-trace", place.folder / "sessions.csv")
+    said = " ".join(invoke("dry-run", *arguments, "--policies", "dedicated").stdout.split())
+    assert "there are no batch jobs (--wn-trace): workers take nothing from anybody" in said
+
+
+def test_of_a_policy_that_never_has_a_worker_it_is_said_what_its_figures_show(place: Place) -> None:
+    first, *others = (
+        [line for line in place.values("--policies", policies)["workload"] if "never had a worker" in line]
+        for policies in ("hold,dedicated", "dedicated,hold", "dedicated")
+    )
+    assert first[0].startswith("hold never had a worker, as a run begins without any: ")
+    assert first[0].endswith("no verdict against it says more")
+    assert [[line.endswith("how good the policy is") for line in lines] for lines in others] == [[True], []]
+
+
 @pytest.fixture
 def heeding_ctrl_c() -> Iterator[None]:
     """What a shell starts in the background ignores it, and so does all that this starts."""
