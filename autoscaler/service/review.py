@@ -99,6 +99,11 @@ class _Run:
 
 
 def _count_unknown(counts: Counter[tuple[str, str]], window: Window, sides: Sequence[Side]) -> None:
-    for name in dict.fromkeys(name for side in sides for name in side.rules.policy.signals):
-        if any(unknown_reason(window, (name,), side.rules.limits) is not None for side in sides):
-            counts[name, window.signal(name).problem or "older than guards.fresh_for"] += 1
+    unknown = {
+        name: None
+        for side in sides
+        for name in side.rules.policy.signals
+        if unknown_reason(window, (name,), side.rules.limits) is not None
+    }
+    for name in unknown:
+        counts[name, window.signal(name).problem or "older than guards.fresh_for"] += 1

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from autoscaler.core.decide import Rules
-from autoscaler.model import Facility, GuardLimits, Sample, Series, Window
+from autoscaler.model import (
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    Facility,
+    GuardLimits,
+    Sample,
+    Series,
+    Window,
+)
 from autoscaler.service.past import Past
 from autoscaler.service.review import Review, Side, review
 from autoscaler.simulation.redecide import differences, redecide
@@ -93,6 +101,21 @@ def test_two_sides_are_compared_with_each_other_and_both_counted(plant: Plant) -
     found = reviewed(plant, Side(FACILITY, Rules(Hold(), LIMITS)), Side(FACILITY, Rules(Static(2), LIMITS)))
     assert [(moment.one.workers, moment.two.workers) for moment in found.moments] == [(0, 1), (0, 1)]
     assert [course.total.changes for course in (*found.sides, found.done)] == [0, 2, 4]
+
+
+def test_a_signal_is_unknown_only_by_the_limits_of_a_side_that_uses_it() -> None:
+    old = Series(PROOF_QUEUED_SESSIONS, (Sample(NOW, 0.0),), NOW - 2 * MINUTE)
+    windows = [Window(NOW, (old, Series(PROOF_RUNNING_SESSIONS, (Sample(NOW, 0.0),), NOW)))]
+    patient, strict = GuardLimits(fresh_for=5 * MINUTE), GuardLimits(fresh_for=MINUTE)
+
+    def unknown(*rules: Rules) -> dict[tuple[str, str], int]:
+        sides = [Side(FACILITY, each) for each in rules]
+        return dict(review(sides, windows, Past((), FACILITY, (), LIMITS, MINUTE), NOW, MINUTE).unknown_cycles)
+
+    assert unknown(Rules(POLICY, patient), Rules(Static(2), strict)) == {}
+    assert unknown(Rules(POLICY, patient), Rules(POLICY, strict)) == {
+        (PROOF_QUEUED_SESSIONS, "older than guards.fresh_for"): 1
+    }
 
 
 def test_a_replay_begins_where_the_hosts_stood(plant: Plant) -> None:
