@@ -21,6 +21,10 @@ class Policy(Protocol):
     Pure and without state: the same window gives the same demand, history is the window. A policy never assumes that a
     missing value is 0; when it does not know, it returns ``Demand(None, why)``, which holds. ``signals`` names what its
     answer rests on: when one of them is stale, nothing is resized.
+
+    A policy may say ``timeless = True``: its demand depends on how long ago readings are, not on the date or the hour,
+    so that the same window at another time gives the same one. The facility model does not ask it again while nothing
+    changes.
     """
 
     @property

@@ -13,6 +13,7 @@ class Hold:
 
     signals: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[timedelta] = timedelta(0)
+    timeless: ClassVar[bool] = True
 
     def decide(self, window: Window) -> Demand:  # noqa: ARG002 - the window is what every policy gets
         """Hold, whatever the window says."""

@@ -27,6 +27,7 @@ class QueueLength:
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+    timeless: ClassVar[bool] = True
 
     workers_per_session: int = 8
     sessions_per_replica: float = 1

@@ -13,6 +13,7 @@ class Static:
 
     signals: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[timedelta] = timedelta(0)
+    timeless: ClassVar[bool] = True
 
     workers: int
 

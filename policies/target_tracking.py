@@ -37,6 +37,7 @@ class TargetTracking:
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+    timeless: ClassVar[bool] = True
 
     workers_per_session: int = 8
     target_utilisation: float = 0.8

@@ -24,6 +24,7 @@ class Threshold:
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+    timeless: ClassVar[bool] = True
 
     workers_per_session: int = 8
     grow_queued: float = 0

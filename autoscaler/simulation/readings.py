@@ -45,18 +45,32 @@ class Readings:
         self._read: deque[Values] = deque([(0.0, 0.0, 0.0, 0.0)] * before)
         self._readings = before
         # One more than fits, so that the oldest lies at or before the start of the history.
-        length = -(-policy.history // interval) + 2
-        self._samples: tuple[deque[Sample], ...] = tuple(deque(maxlen=length) for _ in self._signals)
+        self._length = -(-policy.history // interval) + 2
+        self._samples: tuple[deque[Sample], ...] = tuple(deque(maxlen=self._length) for _ in self._signals)
+        self._now = start
+        self._known: list[float] = []
+        self._alike = 0
         self._plan()
 
-    def window(self, at_s: float) -> Window:
-        """What the next cycle knows, now: the state of a while ago, and the history of such."""
-        now = self._start + timedelta(seconds=at_s)
-        fresh_at = now - self._age
+    @property
+    def still(self) -> bool:
+        """Whether this cycle knows what the one before knew, all its history through."""
+        return self._alike > self._length
+
+    def begin_cycle(self, at_s: float) -> None:
+        """Let the next cycle be now."""
+        self._now = self._start + timedelta(seconds=at_s)
         values = self._read.popleft()
-        for samples, place in zip(self._samples, self._places, strict=True):
-            samples.append(Sample(now, values[place]))
-        return Window(now, tuple(map(Series, self._signals, map(tuple, self._samples), repeat(fresh_at))))
+        known = [values[place] for place in self._places]
+        self._alike = self._alike + 1 if known == self._known else 1
+        self._known = known
+        for samples, value in zip(self._samples, known, strict=True):
+            samples.append(Sample(self._now, value))
+
+    def window(self) -> Window:
+        """What this cycle knows: the state of a while ago, and the history of such."""
+        fresh_at = self._now - self._age
+        return Window(self._now, tuple(map(Series, self._signals, map(tuple, self._samples), repeat(fresh_at))))
 
     def _plan(self) -> None:
         # Counted, not added up: a sum of fractions would drift.

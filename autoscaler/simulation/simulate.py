@@ -89,6 +89,8 @@ class _Simulation:
         )
         self._timers: dict[str, HostTimers] = {}
         self._rest = Rest()
+        self._timeless = getattr(policy, "timeless", False)
+        self._demand: Demand | None = None
         self._settled: tuple[int | None, bool] | None = None
         self._moves: list[Move] = []
         self._evaluated = 0
@@ -140,18 +142,20 @@ class _Simulation:
         """One pass of the controller. One that is proven to change nothing is not decided in full."""
         self._meter.advance(at_s)
         self._meter.begin_cycle()
-        window = self._readings.window(at_s)
-        demand = self._demand(window)
+        self._readings.begin_cycle(at_s)
+        if self._demand is None or not (self._timeless and self._readings.still):
+            self._demand = self._ask(self._readings.window())
+        demand = self._demand
         # A demand to hold changes nothing, and one that has been met changes nothing more.
         if demand.workers is not None and (demand.workers, demand.may_shrink) != self._settled:
-            self._decide(at_s, window, demand)
+            self._decide(at_s, self._readings.window(), demand)
         self._cycles += 1
         if not self._cycles % CYCLES_PER_PROGRESS:
             self._progress(at_s / self._workload.duration_s)
         # Counted, not added up: a sum of fractions would drift.
         self._agenda.plan(self._cycles * self._interval_s, self._cycle)
 
-    def _demand(self, window: Window) -> Demand:
+    def _ask(self, window: Window) -> Demand:
         try:
             return self._policy.decide(window)
         except Exception as error:

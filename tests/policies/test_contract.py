@@ -44,6 +44,19 @@ windows = st.dictionaries(st.sampled_from(SIGNALS), readings).map(
 )
 
 
+def shifted(window: Window, by: timedelta) -> Window:
+    """The same readings, so much later."""
+    series = tuple(
+        dataclasses.replace(
+            each,
+            samples=tuple(Sample(sample.at + by, sample.value) for sample in each.samples),
+            fresh_at=None if each.fresh_at is None else each.fresh_at + by,
+        )
+        for each in window.series
+    )
+    return Window(window.now + by, series)
+
+
 @pytest.fixture(params=policy_names(), scope="module")
 def policy(request: pytest.FixtureRequest) -> Policy:
     return make_policy(request.param, PARAMETERS.get(request.param, {}))
@@ -75,6 +88,16 @@ def test_a_policy_names_the_signals_its_answer_rests_on(policy: Policy) -> None:
 
 def test_a_policy_says_how_far_back_it_looks(policy: Policy) -> None:
     assert policy.history >= timedelta(0)
+
+
+@pytest.mark.parametrize("shift", [timedelta(hours=7), timedelta(days=-3, seconds=1)])
+@unhurried
+@given(window=windows)
+def test_a_timeless_policy_wants_the_same_of_the_same_window_at_another_time(
+    policy: Policy, shift: timedelta, window: Window
+) -> None:
+    if getattr(policy, "timeless", False):
+        assert policy.decide(shifted(window, shift)) == policy.decide(window)
 
 
 def test_a_policy_says_in_its_docstring_what_it_does(policy: Policy) -> None:

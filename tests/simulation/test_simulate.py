@@ -246,6 +246,35 @@ def test_cycles_that_are_left_out_would_have_changed_nothing(
     assert same(quick, thorough)
 
 
+class Counted:
+    """A policy, asked in each cycle unless it is ``timeless``; counts how often."""
+
+    def __init__(self, policy: Policy, *, timeless: bool) -> None:
+        self.signals, self.history, self.timeless = policy.signals, policy.history, timeless
+        self.asked = 0
+        self._policy = policy
+
+    def decide(self, window: Window) -> Demand:
+        self.asked += 1
+        return self._policy.decide(window)
+
+
+@settings(unhurried, max_examples=60)
+@given(_scenarios, _workloads, _policies)
+def test_a_timeless_policy_that_is_not_asked_would_have_said_the_same(
+    scenario: Scenario, workload: Workload, policy: Policy
+) -> None:
+    assert same(*(run(scenario, workload, Counted(policy, timeless=timeless)) for timeless in (True, False)))
+
+
+def test_a_timeless_policy_is_not_asked_while_nothing_changes_in_all_its_history() -> None:
+    """A history of five minutes is seven readings: so often it is asked until all of them are alike."""
+    timeless, other = (Counted(THRESHOLD, timeless=timeless) for timeless in (True, False))
+    for policy in (timeless, other):
+        run(a_scenario(), a_workload(duration_s=HOUR_S), policy)
+    assert (timeless.asked, other.asked) == (7, 60)
+
+
 @settings(unhurried, max_examples=60)
 @given(_scenarios, _workloads, _policies)
 def test_no_work_is_lost_or_made_up_and_memory_is_never_promised_twice(
