@@ -2,9 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from autoscaler.model import Decision, Demand, DomainState, HostReading, HostTimers, Outcome, Quarantine, Window
+from autoscaler.model import (
+    Decision,
+    Demand,
+    DomainState,
+    HostReading,
+    HostTimers,
+    Memory,
+    Outcome,
+    Quarantine,
+    Window,
+)
 
 
 class HypervisorError(Exception):
@@ -39,6 +49,19 @@ class Policy(Protocol):
 
     def decide(self, window: Window) -> Demand:
         """Return the demand for the whole facility, with its reason in words."""
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy that carries something from cycle to cycle, and yet has no state of its own.
+
+    What ``remember`` returns is stored with the decision and comes back in the next cycle's window, after a restart
+    too, so that a stored decision can still be decided again. It is empty in the first cycle of all.
+    """
+
+    def remember(self, window: Window, demand: Demand) -> Memory:
+        """Return what the next cycle is to know, after this window was answered with this demand; pure as well."""
         ...
 
 
@@ -112,6 +135,10 @@ class Store(Protocol):
 
     def asked(self) -> Mapping[tuple[str, str], int]:
         """Return the balloon size last asked for, MiB by (host, domain)."""
+        ...
+
+    def memory(self) -> Memory:
+        """Return what the policy remembered in the newest decision; empty where there is none that can be read."""
         ...
 
     def record_strain(self, host: str, at: datetime) -> None:

@@ -4,7 +4,8 @@ Nothing here reads a clock or does I/O. The *worker* (one PROOF worker slot with
 currency of demand. Missing is ``None``, never 0.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -158,12 +159,17 @@ class Series:
         return now - self.fresh_at
 
 
+# What a policy wants to know again in the next cycle: numbers by name.
+Memory = Mapping[str, tuple[float | None, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The metric history up to ``now``: what a policy sees."""
+    """The metric history up to ``now``, and what the policy remembered in the cycle before: what a policy sees."""
 
     now: datetime
     series: tuple[Series, ...] = ()
+    memory: Memory = field(default_factory=dict)
 
     def signal(self, name: str) -> Series:
         """Return the series of a signal; one that was not read is an empty series with its problem."""
@@ -434,7 +440,8 @@ class HostDecision:
 class Decision:
     """The durable record of one cycle: inputs with their age, demand, wanted, granted, cuts, transfers.
 
-    ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty).
+    ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty);
+    ``memory`` is what the policy is to know in the next cycle.
     """
 
     at: datetime
@@ -444,6 +451,7 @@ class Decision:
     hosts: tuple[HostDecision, ...]
     unplaced_workers: int = 0
     error: str | None = None
+    memory: Memory = field(default_factory=dict)
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autoscaler.contracts import Policy
+from autoscaler.contracts import Policy, Remembering
 from autoscaler.core.allocation import memory_for_guests_mib, workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.placement import place
@@ -22,6 +22,7 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
+    Memory,
     Quarantine,
     Situation,
     Transfer,
@@ -44,7 +45,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
     the plan of the whole cycle (fail closed). Both are recorded in ``error``. ``rest`` only saves time.
     """
-    demand, error = _demand(rules.policy, situation)
+    demand, memory, error = _asked(rules.policy, situation.window)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
     quarantines, barred = _quarantines(situation, known)
@@ -87,7 +88,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))
     decision = Decision(
-        situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error
+        situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error, memory
     )
     return _without_plan(decision) if error else decision
 
@@ -118,15 +119,17 @@ def _quarantines(
     return binding, barring
 
 
-def _demand(policy: Policy, situation: Situation) -> tuple[Demand, str | None]:
+def _asked(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
+    """What a policy wants, what it remembers, and what it raised; then it knows in the next cycle what it knew now."""
     try:
-        demand = policy.decide(situation.window)
+        demand = policy.decide(window)
         if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
             raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
+        memory = policy.remember(window, demand) if isinstance(policy, Remembering) else {}
     except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
         error = f"policy failed: {type(problem).__name__}: {problem}"
-        return Demand(None, error), error
-    return demand, None
+        return Demand(None, error), window.memory, error
+    return demand, memory, None
 
 
 def _view(host: Host, observed: HostObservation, timers: HostTimers, window: Window, rules: Rules) -> HostView:

@@ -1,7 +1,7 @@
 """A dry run: the same reading and deciding as the loop, over connections that cannot write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source
@@ -9,7 +9,7 @@ from autoscaler.core.decide import Rules, decide
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, Host, HostTimers, Situation, Transfer
+from autoscaler.model import Decision, Facility, Host, HostTimers, Memory, Situation, Transfer
 from autoscaler.service.hosts import Hosts
 
 
@@ -28,17 +28,19 @@ def preview(
     *,
     asked: Mapping[tuple[str, str], int],
     timers: Sequence[HostTimers],
+    memory: Memory,
     now: datetime,
     host_timeout: timedelta,
 ) -> Preview:
-    """Read and decide once; ``asked`` and ``timers`` are those of the running controller. Changes nothing."""
+    """Read and decide once; ``asked``, ``timers`` and ``memory`` are the running controller's. Changes nothing."""
     recorders = {host.name: Recorder(connect(host, read_only=True)) for host in facility.hosts}
 
     def recorder(host: Host) -> Recorder:
         return recorders[host.name]
 
     hosts = Hosts(facility, recorder, host_timeout)
-    decision = decide(Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers)), facility, rules)
+    window = replace(source.read(now), memory=memory)
+    decision = decide(Situation(window, hosts.observe(lambda: asked), tuple(timers)), facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers
     }

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from autoscaler.contracts import Policy
+from autoscaler.contracts import Policy, Remembering
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.rest import Rest
-from autoscaler.model import Demand, HostObservation, HostTimers, Situation, Transfer, Window
+from autoscaler.model import Demand, HostObservation, HostTimers, Memory, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
 from autoscaler.simulation.evolve import remembered
@@ -91,6 +91,8 @@ class _Simulation:
         self._rest = Rest()
         self._timeless = getattr(policy, "timeless", False)
         self._demand: Demand | None = None
+        self._remembers = policy if isinstance(policy, Remembering) else None
+        self._memory: Memory = {}
         self._settled: tuple[int | None, bool] | None = None
         self._moves: list[Move] = []
         self._evaluated = 0
@@ -144,22 +146,29 @@ class _Simulation:
         self._meter.begin_cycle()
         self._readings.begin_cycle(at_s)
         if self._demand is None or not (self._timeless and self._readings.still):
-            self._demand = self._ask(self._readings.window())
+            self._demand = self._ask(self._window())
         demand = self._demand
         # A demand to hold changes nothing, and one that has been met changes nothing more.
         if demand.workers is not None and (demand.workers, demand.may_shrink) != self._settled:
-            self._decide(at_s, self._readings.window(), demand)
+            self._decide(at_s, self._window(), demand)
         self._cycles += 1
         if not self._cycles % CYCLES_PER_PROGRESS:
             self._progress(at_s / self._workload.duration_s)
         # Counted, not added up: a sum of fractions would drift.
         self._agenda.plan(self._cycles * self._interval_s, self._cycle)
 
+    def _window(self) -> Window:
+        window = self._readings.window()
+        return replace(window, memory=self._memory) if self._memory else window
+
     def _ask(self, window: Window) -> Demand:
         try:
-            return self._policy.decide(window)
+            demand = self._policy.decide(window)
+            if self._remembers is not None:
+                self._memory = self._remembers.remember(window, demand)
         except Exception as error:
             raise self._failed(window, f"{type(error).__name__}: {error}") from error
+        return demand
 
     def _failed(self, window: Window, why: str) -> PolicyFailedError:
         return PolicyFailedError(f"{self._label}: {window.now:%Y-%m-%d %H:%M}: {why}")

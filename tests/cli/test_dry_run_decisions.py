@@ -111,7 +111,7 @@ def test_a_host_that_the_decisions_do_not_know_is_told_and_exit_code_3(past: Pas
 
 
 def test_a_policy_that_looks_back_further_than_the_decisions_hold_is_told_once(past: PastSite) -> None:
-    past.site.replace("workers_per_session: 4", "workers_per_session: 4, idle: 2h")
+    past.site.replace("idle: 5m", "idle: 2h")
     result = again(past)
     said = " ".join(result.stdout.split())
     assert said.count("autoscaler.yaml: its policy looks back 2h, but 70 decisions hold less history, ") == 1

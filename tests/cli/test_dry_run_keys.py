@@ -88,7 +88,7 @@ def test_of_decisions_that_are_decided_again(two_hosts: Site, httpserver: HTTPSe
     past = PastSite(two_hosts, httpserver)
     past.live()
     two_hosts.text = without_host_2(two_hosts.text)
-    two_hosts.replace("workers_per_session: 3", "workers_per_session: 3, idle: 2h")
+    two_hosts.replace("idle: 5m", "idle: 2h")
     check("`--from-decisions`", *output(two_hosts, "--from-decisions"))
 
 

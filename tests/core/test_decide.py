@@ -22,6 +22,7 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
+    Memory,
     Quarantine,
     Situation,
     StepKind,
@@ -413,3 +414,36 @@ def test_workers_go_to_the_other_host_while_a_worker_node_of_one_is_left_alone()
     timers = (HostTimers("host-1", strained_at=NOW - timedelta(minutes=1)),)
     decision = decide(Situation(proof_window([1.0], [1.0]), at(0, 2), timers), FACILITY, THRESHOLD)
     assert granted(decision) == {"host-1": 0, "host-2": 4}
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Remembers how often it was asked; fails when it is told to."""
+
+    fails_at: float = -1.0
+    signals: tuple[str, ...] = ()
+    history: timedelta = timedelta(0)
+
+    def decide(self, _window: Window) -> Demand:
+        return Demand(0, "nobody")
+
+    def remember(self, window: Window, _demand: Demand) -> Memory:
+        (asked,) = window.memory.get("asked", (0.0,))
+        if asked == self.fails_at:
+            raise ValueError("too often")
+        return {"asked": ((asked or 0.0) + 1,)}
+
+
+def test_what_a_policy_remembers_is_in_the_decision_and_comes_back_in_the_window() -> None:
+    first = decide(Situation(Window(NOW), at(0, 0)), FACILITY, Rules(Counting(), GuardLimits()))
+    again = replace(first.situation.window, memory=first.memory)
+    second = decide(Situation(again, at(0, 0)), FACILITY, Rules(Counting(), GuardLimits()))
+    assert (first.memory, second.memory) == ({"asked": (1.0,)}, {"asked": (2.0,)})
+    assert decision_from_json(decision_to_json(second)) == second
+
+
+def test_a_policy_that_fails_to_remember_holds_and_knows_what_it_knew() -> None:
+    window = Window(NOW, memory={"asked": (3.0,)})
+    decision = decide(Situation(window, at(2, 2)), FACILITY, Rules(Counting(fails_at=3.0), GuardLimits()))
+    assert decision.error == "policy failed: ValueError: too often"
+    assert (decision.memory, decision.transfers) == ({"asked": (3.0,)}, ())

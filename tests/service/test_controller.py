@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.contracts import Hypervisor, StoreError
 from autoscaler.hypervisors import connect
-from autoscaler.model import Demand, Facility, GuardLimits, Host, HostState, HostTimers, Result, Window
+from autoscaler.model import Demand, Facility, GuardLimits, Host, HostState, HostTimers, Memory, Result, Window
 from autoscaler.service.controller import Pace
 from autoscaler.testing import FakeHost, a_host
 from tests.hypervisors.site import on_test_driver
@@ -383,3 +383,21 @@ def hang_at(fake: FakeHost, word: str, gate: Gate) -> None:
         before(call)
 
     fake.before_call = hang
+
+
+def test_what_the_policy_remembers_outlives_the_controller(plant: MakePlant) -> None:
+    class Counting:
+        signals: tuple[str, ...] = ()
+        history = timedelta(0)
+
+        def decide(self, window: Window) -> Demand:
+            return Demand(0, f"asked {len(window.memory.get('asked', ()))} times before")
+
+        def remember(self, window: Window, _demand: Demand) -> Memory:
+            return {"asked": (*window.memory.get("asked", ()), 1.0)}
+
+    site = plant("host-1", policy=Counting())
+    site.cycles(2)
+    site.controller.stop()
+    site.start()
+    assert site.cycle().decision.demand.reason == "asked 2 times before"

@@ -30,6 +30,7 @@ def previewed(
         SettableSource(),
         asked=asked or {},
         timers=timers,
+        memory={},
         now=NOW,
         host_timeout=timedelta(seconds=30),
     )

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.contracts import Policy
-from autoscaler.model import Demand, GuardLimits, Host, Window
+from autoscaler.model import Demand, GuardLimits, Host, Memory, Window
 from autoscaler.simulation import simulate as module
 from autoscaler.simulation.run import Run
 from autoscaler.simulation.scenario import Machine, Scenario
@@ -164,6 +164,26 @@ def test_jobs_wait_for_a_slot_and_all_finish() -> None:
     result = run(a_scenario(), a_workload(jobs=jobs))
     assert (result.jobs_submitted, result.jobs_finished) == (24, 24)
     assert result.cycles.wn_used_core_s.sum() == pytest.approx(24 * 600)
+
+
+@dataclass(frozen=True)
+class Counting:
+    """Wants as many workers as it was asked times before, eight at most."""
+
+    signals = ()
+    history = timedelta(0)
+
+    def decide(self, window: Window) -> Demand:
+        return Demand(min(8, len(window.memory.get("asked", ()))), "counted")
+
+    def remember(self, window: Window, demand: Demand) -> Memory:
+        assert demand == self.decide(window)
+        return {"asked": (*window.memory.get("asked", ()), 1.0)}
+
+
+def test_what_a_policy_remembers_it_knows_in_the_next_cycle() -> None:
+    moves = run(a_scenario(), a_workload(), Counting()).moves
+    assert [(move.at_s, move.workers_to) for move in moves[:3]] == [(60.0, 1), (120.0, 2), (180.0, 3)]
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,20 @@ def test_an_empty_store_has_nothing(store: SqlStore) -> None:
     assert store.asked() == {}
 
 
+def test_what_a_policy_remembered_comes_back_from_the_newest_decision(store: SqlStore) -> None:
+    assert store.memory() == {}
+    store.record_decision(replace(a_decision(), memory={"loads": (1.0,)}))
+    store.record_decision(replace(a_decision(), memory={"loads": (1.0, None), "alpha": (0.05,)}))
+    assert store.memory() == {"loads": (1.0, None), "alpha": (0.05,)}
+
+
+def test_a_newest_decision_that_cannot_be_read_is_remembered_as_nothing(store: SqlStore, file: Path) -> None:
+    number = store.record_decision(replace(a_decision(), memory={"alpha": (0.05,)}))
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE decisions SET body = '{}' WHERE number = ?", (number,))
+    assert store.memory() == {}
+
+
 def test_a_decision_that_is_not_there_is_an_error(store: SqlStore) -> None:
     with pytest.raises(StoreError, match="holds no decision 7"):
         store.record(7)
