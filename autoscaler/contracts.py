@@ -137,8 +137,8 @@ class Store(Protocol):
         """Return the balloon size last asked for, MiB by (host, domain)."""
         ...
 
-    def memory(self) -> Memory:
-        """Return what the policy remembered in the newest decision; empty where there is none that can be read."""
+    def newest(self) -> Decision | None:
+        """Return the newest decision, ``None`` where there is none or it cannot be read."""
         ...
 
     def record_strain(self, host: str, at: datetime) -> None:

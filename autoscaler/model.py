@@ -324,11 +324,15 @@ class HostTimers:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything a decision rests on; a stored situation can be decided again."""
+    """Everything a decision rests on; a stored situation can be decided again.
+
+    ``memories`` are those of the shadow policies, by their names; that of the acting one is in the window.
+    """
 
     window: Window
     hosts: tuple[HostObservation, ...]
     timers: tuple[HostTimers, ...] = ()
+    memories: Mapping[str, Memory] = field(default_factory=dict)
 
     def host(self, name: str) -> HostObservation:
         """Return the observation of a host; raises ``KeyError``."""
@@ -437,11 +441,22 @@ class HostDecision:
 
 
 @dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a shadow policy would have the facility do; ``error`` is what it raised, which touches nobody else."""
+
+    name: str
+    policy: str
+    demand: Demand
+    memory: Memory = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The durable record of one cycle: inputs with their age, demand, wanted, granted, cuts, transfers.
 
     ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty);
-    ``memory`` is what the policy is to know in the next cycle.
+    ``memory`` is what the policy is to know in the next cycle; ``opinions`` are those of the shadow policies.
     """
 
     at: datetime
@@ -452,6 +467,12 @@ class Decision:
     unplaced_workers: int = 0
     error: str | None = None
     memory: Memory = field(default_factory=dict)
+    opinions: tuple[Opinion, ...] = ()
+
+    @property
+    def memories(self) -> Mapping[str, Memory]:
+        """What the shadow policies are to know in the next cycle, by their names."""
+        return {opinion.name: opinion.memory for opinion in self.opinions}
 
     @property
     def transfers(self) -> tuple[Transfer, ...]:

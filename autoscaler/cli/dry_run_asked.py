@@ -9,7 +9,6 @@ from autoscaler.cli.common import load_config
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
 from autoscaler.config.schema import PrometheusSection, ScrapeSection
-from autoscaler.core.decide import Rules
 from autoscaler.service.review import Side
 
 
@@ -51,7 +50,7 @@ class Configured:
     @property
     def side(self) -> Side:
         """Its hosts, and how it decides."""
-        return Side(self.loaded.config.facility(), Rules(self.loaded.policy, self.loaded.config.guards.limits()))
+        return Side(self.loaded.config.facility(), self.loaded.rules)
 
     @property
     def policy(self) -> str:
@@ -90,4 +89,4 @@ def shared_source(configured: Sequence[Configured]) -> tuple[PrometheusSection |
     for other in (each.loaded.config.source for each in configured[1:]):
         if other.kind == source.kind:
             source = source.model_copy(update={"signals": {**other.signals, **source.signals}})
-    return source, max(each.loaded.policy.history for each in configured)
+    return source, max(each.loaded.history for each in configured)

@@ -10,7 +10,7 @@ from rich.table import Table
 from autoscaler.cli.common import EXIT_DEGRADED, echo_json, open_store, reading_of, store_exists, trouble
 from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, shared_source
 from autoscaler.cli.tables import WAITING, console, decision_table
-from autoscaler.model import Decision, Demand, HostDecision, Memory
+from autoscaler.model import Decision, Demand, HostDecision
 from autoscaler.service.preview import Preview, preview
 from autoscaler.simulation.redecide import Redecided, redecide
 from autoscaler.sources import make_source
@@ -38,11 +38,11 @@ def _preview(configured: Sequence[Configured]) -> Preview:
     first = configured[0]
     settings = first.loaded.config.controller
     asked, timers = {}, []
-    memory: Memory = {}
+    before = None
     if store_exists(first.loaded):
         with open_store(first.loaded) as store:
             asked, timers = dict(store.asked()), list(store.timers())
-            memory = store.memory()
+            before = store.newest()
     source, history = shared_source(configured)
     return preview(
         first.side.facility,
@@ -50,7 +50,7 @@ def _preview(configured: Sequence[Configured]) -> Preview:
         make_source(source, history, settings.interval),
         asked=asked,
         timers=timers,
-        memory=memory,
+        before=before,
         now=datetime.now(UTC),
         host_timeout=settings.host_timeout,
     )

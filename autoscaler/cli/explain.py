@@ -75,6 +75,9 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     demand = decision.demand
     wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
     yield f"demand: {wanted}: {demand.reason}"
+    for opinion in decision.opinions:
+        would = "hold" if opinion.demand.workers is None else f"{opinion.demand.workers} workers"
+        yield f"shadow {opinion.name}: {would}: {opinion.demand.reason}"
     current, wanted, granted = map(_count, (decided.current, decided.wanted, decided.granted))
     yield f"{decided.host}: has {current}, wanted {wanted}, granted {granted}"
     for cut in decided.cuts:

@@ -19,7 +19,6 @@ from autoscaler.cli.common import (
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import StoreError
-from autoscaler.core.decide import Rules
 from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import Bell, run_cycles
@@ -75,8 +74,8 @@ def _controller(loaded: Loaded, store: SqlStore) -> Controller:
     settings = loaded.config.controller
     return Controller(
         facility=loaded.config.facility(),
-        rules=Rules(loaded.policy, loaded.config.guards.limits()),
-        source=make_source(loaded.config.source, loaded.policy.history, settings.interval),
+        rules=loaded.rules,
+        source=make_source(loaded.config.source, loaded.history, settings.interval),
         connect=connect,
         store=store,
         pace=Pace(settings.host_timeout, settings.transfer_stall),

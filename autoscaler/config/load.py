@@ -1,7 +1,8 @@
 """Reads a configuration file; every problem of it is reported at once, by file, line, key and reason."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,38 @@ from autoscaler.config.document import (
     without_wn_number,
 )
 from autoscaler.config.policies import PolicyError, make_policy
-from autoscaler.config.schema import Config
+from autoscaler.config.schema import Config, PolicySection
 from autoscaler.config.signals import missing_signals
 from autoscaler.contracts import Policy
+from autoscaler.core.decide import Rules
+from autoscaler.core.voices import Canary
 
 __all__ = ["ConfigError", "Loaded", "load"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration and the policy it names."""
+    """A valid configuration and the policies it names."""
 
     config: Config
     policy: Policy
+    shadows: Mapping[str, Policy] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Rules:
+        """How it decides."""
+        canary = self.config.canary
+        return Rules(
+            self.policy,
+            self.config.guards.limits(),
+            shadows=self.shadows,
+            canary=None if canary is None else Canary(canary.policy, frozenset(canary.hosts)),
+        )
+
+    @property
+    def history(self) -> timedelta:
+        """How far back the policy looks that looks back furthest."""
+        return max(policy.history for policy in (self.policy, *self.shadows.values()))
 
 
 def load(path: Path) -> Loaded:
@@ -45,17 +65,26 @@ def load(path: Path) -> Loaded:
     except ValidationError as error:
         # One mistake in host_defaults is the same sentence of every host.
         raise ConfigError(list(dict.fromkeys(_sentence(path, document, each) for each in error.errors()))) from None
-    try:
-        policy = make_policy(config.policy.name, config.policy.parameters)
-    except PolicyError as error:
-        where = place(path, document, ("policy", error.key))
-        raise ConfigError([f"{where}: policy.{error.key}: {error}"]) from None
-    missing = list(missing_signals(config.source, config.policy.name, policy.signals))
-    if missing:
-        raise ConfigError([f"{place(path, document, key)}: {dotted(key)}: {reason}" for key, reason in missing])
+    policy = _made(path, document, config, config.policy, ("policy",))
+    shadows = {
+        name: _made(path, document, config, section, ("shadows", name)) for name, section in config.shadows.items()
+    }
     store = path.parent.absolute() / config.controller.store
     controller = config.controller.model_copy(update={"store": store})
-    return Loaded(config.model_copy(update={"controller": controller}), policy)
+    return Loaded(config.model_copy(update={"controller": controller}), policy, shadows)
+
+
+def _made(path: Path, document: CommentedMap, config: Config, section: PolicySection, key: Location) -> Policy:
+    """The policy of a section, whose signals the source has."""
+    try:
+        policy = make_policy(section.name, section.parameters)
+    except PolicyError as error:
+        where = (*key, error.key)
+        raise ConfigError([f"{place(path, document, where)}: {dotted(where)}: {error}"]) from None
+    missing = list(missing_signals(config.source, section.name, policy.signals))
+    if missing:
+        raise ConfigError([f"{place(path, document, each)}: {dotted(each)}: {reason}" for each, reason in missing])
+    return policy
 
 
 def _with_host_defaults(path: Path, document: CommentedMap) -> dict[str, Any]:

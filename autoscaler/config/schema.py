@@ -265,12 +265,21 @@ class PolicySection(BaseModel):
         return dict(self.model_extra or {})
 
 
+class CanarySection(Section):
+    """The shadow policy that acts on some hosts."""
+
+    policy: Name
+    hosts: Annotated[list[Name], Field(min_length=1)]
+
+
 class Config(Section):
     """The whole file."""
 
     controller: ControllerSection = ControllerSection()
     source: Annotated[PrometheusSection | ScrapeSection, Field(discriminator="kind")]
     policy: PolicySection
+    shadows: dict[Name, PolicySection] = {}
+    canary: CanarySection | None = None
     guards: GuardsSection = GuardsSection()
     hosts: Annotated[list[HostSection], Field(min_length=1)]
 
@@ -286,4 +295,15 @@ class Config(Section):
             raise ValueError(f"hosts: the name {name!r} is used more than once")
         for uri in (uri for uri, count in uris.items() if count > 1):
             raise ValueError(f"hosts: {uri} is used more than once, but a hypervisor's memory can be planned only once")
+        return self
+
+    @model_validator(mode="after")
+    def _canary_is_known(self) -> Self:
+        if self.canary is None:
+            return self
+        if self.canary.policy not in self.shadows:
+            known = ", ".join(self.shadows) or "none"
+            raise ValueError(f"canary.policy: shadows has no {self.canary.policy!r}; it has {known}")
+        for name in set(self.canary.hosts) - {host.name for host in self.hosts}:
+            raise ValueError(f"canary.hosts: no host is called {name!r}")
         return self

@@ -1,19 +1,20 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
-from autoscaler.contracts import Policy, Remembering
+from autoscaler.contracts import Policy
 from autoscaler.core.allocation import memory_for_guests_mib, workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
+from autoscaler.core.voices import Canary, Voice, ask, canary_voice, opinions
 from autoscaler.model import (
     Cut,
     Decision,
-    Demand,
     DomainState,
     Facility,
     GuardLimits,
@@ -22,7 +23,6 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
-    Memory,
     Quarantine,
     Situation,
     Transfer,
@@ -32,11 +32,16 @@ from autoscaler.model import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How to decide: the policy, the guards in their order, and the numbers the guards work with."""
+    """How to decide: the policy, the guards in their order, and the numbers the guards work with.
+
+    ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
+    """
 
     policy: Policy
     limits: GuardLimits
     guards: tuple[Guard, ...] = GUARDS
+    shadows: Mapping[str, Policy] = field(default_factory=dict)
+    canary: Canary | None = None
 
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
@@ -45,27 +50,33 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
     the plan of the whole cycle (fail closed). Both are recorded in ``error``. ``rest`` only saves time.
     """
-    demand, memory, error = _asked(rules.policy, situation.window)
+    demand, memory, error = ask(rules.policy, situation.window)
+    shadows = opinions(rules.shadows, situation)
     known = {host.name: host for host in facility.hosts}
     timers = {each.host: each for each in situation.timers}
     quarantines, barred = _quarantines(situation, known)
-    unknown = unknown_reason(situation.window, rules.policy.signals, rules.limits)
-    known_now = demand.workers is not None and not unknown
-    resting = rest if known_now else None
-    seat_of = None if rest is None else rest.seat
-    placement = place(
-        demand,
-        facility,
-        situation.hosts,
+    placed = partial(
+        place,
+        facility=facility,
+        observed=situation.hosts,
         quarantined=quarantines.keys(),
         barred=barred.keys(),
         strained=_strained(situation, rules.limits),
-        seat_of=seat_of,
+        seat_of=None if rest is None else rest.seat,
     )
-    hold = f"hold: {demand.reason}"
+    placement = placed(demand)
+    acting = _Acting.of(Voice(demand, rules.policy.signals), placement.wanted, situation.window, rules.limits)
+    voice, silent = canary_voice(rules.canary, rules.shadows, shadows)
+    group = rules.canary.hosts if rules.canary else ()
+    second = acting
+    if voice is not None:
+        second = _Acting.of(voice, placed(voice.demand).wanted, situation.window, rules.limits)
     hosts = []
     for observed in situation.hosts:
-        name, wanted = observed.host, placement.wanted.get(observed.host)
+        name = observed.host
+        who = second if name in group else acting
+        wanted, known_now = who.wanted.get(name), who.known
+        resting = rest if known_now else None
         if name in quarantines:
             at = situation.window.now if known_now else None
             hosts.append(_quarantined(known[name], observed, quarantines[name], at))
@@ -74,23 +85,50 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
             hosts.append(_left_alone(observed))
             continue
         if resting is not None and name not in barred and resting.needs_nothing(observed, wanted):
-            hosts.append(HostDecision(name, wanted, wanted, wanted, hold))
+            hosts.append(HostDecision(name, wanted, wanted, wanted, who.hold))
             continue
         try:
-            view = _view(known[name], observed, timers.get(name, HostTimers(name)), situation.window, rules)
-            decided = _decide_host(view, wanted, demand, rules.guards, known=known_now)
+            current = workers_now(known[name], observed.domain(known[name].proof.name))
+            mine = timers.get(name, HostTimers(name))
+            view = HostView(known[name], observed, current, mine, situation.window, who.voice.signals, rules.limits)
+            decided = _decide_host(view, wanted, who.voice, rules.guards, known=known_now)
             if resting is not None:
                 resting.note(known[name], observed, decided)
             if name in barred:
                 decided = replace(decided, reason=f"{decided.reason}; {_told(barred[name])}")
+            if silent and name in group:
+                decided = replace(decided, reason=f"{decided.reason}; {silent}")
             hosts.append(decided)
         except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
             error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
             hosts.append(HostDecision(name, None, wanted, None, error))
     decision = Decision(
-        situation.window.now, repr(rules.policy), situation, demand, tuple(hosts), placement.unplaced, error, memory
+        situation.window.now,
+        repr(rules.policy),
+        situation,
+        demand,
+        tuple(hosts),
+        placement.unplaced,
+        error,
+        memory,
+        shadows,
     )
     return _without_plan(decision) if error else decision
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """A voice, the workers its placement wants by host, and whether its demand rests on what is known."""
+
+    voice: Voice
+    wanted: Mapping[str, int]
+    known: bool
+    hold: str
+
+    @classmethod
+    def of(cls, voice: Voice, wanted: Mapping[str, int], window: Window, limits: GuardLimits) -> "_Acting":
+        unknown = unknown_reason(window, voice.signals, limits)
+        return cls(voice, wanted, voice.demand.workers is not None and not unknown, f"hold: {voice.words}")
 
 
 def _strained(situation: Situation, limits: GuardLimits) -> set[str]:
@@ -119,27 +157,7 @@ def _quarantines(
     return binding, barring
 
 
-def _asked(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
-    """What a policy wants, what it remembers, and what it raised; then it knows in the next cycle what it knew now."""
-    try:
-        demand = policy.decide(window)
-        if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
-            raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
-        memory = policy.remember(window, demand) if isinstance(policy, Remembering) else {}
-    except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
-        error = f"policy failed: {type(problem).__name__}: {problem}"
-        return Demand(None, error), window.memory, error
-    return demand, memory, None
-
-
-def _view(host: Host, observed: HostObservation, timers: HostTimers, window: Window, rules: Rules) -> HostView:
-    current = workers_now(host, observed.domain(host.proof.name))
-    return HostView(host, observed, current, timers, window, rules.policy.signals, rules.limits)
-
-
-def _decide_host(
-    view: HostView, wanted: int, demand: Demand, guards: tuple[Guard, ...], *, known: bool
-) -> HostDecision:
+def _decide_host(view: HostView, wanted: int, voice: Voice, guards: tuple[Guard, ...], *, known: bool) -> HostDecision:
     current = view.current
     granted, cuts = run_guards(wanted, view, guards)
     if not known:
@@ -148,7 +166,7 @@ def _decide_host(
         granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
     else:
         transfer = plan(view.host, view.observed, current, granted)
-    why = _why(_verb(current, granted, transfer), demand, cuts, view)
+    why = _why(_verb(current, granted, transfer), voice.words, cuts, view)
     return HostDecision(view.host.name, current, wanted, granted, why, cuts, transfer)
 
 
@@ -158,11 +176,11 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
     return "hold" if transfer is None else "put right"
 
 
-def _why(verb: str, demand: Demand, cuts: tuple[Cut, ...], view: HostView) -> str:
+def _why(verb: str, words: str, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
     taken, guests = view.observed.committed_mib, memory_for_guests_mib(view.host, view.observed)
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
-    return f"{verb}: {demand.reason}{limits}{over}"
+    return f"{verb}: {words}{limits}{over}"
 
 
 def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, now: datetime | None) -> HostDecision:

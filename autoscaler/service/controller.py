@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,8 +12,9 @@ from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.quarantine import after, tried
+from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, HostState, Memory, Outcome, Quarantine, Result, Situation, Transfer
+from autoscaler.model import Decision, Facility, HostState, Outcome, Quarantine, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
 
 _log = logging.getLogger("autoscaler")
@@ -60,7 +61,9 @@ class Controller:
         self._store = store
         self._pace = pace
         self._clock = clock
-        self._memory: Memory | None = None
+        # Before the first cycle, the store has to be asked.
+        self._begun = False
+        self._newest: Decision | None = None
         self._hosts = Hosts(facility, connect, pace.host_timeout)
         self._stopping = threading.Event()
         self._told: dict[str, str] = {}
@@ -69,15 +72,15 @@ class Controller:
         """Run one cycle; transfers go on after it returns. Raises ``StoreError``, and then nothing was done."""
         began = time.perf_counter()
         now = self._clock()
-        if self._memory is None:
-            self._memory = self._store.memory()
-        window = replace(self._source.read(now), memory=self._memory)
-        situation = Situation(window, self._hosts.observe(self._store.asked), tuple(self._store.timers()))
+        if not self._begun:
+            self._newest, self._begun = self._store.newest(), True
+        window, hosts = self._source.read(now), self._hosts.observe(self._store.asked)
+        situation = remembering(Situation(window, hosts, tuple(self._store.timers())), self._newest)
         read = time.perf_counter()
         decision = decide(situation, self._facility, self._rules)
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
-        self._memory = decision.memory
+        self._newest = decision
         self._begin(number, decision)
         self._tell(decision)
         return Cycle(number, decision, read - began, decided - read)

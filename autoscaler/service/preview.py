@@ -1,15 +1,16 @@
 """A dry run: the same reading and deciding as the loop, over connections that cannot write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.voices import remembering
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, Host, HostTimers, Memory, Situation, Transfer
+from autoscaler.model import Decision, Facility, Host, HostTimers, Situation, Transfer
 from autoscaler.service.hosts import Hosts
 
 
@@ -28,19 +29,22 @@ def preview(
     *,
     asked: Mapping[tuple[str, str], int],
     timers: Sequence[HostTimers],
-    memory: Memory,
+    before: Decision | None,
     now: datetime,
     host_timeout: timedelta,
 ) -> Preview:
-    """Read and decide once; ``asked``, ``timers`` and ``memory`` are the running controller's. Changes nothing."""
+    """Read and decide once; changes nothing.
+
+    ``asked``, ``timers`` and ``before``, its newest decision, are those of the running controller.
+    """
     recorders = {host.name: Recorder(connect(host, read_only=True)) for host in facility.hosts}
 
     def recorder(host: Host) -> Recorder:
         return recorders[host.name]
 
     hosts = Hosts(facility, recorder, host_timeout)
-    window = replace(source.read(now), memory=memory)
-    decision = decide(Situation(window, hosts.observe(lambda: asked), tuple(timers)), facility, rules)
+    situation = Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers))
+    decision = decide(remembering(situation, before), facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers
     }

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.standing import too_small
+from autoscaler.core.voices import remembering
 from autoscaler.model import (
     Decision,
     DomainObservation,
@@ -13,7 +14,6 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
-    Memory,
     Situation,
     Window,
 )
@@ -36,7 +36,7 @@ class Replay:
         self._known = {host.name: host for host in facility.hosts}
         self._hosts = {host.host: host for host in hosts}
         self._timers = {each.host: each for each in timers if each.host in self._hosts}
-        self._memory: Memory = {}
+        self._newest: Decision | None = None
 
     def step(self, window: Window, seen: Mapping[str, HostObservation] = NOTHING_SEEN) -> Decision:
         """Decide the next cycle, and let its transfers happen.
@@ -45,9 +45,9 @@ class Replay:
         whether a host answered.
         """
         hosts = tuple(_shown(self._known[name], host, seen.get(name)) for name, host in self._hosts.items())
-        window = replace(window, memory=self._memory)
-        decision = decide(Situation(window, hosts, tuple(self._timers.values())), self._facility, self._rules)
-        self._memory = decision.memory
+        situation = remembering(Situation(window, hosts, tuple(self._timers.values())), self._newest)
+        decision = decide(situation, self._facility, self._rules)
+        self._newest = decision
         self._hosts = {host.host: replace(host, state=HostState.READY, problem=None) for host in hosts}
         for transfer in decision.transfers:
             name = transfer.host

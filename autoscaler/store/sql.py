@@ -33,7 +33,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import StoreError
-from autoscaler.model import Decision, HostTimers, Memory, Outcome, Quarantine, Transfer
+from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
 from autoscaler.store.records import (
     Record,
     Unreadable,
@@ -211,14 +211,14 @@ class SqlStore:
         found = self._records(query)
         return found[0] if found else None
 
-    def memory(self) -> Memory:
-        """What the policy remembered in the newest decision; empty where there is none that can be read."""
+    def newest(self) -> Decision | None:
+        """The newest decision, ``None`` where there is none or it cannot be read."""
         rows = self._rows(select(_decisions).order_by(_decisions.c.number.desc()).limit(1))
         try:
-            return self._record(*rows[0]).decision.memory if rows else {}
+            return self._record(*rows[0]).decision if rows else None
         except StoreError:
             # Another version's, or damaged; a policy that remembers nothing begins anew, and that is safe.
-            return {}
+            return None
 
     def history(self, limit: int, *, changes_only: bool) -> list[Record]:
         """The newest decisions, oldest first; ``changes_only`` leaves out those that changed nothing."""

@@ -237,6 +237,13 @@ class TestExplain:
         assert "step: grow proof memory 572 to 3740 MiB" in result.stdout
         assert "change: done: reached and read back" in result.stdout
 
+    def test_tells_what_shadow_policies_would_have_done(self, site: Site) -> None:
+        site.replace("guards:", "shadows: {still: {name: hold}, lavish: {name: static, workers: 8}}\nguards:")
+        site.run(cycles=1)
+        told = site.invoke("explain", "host-1").stdout
+        assert "shadow still: hold: policy hold keeps everything as it is\n" in told
+        assert "shadow lavish: 8 workers: always 8 workers\n" in told
+
     def test_without_a_time_is_of_the_newest_decision(self, grown: Site) -> None:
         assert grown.invoke("explain", "host-1").stdout.startswith("decision 2 at ")
 

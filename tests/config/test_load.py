@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.config.schema import PrometheusSection, ScrapeSection
+from autoscaler.core.voices import Canary
 from autoscaler.model import Allocation, Facility, GuardLimits
 from autoscaler.testing import a_host
 from policies.static import Static
@@ -216,6 +217,22 @@ MISTAKES = {
         "8056 MiB",
         "99999999999999999999999999 GiB",
         "10: hosts[0].memory_total: '99999999999999999999999999 GiB' is more than 1 PiB",
+    ),
+    "a shadow policy that is unknown": (
+        MINIMAL + "shadows:\n  next: {name: thresold}\n",
+        "22: shadows.next.name: no policy is called 'thresold'",
+    ),
+    "a shadow policy with an unknown key": (
+        MINIMAL + "shadows:\n  next: {name: threshold, idel: 5m}\n",
+        "22: shadows.next.idel: unknown key",
+    ),
+    "a canary that is no shadow policy": (
+        MINIMAL + "canary: {policy: next, hosts: [host-1]}\n",
+        "1: file: canary.policy: shadows has no 'next'; it has none",
+    ),
+    "a canary on a host that is not there": (
+        MINIMAL + "shadows: {next: {name: hold}}\ncanary: {policy: next, hosts: [host-9]}\n",
+        "1: file: canary.hosts: no host is called 'host-9'",
     ),
     "a section that is no mapping": (MINIMAL + "controller: 5\n", "21: controller: 5 is not a mapping"),
     "a policy that is no mapping": bad("  name: static\n  workers: 4", "  [static]", "4: policy: is not a mapping"),
@@ -522,3 +539,11 @@ def test_any_structure_loads_or_is_refused_with_sentences(file: Path, structure:
     YAML(typ="safe", pure=True).dump({**good, **structure}, file)
     with suppress(ConfigError):
         assert isinstance(load(file), Loaded)
+
+
+def test_shadow_policies_and_the_canary_are_part_of_how_it_decides(file: Path) -> None:
+    text = MINIMAL + "shadows: {next: {name: threshold, idle: 2h}}\ncanary: {policy: next, hosts: [host-1]}\n"
+    rules = loaded(file, text).rules
+    assert rules.shadows == {"next": Threshold(idle=timedelta(hours=2))}
+    assert rules.canary == Canary("next", frozenset({"host-1"}))
+    assert loaded(file, text).history == timedelta(hours=2)

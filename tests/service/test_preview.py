@@ -30,7 +30,7 @@ def previewed(
         SettableSource(),
         asked=asked or {},
         timers=timers,
-        memory={},
+        before=None,
         now=NOW,
         host_timeout=timedelta(seconds=30),
     )

@@ -1,0 +1,77 @@
+"""Who is asked what the facility should have: the acting policy, the shadow policies, and one of these as a canary.
+
+A shadow policy sees the same window with a memory of its own; what it says is recorded, and nothing it raises touches
+anybody else. A canary is a shadow policy that acts on a group of hosts: they get what it would give them if all hosts
+were its own, the others what the acting policy would give them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from autoscaler.contracts import Policy, Remembering
+from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The shadow policy that acts on these hosts."""
+
+    name: str
+    hosts: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A policy that acts on some hosts, and what it wants; ``said`` begins its reasons."""
+
+    demand: Demand
+    signals: tuple[str, ...]
+    said: str = ""
+
+    @property
+    def words(self) -> str:
+        """Why it wants that."""
+        return f"{self.said}{self.demand.reason}"
+
+
+def ask(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
+    """What a policy wants, what it remembers, and what it raised; then it knows in the next cycle what it knew now."""
+    try:
+        demand = policy.decide(window)
+        if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
+            raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
+        memory = policy.remember(window, demand) if isinstance(policy, Remembering) else {}
+    except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
+        error = f"policy failed: {type(problem).__name__}: {problem}"
+        return Demand(None, error), window.memory, error
+    return demand, memory, None
+
+
+def opinions(shadows: Mapping[str, Policy], situation: Situation) -> tuple[Opinion, ...]:
+    """What each of the shadow policies would have the facility do."""
+    found = []
+    for name, policy in shadows.items():
+        window = replace(situation.window, memory=situation.memories.get(name, {}))
+        demand, memory, error = ask(policy, window)
+        found.append(Opinion(name, repr(policy), demand, memory, error))
+    return tuple(found)
+
+
+def canary_voice(
+    canary: Canary | None, shadows: Mapping[str, Policy], found: tuple[Opinion, ...]
+) -> tuple[Voice | None, str | None]:
+    """The voice of the canary, and why it has none: then the acting policy decides its hosts, too."""
+    if canary is None:
+        return None, None
+    opinion = next(opinion for opinion in found if opinion.name == canary.name)
+    if opinion.error is not None:
+        return None, f"canary {canary.name} does not act: {opinion.error}"
+    return Voice(opinion.demand, shadows[canary.name].signals, f"canary {canary.name}: "), None
+
+
+def remembering(situation: Situation, before: Decision | None) -> Situation:
+    """The situation with what all policies were to know in the cycle after the decision ``before``."""
+    if before is None:
+        return situation
+    window = replace(situation.window, memory=before.memory)
+    return replace(situation, window=window, memories=before.memories)
