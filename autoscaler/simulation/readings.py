@@ -26,7 +26,8 @@ State = Callable[[], Values]
 class Readings:
     """Reads the facility for each cycle, and keeps the history of the signals that a policy rests on.
 
-    A cycle knows what ``state`` said an ``age`` before it; before the beginning, nobody was there.
+    A cycle knows what ``state`` said an ``age`` before it; before the beginning, nobody was there. What comes at the
+    very moment of a reading is in the next one, so that it does not matter which of the two was planned first.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Readings:
 
     def _plan(self) -> None:
         # Counted, not added up: a sum of fractions would drift.
-        self._agenda.plan(self._readings * self._interval_s - self._age_s, self._observe)
+        self._agenda.plan_before_all(self._readings * self._interval_s - self._age_s, self._observe)
 
     def _observe(self, _at_s: float) -> None:
         self._read.append(self._state())

@@ -67,7 +67,6 @@ class _Simulation:
         self._meter = Meter(self._interval_s)
         self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
         self._by_name = {site.name: site for site in self._sites}
-        # First: a run begins with a cycle, and what it reads, before anything comes.
         self._readings = Readings(
             self._agenda,
             policy,
@@ -76,6 +75,7 @@ class _Simulation:
             age=scenario.reading_age,
             state=self._state,
         )
+        # First: a run begins with a cycle, before anything comes.
         self._agenda.plan(0.0, self._cycle)
         self._batch = Batch(self._agenda, self._sites, workload.jobs, self._touched)
         self._sessions = Sessions(

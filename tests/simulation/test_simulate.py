@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.contracts import Policy
-from autoscaler.model import Demand, GuardLimits, Host, Memory, Window
+from autoscaler.model import PROOF_QUEUED_SESSIONS, Demand, GuardLimits, Host, Memory, Window
 from autoscaler.simulation import simulate as module
+from autoscaler.simulation.readings import SIGNALS
 from autoscaler.simulation.run import Run
 from autoscaler.simulation.scenario import Machine, Scenario
 from autoscaler.simulation.simulate import PolicyFailedError, simulate
@@ -64,6 +65,29 @@ def test_a_session_just_too_late_for_a_reading_waits_a_cycle_longer() -> None:
     (served,) = run(a_scenario(), a_workload(Session(110.0, 300.0, 4))).sessions
     assert served.start_s is not None
     assert 180 < served.start_s < 190
+
+
+class Watching:
+    """Holds, and remembers the newest values of its windows."""
+
+    history = timedelta(0)
+
+    def __init__(self, *signals: str) -> None:
+        self.signals = signals
+        self.seen: list[tuple[float | None, ...]] = []
+
+    def decide(self, window: Window) -> Demand:
+        self.seen.append(tuple(map(window.latest, SIGNALS)))
+        return Demand(None, "watching")
+
+
+@pytest.mark.parametrize("earlier", [(), (10.0,), (100.0,)])
+def test_a_session_that_comes_with_a_reading_is_in_the_next_one_whoever_came_before(earlier: tuple[float, ...]) -> None:
+    """Each session is planned when the one before it comes: before the reading at 105 s is, or after."""
+    policy = Watching(PROOF_QUEUED_SESSIONS)
+    run(a_scenario(), a_workload(*(Session(at_s, 60.0, 1) for at_s in (*earlier, 105.0))), policy)
+    queued = [values[SIGNALS.index(PROOF_QUEUED_SESSIONS)] for values in policy.seen]
+    assert queued[2:4] == [len(earlier), len(earlier) + 1]
 
 
 def test_when_the_session_has_left_everything_goes_back() -> None:
