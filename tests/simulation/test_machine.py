@@ -115,3 +115,25 @@ def test_a_machine_in_a_transfer_says_where_it_moves() -> None:
     assert transfer is not None
     site.begin(0.0, transfer)
     assert (site.observation().state, site.observation().moving_to_workers) == (HostState.MOVING, 3)
+
+
+def test_a_machine_shows_what_its_jobs_use_as_they_come_and_go() -> None:
+    site = a_site()
+    used = [site.observation().domain("wn").used_mib]
+    site.start_job(0.0, Job(0.0, 100.0, memory_mib=400))
+    used.append(site.observation().domain("wn").used_mib)
+    site.end_job(100.0)
+    used.append(site.observation().domain("wn").used_mib)
+    assert used == [site._base_mib, site._base_mib + 400, site._base_mib]
+
+
+def test_a_machine_shows_when_its_transfer_is_over() -> None:
+    site = a_site()
+    transfer = plan(A_HOST, site.observation(), 0, 3)
+    assert transfer is not None
+    move = movement(A_HOST, site.observation(), transfer, PHYSICS, site.busy_cores)
+    site.begin(0.0, transfer)
+    assert site.observation().state is HostState.MOVING
+    site.end(move.duration_s, move.left.items())
+    assert site.observation().state is HostState.READY
+    assert {domain.name: domain.allocation for domain in site.observation().domains} == move.left

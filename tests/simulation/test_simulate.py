@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.contracts import Policy
-from autoscaler.model import PROOF_QUEUED_SESSIONS, Demand, GuardLimits, Host, Memory, Window
+from autoscaler.model import (
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    WN_RUNNING_JOBS,
+    XROOTD_READ_BYTES_PER_SECOND,
+    Demand,
+    GuardLimits,
+    Host,
+    Memory,
+    Window,
+)
 from autoscaler.simulation import simulate as module
 from autoscaler.simulation.readings import SIGNALS
 from autoscaler.simulation.run import Run
@@ -88,6 +98,18 @@ def test_a_session_that_comes_with_a_reading_is_in_the_next_one_whoever_came_bef
     run(a_scenario(), a_workload(*(Session(at_s, 60.0, 1) for at_s in (*earlier, 105.0))), policy)
     queued = [values[SIGNALS.index(PROOF_QUEUED_SESSIONS)] for values in policy.seen]
     assert queued[2:4] == [len(earlier), len(earlier) + 1]
+
+
+def test_a_policy_sees_the_signals_that_it_names_and_no_others() -> None:
+    policy = Watching(XROOTD_READ_BYTES_PER_SECOND, WN_RUNNING_JOBS)
+    jobs, others = (Job(0.0, HOUR_S), Job(0.0, HOUR_S)), Reading(60.0, (70.0, 70.0, 70.0))
+    run(a_scenario(), a_workload(jobs=jobs, reading=others), policy)
+    assert dict(zip(SIGNALS, policy.seen[2], strict=True)) == {
+        PROOF_QUEUED_SESSIONS: None,
+        PROOF_RUNNING_SESSIONS: None,
+        WN_RUNNING_JOBS: 2.0,
+        XROOTD_READ_BYTES_PER_SECOND: 70.0,
+    }
 
 
 def test_when_the_session_has_left_everything_goes_back() -> None:
@@ -242,6 +264,22 @@ def test_a_move_that_brought_no_worker_does_not_say_that_it_did() -> None:
     result = run(a_scenario(), a_workload(Session(100.0, 600.0, 8), jobs=jobs), Threshold(workers_per_session=8))
     assert len(result.moves) > 2
     assert [move.workers_to for move in result.moves] == [result.course.supply.max()] * len(result.moves)
+
+
+def test_a_host_whose_worker_node_began_to_swap_is_left_alone_for_a_while() -> None:
+    jobs = tuple(Job(0.0, 2 * HOUR_S, memory_mib=750) for _ in range(CORES))
+    result = run(a_scenario(), a_workload(Session(100.0, 600.0, 8), jobs=jobs), Threshold(workers_per_session=8))
+    tried_s = [move.at_s for move in result.moves if move.reason.startswith("grow")]
+    # The first try is at 120 s and soon ends; five minutes after that, the next cycle may try again.
+    assert tried_s[:3] == [120.0, 480.0, 840.0]
+
+
+def test_what_a_host_that_swaps_cannot_give_another_one_gives() -> None:
+    """Jobs go to both hosts in turn: those of the first leave room for two workers, those of the second for all."""
+    jobs = tuple(Job(0.0, 2 * HOUR_S, memory_mib=mib) for mib in [750, 100] * CORES)
+    result = run(a_scenario(2), a_workload(Session(100.0, 600.0, 8), jobs=jobs), Threshold(workers_per_session=8))
+    grown = [(move.host, move.workers_from, move.workers_to) for move in result.moves if move.reason.startswith("grow")]
+    assert grown[:3] == [("host-1", 0, 2), ("host-2", 0, 4), ("host-2", 4, 6)]
 
 
 def test_progress_is_told_and_ends_at_the_end() -> None:
