@@ -29,8 +29,8 @@ class Policy(Protocol):
     """Says how many workers the facility should have.
 
     Pure and without state: the same window gives the same demand, history is the window. A policy never assumes that a
-    missing value is 0; when it does not know, it returns ``Demand(None, why)``, which holds. ``signals`` names what its
-    answer rests on: when one of them is stale, nothing is resized.
+    missing value is 0; when it does not know, it returns ``Demand(None, why)``, which holds. ``signals`` names all that
+    it looks at: when one of them is stale, nothing is resized, and the facility model shows it no others.
 
     A policy may say ``timeless = True``: its demand depends on how long ago readings are, not on the date or the hour,
     so that the same window at another time gives the same one. The facility model does not ask it again while nothing
