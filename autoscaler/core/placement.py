@@ -75,7 +75,8 @@ def spread(demand: int, seats: Iterable[Seat]) -> Placement:
 
     Starting from the present keeps a host's workers where their queries run: nothing moves only to look even. A PROOF
     query is as slow as its slowest worker, so that even filling is what it wants. Ties go to the host whose Worker
-    Node would miss the memory least, then by name. Strained hosts are filled last, as a guard will not let them grow.
+    Node would miss the memory least, then by name. Strained hosts are filled last, as a guard will not let them grow,
+    and emptied first.
     """
     by_name = {seat.host: seat for seat in seats}
     wanted = {name: min(max(seat.current, seat.workers_min), seat.workers_max) for name, seat in by_name.items()}
@@ -104,15 +105,17 @@ def _give_to_emptiest(wanted: dict[str, int], seats: Mapping[str, Seat], workers
 
 def _take_from_fullest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> None:
     heap = [
-        (-wanted[name], seat.wn_unused_mib, name) for name, seat in seats.items() if wanted[name] > seat.workers_min
+        (not seat.strained, -wanted[name], seat.wn_unused_mib, name)
+        for name, seat in seats.items()
+        if wanted[name] > seat.workers_min
     ]
     heapq.heapify(heap)
     while workers and heap:
-        _, harm, name = heapq.heappop(heap)
+        calm, _, harm, name = heapq.heappop(heap)
         wanted[name] -= 1
         workers -= 1
         if wanted[name] > seats[name].workers_min:
-            heapq.heappush(heap, (-wanted[name], harm, name))
+            heapq.heappush(heap, (calm, -wanted[name], harm, name))
 
 
 def seat(host: Host, observed: HostObservation) -> Seat:

@@ -106,6 +106,26 @@ def test_a_strained_host_grows_only_when_the_others_have_all_they_may(demand: in
         assert all(wanted[seat.host] == seat.workers_max for seat in seats if not seat.strained)
 
 
+@unhurried
+@given(demands, seats_of_a_facility)
+def test_a_calm_host_shrinks_only_when_the_strained_ones_have_no_more_than_they_must(
+    demand: int, seats: list[Seat]
+) -> None:
+    wanted = spread(demand, seats).wanted
+    if any(wanted[seat.host] < min(seat.current, seat.workers_max) for seat in seats if not seat.strained):
+        assert all(wanted[seat.host] == seat.workers_min for seat in seats if seat.strained)
+
+
+def test_strained_hosts_give_what_is_to_go_evenly_before_others_do() -> None:
+    seats = [_seat(1, 4, (0, 8), 0, strained=True), _seat(2, 4, (0, 8), 0, strained=True), _seat(3, 8, (0, 8), 0)]
+    assert spread(12, seats).wanted == {"host-1": 2, "host-2": 2, "host-3": 8}
+
+
+def test_strained_hosts_are_filled_evenly_when_nobody_else_is_left() -> None:
+    seats = [_seat(1, 0, (0, 8), 0, strained=True), _seat(2, 0, (0, 8), 0, strained=True)]
+    assert spread(6, seats).wanted == {"host-1": 3, "host-2": 3}
+
+
 def test_a_tie_goes_to_the_host_whose_worker_node_has_most_unused_memory() -> None:
     seats = [_seat(1, 0, (0, 8), 100), _seat(2, 0, (0, 8), 4000), _seat(3, 0, (0, 8), 500)]
     assert spread(1, seats).wanted == {"host-1": 0, "host-2": 1, "host-3": 0}
