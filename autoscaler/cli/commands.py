@@ -12,6 +12,7 @@ from autoscaler.cli.dry_run import dry_run
 from autoscaler.cli.explain import explain
 from autoscaler.cli.history import history
 from autoscaler.cli.run import run
+from autoscaler.cli.shadows import shadows
 from autoscaler.cli.status import status
 
 
@@ -36,5 +37,5 @@ def autoscaler() -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
-for command in (run, dry_run, status, history, explain, check, demo):
+for command in (run, dry_run, status, history, explain, shadows, check, demo):
     autoscaler.add_command(command)

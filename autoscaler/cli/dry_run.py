@@ -14,21 +14,7 @@ from autoscaler.cli.dry_run_decisions import decide_again
 from autoscaler.cli.dry_run_history import replay_history
 from autoscaler.cli.dry_run_live import look_now
 from autoscaler.cli.dry_run_scenario import HTML, compare_policies
-from autoscaler.config.units import parse_duration
-
-
-class Span(click.ParamType[timedelta]):
-    """A time span such as 7d, longer than nothing."""
-
-    name = "span"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Parse it, or fail with an example."""
-        try:
-            span = parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return span or self.fail("must be longer than 0s", param, ctx)
+from autoscaler.cli.spans import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,6 +210,34 @@ class TestHistory:
         assert done.stderr == ""
 
 
+class TestShadows:
+    """The acting policy and its shadows beside each other."""
+
+    @pytest.fixture
+    def watched(self, site: Site) -> Site:
+        site.replace("guards:", "shadows: {lavish: {name: static, workers: 8}}\nguards:")
+        site.exporter.queued = 1
+        site.run(cycles=2)
+        return site
+
+    def test_are_scored_with_their_parameters(self, watched: Site) -> None:
+        found = json.loads(watched.invoke("shadows", "--format", "json").stdout)
+        acting, lavish = found["policies"]
+        assert (found["workers_per_session"], found["unreadable"]) == (4, 0)
+        assert (acting["name"], lavish["name"], lavish["policy"]) == ("acting", "lavish", "Static(workers=8)")
+        assert lavish["errors"] == acting["holds"] == 0
+
+    def test_have_a_table(self, watched: Site) -> None:
+        told = watched.invoke("shadows").stdout
+        assert all(words in told for words in ("Missed", "Spare workers", "acting", "lavish", "Static(workers=8)"))
+
+    def test_of_a_time_without_decisions_are_exit_code_4(self, watched: Site) -> None:
+        with sqlite3.connect(watched.store) as connection:
+            connection.execute("UPDATE decisions SET at_s = at_s - 864000")
+        result = watched.invoke("shadows", "--since", "7d")
+        assert (result.exit_code, "holds no decision of the last 7d" in result.stderr) == (4, True)
+
+
 def test_the_status_after_a_change_is_what_was_read_back(site: Site) -> None:
     """3740 = 572 + 4 x 792 MiB."""
     site.exporter.queued = 1
