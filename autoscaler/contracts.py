@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from autoscaler.model import (
     Decision,
@@ -15,6 +15,13 @@ from autoscaler.model import (
     Quarantine,
     Window,
 )
+
+if TYPE_CHECKING:
+    # An exporter node has no numpy, and policies without a model are tried there too.
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 
 class HypervisorError(Exception):
@@ -62,6 +69,43 @@ class Remembering(Protocol):
 
     def remember(self, window: Window, demand: Demand) -> Memory:
         """Return what the next cycle is to know, after this window was answered with this demand; pure as well."""
+        ...
+
+
+class Forecaster(Protocol):
+    """A trained model of the PROOF load: how much it grows, by quantiles. Immutable.
+
+    What grows is ``max(load[t + L .. t + 2 L]) - load[t]`` in sessions, L being ``horizon_min``; it may be negative.
+    ``predict`` takes a time that its size bounds: whoever wants a limit by the clock keeps it where a clock is.
+    """
+
+    @property
+    def levels(self) -> Sequence[float]:
+        """The quantiles it tells, rising, between 0 and 1."""
+        ...
+
+    @property
+    def horizon_min(self) -> int:
+        """L, in minutes."""
+        ...
+
+    @property
+    def features(self) -> Sequence[str]:
+        """What a row holds, by name."""
+        ...
+
+    @property
+    def low(self) -> "Floats":
+        """The least of each feature in training."""
+        ...
+
+    @property
+    def high(self) -> "Floats":
+        """The most of each feature in training."""
+        ...
+
+    def predict(self, row: "Floats") -> "Floats":
+        """Return the growth at each level, sorted, in sessions."""
         ...
 
 

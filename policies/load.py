@@ -17,14 +17,19 @@ def recent_loads(window: Window, span: timedelta) -> list[Load] | None:
     ``None`` when the history does not reach back that far, or has nothing that new.
     """
     start = window.now - span
-    queued, running = (window.signal(name).samples for name in (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS))
-    loads = [
-        (one.at, None if one.value is None or other.value is None else one.value + other.value)
-        for one, other in _side_by_side(queued, running)
-    ]
+    loads = all_loads(window)
     if not loads or loads[0][0] > start:
         return None
     return loads[bisect_left(loads, start, key=itemgetter(0)) :] or None
+
+
+def all_loads(window: Window) -> list[Load]:
+    """Loads reading by reading, as far back as the window goes."""
+    queued, running = (window.signal(name).samples for name in (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS))
+    return [
+        (one.at, None if one.value is None or other.value is None else one.value + other.value)
+        for one, other in _side_by_side(queued, running)
+    ]
 
 
 def _side_by_side(queued: Iterable[Sample], running: Iterable[Sample]) -> Iterable[tuple[Sample, Sample]]:
