@@ -32,13 +32,13 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     """Return the policy called ``name`` with these parameters (durations as ``"5m"``); raises ``PolicyError``."""
     kind = _load(name)
     hints = get_type_hints(kind)
-    fields = {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+    fields = {field.name: hints[field.name] for field in _parameters(kind)}
     values = {}
     for key, value in parameters.items():
         if key not in fields:
             raise PolicyError(key, f"unknown key; policy {name} has {', '.join(fields) or 'no parameters'}")
         values[key] = _convert(key, value, fields[key])
-    needed = [field.name for field in dataclasses.fields(kind) if field.init and _has_no_default(field)]
+    needed = [field.name for field in _parameters(kind) if _has_no_default(field)]
     missing = [field for field in needed if field not in values]
     if missing:
         raise PolicyError("name", f"policy {name} needs {', '.join(missing)}")
@@ -51,9 +51,14 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
 
 def policy_text(name: str, policy: Policy) -> str:
     """A policy with all its parameters, as a configuration would write them."""
-    fields = [field.name for field in dataclasses.fields(policy) if field.init]  # type: ignore[arg-type]
+    fields = [field.name for field in _parameters(policy)]
     parameters = ", ".join(f"{field}: {_text(getattr(policy, field))}" for field in fields)
     return f"{name} ({parameters})" if parameters else name
+
+
+def _parameters(policy: Any) -> list[dataclasses.Field[Any]]:
+    """The fields that a configuration sets; ``metadata={"parameter": False}`` takes one out."""
+    return [field for field in dataclasses.fields(policy) if field.init and field.metadata.get("parameter", True)]
 
 
 def _has_no_default(field: dataclasses.Field[Any]) -> bool:

@@ -1,0 +1,163 @@
+"""Forecasts held against what came: the truth feeds the correction, the losses and the coverage back."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from autoscaler.learning.features import HISTORY_MIN
+from autoscaler.learning.notes import MOST, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who, minute_of
+
+# A reading that is missing counts as the one before it for so many minutes: one lost scrape is not a loss of memory.
+CARRIED_MIN = 5
+# Rolling means forget over so many minutes, and over so many arrivals.
+LOSS_MIN = 120
+ARRIVALS = 100
+# Fewer than these say nothing yet.
+_LOSSES_LEAST = 60
+_ARRIVALS_LEAST = 50
+# Gibbs and Candes' step.
+_GAMMA = 0.01
+# How much worse than persistence forecasts may be: as if half a session too many were forecast all the time. A quiet
+# night, in which "nothing changes" is right to the last digit, must not end a good model.
+_LOSS_MARGIN_SESSIONS = 0.5
+_COVERAGE_MARGIN = 0.1
+# To a computer 0.1 * 30 is a little more than 3.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The loads minute by minute up to ``minute``."""
+
+    minute: int
+    loads: Sequence[float | None]
+
+    @property
+    def first(self) -> int:
+        return self.minute - len(self.loads) + 1
+
+    def at(self, minute: int) -> float | None:
+        return self.loads[minute - self.first] if self.first <= minute <= self.minute else None
+
+    def highest(self, begin: int, end: int) -> float | None:
+        """The highest from the one minute to the other; ``None`` where any is not known."""
+        loads = [self.at(minute) for minute in range(begin, end + 1)]
+        known = [load for load in loads if load is not None]
+        return max(known) if len(known) == len(loads) else None
+
+
+def caught_up(
+    notes: Notes, seen: Iterable[tuple[datetime, float | None]], now: datetime, horizon_min: int | None
+) -> Notes:
+    """The notes with the loads up to now, and with what forecasts of the minutes that are over came to.
+
+    ``horizon_min`` is the model's; without one nothing is judged.
+    """
+    minute = minute_of(now)
+    loads = _loads(notes, seen, minute)
+    # A clock that was set back leaves notes of minutes that are still to come.
+    forecasts = tuple(each for each in notes.forecasts if each.minute <= minute)
+    now_known = replace(notes, minute=minute, loads=loads, forecasts=forecasts)
+    if notes.minute is None or horizon_min is None:
+        return now_known
+    course = _Course(minute, carried(loads))
+    for over in range(max(notes.minute, course.first), minute):
+        now_known = _after(over, now_known, course, horizon_min)
+    return now_known
+
+
+def carried(loads: Iterable[float | None]) -> list[float | None]:
+    """The loads with short gaps closed: what was read last holds for ``CARRIED_MIN``."""
+    closed: list[float | None] = []
+    last, missing = None, 0
+    for load in loads:
+        missing = missing + 1 if load is None else 0
+        last = last if load is None else load
+        closed.append(last if missing <= CARRIED_MIN else None)
+    return closed
+
+
+def doubt_of_the_past(notes: Notes) -> Doubt:
+    """What speaks against forecasts that are like those until now."""
+    losses, arrivals, aim = notes.losses, notes.arrivals, notes.aim
+    if losses.judged >= _LOSSES_LEAST and losses.own > losses.persistence + aim.target * _LOSS_MARGIN_SESSIONS:
+        return Doubt.WORSE
+    if arrivals.seen >= _ARRIVALS_LEAST and abs(arrivals.served - (1 - aim.target)) > _COVERAGE_MARGIN:
+        return Doubt.COVERAGE
+    return Doubt.NONE
+
+
+def who_decides(before: Who | None, doubt: Doubt, minute: int, return_after_min: float) -> Who:
+    """Who decides from this minute on, in which there is such a doubt about the forecast, or none."""
+    before = before or Who(acts=False, since=minute, doubt=doubt, good_since=None)
+    since = min(before.since, minute)  # a clock that was set back leaves times that are still to come
+    if doubt:
+        return Who(acts=False, since=minute if before.acts else since, doubt=doubt, good_since=None)
+    if before.acts:
+        return replace(before, since=since)
+    good_since = minute if before.good_since is None else min(before.good_since, minute)
+    if minute - good_since >= return_after_min:
+        return Who(acts=True, since=minute, doubt=Doubt.NONE, good_since=None)
+    return replace(before, since=since, good_since=good_since)
+
+
+def _after(over: int, notes: Notes, course: _Course, horizon_min: int) -> Notes:
+    """The notes when one more minute is over: its arrivals are counted, and the forecast is judged that it ends."""
+    aim, arrivals, losses, judged = notes.aim, notes.arrivals, notes.losses, notes.judged
+    came, missed = _arrivals(over, course, notes.forecasts, horizon_min)
+    if came:
+        alpha = aim.alpha + _GAMMA * (came * aim.target - missed)
+        aim, arrivals = replace(aim, alpha=min(1.0, max(0.0, alpha))), _counted(arrivals, came, missed)
+    for forecast in notes.forecasts:
+        realised = course.highest(over - horizon_min, over) if forecast.minute == over - 2 * horizon_min else None
+        if realised is not None:
+            judged = Judged(forecast, realised)
+            losses = _lost(losses, judged, course.at(forecast.minute), 1 - aim.target)
+    return replace(notes, aim=aim, arrivals=arrivals, losses=losses, judged=judged)
+
+
+def _loads(notes: Notes, seen: Iterable[tuple[datetime, float | None]], minute: int) -> tuple[float | None, ...]:
+    """One load for each minute, the newest reading of it; as far back as anything is known and features look."""
+    oldest = minute - HISTORY_MIN
+    known: dict[int, float] = {}
+    if notes.minute is not None:
+        first = notes.minute - len(notes.loads) + 1
+        known = {first + place: load for place, load in enumerate(notes.loads) if load is not None}
+    known.update((minute_of(at), load) for at, load in seen if load is not None and load <= MOST)
+    times = [each for each in known if oldest <= each <= minute]
+    return tuple(known.get(each) for each in range(min(times), minute + 1)) if times else ()
+
+
+def _arrivals(minute: int, course: _Course, forecasts: Iterable[Forecast], horizon_min: int) -> tuple[float, float]:
+    """How many sessions came in a minute, and how many of them found less forecast than they needed.
+
+    What counts is the newest forecast that was early enough to be in effect; without one, nobody came.
+    """
+    before, load = course.at(minute - 1), course.at(minute)
+    early = [each for each in forecasts if minute - 2 * horizon_min <= each.minute <= minute - horizon_min]
+    if before is None or load is None or load <= before or not early:
+        return 0.0, 0.0
+    came = load - before
+    return came, min(came, max(0.0, math.ceil(load - early[-1].high - ROUNDING)))
+
+
+def _counted(arrivals: Arrivals, came: float, missed: float) -> Arrivals:
+    seen = min(arrivals.seen + came, ARRIVALS)
+    served = arrivals.served + (1 - missed / came - arrivals.served) * min(1.0, came / seen)
+    return Arrivals(seen, min(1.0, max(0.0, served)))
+
+
+def _lost(losses: Losses, judged: Judged, present: float | None, level: float) -> Losses:
+    if present is None:
+        return losses
+    count = min(losses.judged + 1, LOSS_MIN)
+    return Losses(
+        count,
+        losses.own + (_pinball(level, judged.forecast.high, judged.realised) - losses.own) / count,
+        losses.persistence + (_pinball(level, present, judged.realised) - losses.persistence) / count,
+    )
+
+
+def _pinball(level: float, forecast: float, realised: float) -> float:
+    return max(level * (realised - forecast), (level - 1) * (realised - forecast))

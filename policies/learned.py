@@ -1,0 +1,230 @@
+"""Grow before sessions come, by a model of the site's own past; the threshold rule is the least, and the way back."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import ClassVar
+
+import numpy as np
+
+from autoscaler.contracts import Forecaster
+from autoscaler.learning import features
+from autoscaler.learning.features import Floats
+from autoscaler.learning.judging import ROUNDING, carried, caught_up, doubt_of_the_past, who_decides
+from autoscaler.learning.notes import Doubt, Forecast, Notes, Who, minute_of
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Window
+from policies.load import all_loads, minutes
+from policies.threshold import Threshold
+
+# A feature may be beyond its range in training by this share of it, and by one session in any case.
+_RANGE_MARGIN = 0.5
+# Of what features look back on, so much must be known.
+_KNOWN_LEAST = 0.5
+_LONGEST_HORIZON_MIN = features.HISTORY_MIN // 2
+_LONGEST_HOLD = timedelta(hours=4)
+_LONGEST_DETAIL = 200
+_MOST_SESSIONS = 1e6
+# What comes with the model, and is no parameter of a configuration.
+_OF_THE_MODEL = {"parameter": False}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the model says now, and what speaks against it, in words of this cycle."""
+
+    forecast: Forecast | None
+    doubt: Doubt = Doubt.NONE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a cycle knows: its notes, with who decides and this minute's forecast, and what the model answered."""
+
+    notes: Notes
+    minute: int
+    who: Who
+    answer: _Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """The larger of the threshold rule and a forecast; it shrinks only where both want less.
+
+    The forecast is of the highest load between one and two of the model's horizons from now, at the quantile that the
+    site's price asks for (the newsvendor's): ``wait_core_seconds`` is what a second is worth that a session waits for
+    its workers, ``idle_core_seconds`` what a second costs in which the workers of a session stand there for nobody,
+    both in core seconds of batch work. ``idle / (wait + idle)`` of the arrivals may then find too little; adaptive
+    conformal inference moves the quantile until it comes to that, whatever the load does. So that moves are not made
+    for minutes, the highest forecast of the last ``hold`` counts.
+
+    Where the forecast cannot be trusted the threshold rule, whose parameters are here too, decides alone at once: no
+    model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too
+    much of the last hours unknown; pinball loss worse than that of "nothing changes", or coverage off its target by
+    10 %, over the last two hours and hundred arrivals. The forecast is made and judged on, and has a say again when
+    nothing spoke against it for ``return_after``; so it is at the beginning, too.
+
+    It has no clock: who wants to end a forecast that takes too long measures ``decide``, and goes on with
+    ``dataclasses.replace(policy, forecaster=None)``, which is the threshold rule.
+    """
+
+    signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+
+    workers_per_session: int = 8
+    grow_queued: float = 0
+    grow_running: float = 0
+    shrink_load: float = 0
+    idle: timedelta = timedelta(minutes=20)
+    wait_core_seconds: float = 8
+    idle_core_seconds: float = 0.4
+    hold: timedelta = timedelta(minutes=5)
+    return_after: timedelta = timedelta(hours=2)
+    model_max_age: timedelta = timedelta(days=30)
+    forecaster: Forecaster | None = field(default=None, repr=False, compare=False, metadata=_OF_THE_MODEL)
+    trained_until: datetime | None = field(default=None, metadata=_OF_THE_MODEL)
+    zone: tzinfo = field(default=UTC, metadata=_OF_THE_MODEL)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself: raises ``ValueError``."""
+        self._threshold()
+        if not all(0 < price < math.inf for price in (self.wait_core_seconds, self.idle_core_seconds)):  # NaN too
+            raise ValueError("wait_core_seconds and idle_core_seconds must be more than 0")
+        if not timedelta(0) <= self.hold <= _LONGEST_HOLD:
+            raise ValueError(f"hold must be 0s or more and at most {minutes(_LONGEST_HOLD)}")
+        if self.return_after < timedelta(0) or self.model_max_age <= timedelta(0):
+            raise ValueError("return_after must be 0s or more, and model_max_age longer than 0s")
+        if self.forecaster is not None and self.trained_until is None:
+            raise ValueError("a forecaster needs trained_until, the end of the past it was trained on")
+
+    @property
+    def history(self) -> timedelta:
+        """The idle time; what the model looks back on is remembered."""
+        return self._threshold().history
+
+    @property
+    def target(self) -> float:
+        """The share of arrivals that may find too little."""
+        return self.idle_core_seconds / (self.wait_core_seconds + self.idle_core_seconds)
+
+    def decide(self, window: Window) -> Demand:
+        """Ask the threshold rule, then the forecast whether it wants more."""
+        reactive = self._threshold().decide(window)
+        if self.forecaster is None or any(window.latest(signal) is None for signal in self.signals):
+            return reactive
+        look = self._look(window)
+        if not look.who.acts:
+            return replace(reactive, reason=f"{reactive.reason}; no forecast: {self._why_not(look)}")
+        return self._larger(reactive, look.notes)
+
+    def remember(self, window: Window, demand: Demand) -> Memory:  # noqa: ARG002 - it follows from the window
+        """Return the loads, the forecasts that wait for their truth, what came of earlier ones, and who decides."""
+        return self._look(window).notes.memory()
+
+    def _larger(self, reactive: Demand, notes: Notes) -> Demand:
+        now = notes.forecasts[-1]
+        peak = max(each.high for each in notes.forecasts if each.minute >= now.minute - _in_minutes(self.hold))
+        workers = self._workers(peak)
+        told = f"{now.in_words} are forecast"
+        if peak > now.high:
+            told = f"{told}, {peak:.1f} in the last {minutes(self.hold)}"
+        if workers <= (reactive.workers or 0):
+            return replace(reactive, reason=f"{reactive.reason}; {told}")
+        may_shrink = reactive.workers is not None and reactive.may_shrink
+        return Demand(workers, f"{told}; {reactive.reason}", may_shrink=may_shrink)
+
+    def _look(self, window: Window) -> _Look:
+        """All that follows from the window and what was remembered; pure, so that both who ask see the same."""
+        horizon_min = _horizon_min(self.forecaster)
+        notes = caught_up(Notes.of(window.memory, self.target), all_loads(window), window.now, horizon_min)
+        minute = minute_of(window.now)
+        answer = self._ask(notes, window.now)
+        oldest = minute - max(2 * (horizon_min or 0), _in_minutes(self.hold))
+        forecasts = [each for each in notes.forecasts if oldest <= each.minute < minute]
+        if answer.forecast is not None:
+            forecasts.append(answer.forecast)
+        who = who_decides(notes.who, answer.doubt or doubt_of_the_past(notes), minute, _in_minutes(self.return_after))
+        return _Look(replace(notes, forecasts=tuple(forecasts), who=who), minute, who, answer)
+
+    def _ask(self, notes: Notes, now: datetime) -> _Answer:
+        if self.forecaster is None:
+            return _Answer(None, Doubt.NO_MODEL)
+        loads = carried(notes.loads)
+        known = sum(load is not None for load in loads)
+        if len(loads) <= features.HISTORY_MIN or known < _KNOWN_LEAST * len(loads) or loads[-1] is None:
+            return _Answer(None, Doubt.SHORT_MEMORY)
+        try:
+            row = _row(self.forecaster, loads, now, self.zone)
+            doubt, detail = _doubt_of_features(self.forecaster, row)
+            if doubt is Doubt.UNKNOWN_FEATURE:
+                return _Answer(None, doubt, detail)
+            forecast = self._forecast(self.forecaster, row, minute_of(now), loads[-1], notes.aim.alpha)
+        except Exception as problem:  # noqa: BLE001 - no exception of a model ever reaches the loop
+            return _Answer(None, Doubt.FAILED, f"{type(problem).__name__}: {problem}"[:_LONGEST_DETAIL])
+        if not doubt and (self.trained_until is None or now - self.trained_until > self.model_max_age):
+            doubt, detail = Doubt.TOO_OLD, f"it knows the load until {self.trained_until:%Y-%m-%d %H:%M}"
+        return _Answer(forecast, doubt, detail)
+
+    def _forecast(self, model: Forecaster, row: Floats, minute: int, load: float, alpha: float) -> Forecast:
+        """Return the forecast of this minute; raises whatever the model does, and ``ValueError`` for no numbers."""
+        growth, levels = [float(each) for each in model.predict(row)], [float(each) for each in model.levels]
+        if len(growth) != len(levels) or not all(abs(each) <= _MOST_SESSIONS for each in growth):  # refuses NaN too
+            raise ValueError(f"it says {growth} sessions at the levels {levels}")
+        lowest, highest = (load + _quantile(levels, growth, level) for level in (alpha, 1 - alpha))
+        # What counts is what whole workers can serve.
+        highest = self._workers(highest) / self.workers_per_session
+        return Forecast(minute, round(min(max(0.0, lowest), highest), 3), highest)
+
+    def _why_not(self, look: _Look) -> str:
+        """Why the forecast has no say now."""
+        who, detail = look.who, look.answer.detail
+        if who.good_since is None:
+            return f"{who.doubt.in_words}: {detail}" if detail else who.doubt.in_words
+        good = timedelta(minutes=look.minute - who.good_since)
+        return f"{who.doubt.in_words}; all is well for {minutes(good)} of {minutes(self.return_after)}"
+
+    def _threshold(self) -> Threshold:
+        return Threshold(self.workers_per_session, self.grow_queued, self.grow_running, self.shrink_load, self.idle)
+
+    def _workers(self, sessions: float) -> int:
+        return max(0, math.ceil(sessions * self.workers_per_session - ROUNDING))
+
+
+def _row(model: Forecaster, loads: Sequence[float | None], now: datetime, zone: tzinfo) -> Floats:
+    """What the model is asked with; raises ``ValueError`` where it is not made for that."""
+    if tuple(model.features) != features.FEATURES:
+        raise ValueError("it was trained on other features")
+    if _horizon_min(model) is None:
+        raise ValueError(f"its horizon is not 1 to {_LONGEST_HORIZON_MIN} minutes")
+    return features.row([math.nan if load is None else load for load in loads], now, zone)
+
+
+def _doubt_of_features(model: Forecaster, row: Floats) -> tuple[Doubt, str]:
+    """A feature that is not known now and was in training, or is further from what it was then than the margin."""
+    unknown = np.isnan(row) & ~np.isnan(model.low)
+    if unknown.any():
+        return Doubt.UNKNOWN_FEATURE, f"{model.features[int(unknown.argmax())]} is unknown"
+    margin = np.maximum(1.0, _RANGE_MARGIN * (model.high - model.low))
+    odd = (row < model.low - margin) | (row > model.high + margin)
+    if not odd.any():
+        return Doubt.NONE, ""
+    place = int(odd.argmax())
+    name, value, low, high = model.features[place], row[place], model.low[place], model.high[place]
+    return Doubt.OUT_OF_RANGE, f"{name} is {value:g}, it was {low:g} to {high:g}"
+
+
+def _horizon_min(model: Forecaster | None) -> int | None:
+    """The model's horizon, where it is one that can be judged."""
+    try:
+        horizon_min = None if model is None else model.horizon_min
+    except Exception:  # noqa: BLE001 - no exception of a model ever reaches the loop
+        return None
+    return horizon_min if isinstance(horizon_min, int) and 1 <= horizon_min <= _LONGEST_HORIZON_MIN else None
+
+
+def _in_minutes(span: timedelta) -> float:
+    return span.total_seconds() / 60
+
+
+def _quantile(levels: Sequence[float], values: Sequence[float], level: float) -> float:
+    return float(np.interp(level, levels, values))
