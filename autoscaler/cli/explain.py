@@ -17,7 +17,8 @@ from autoscaler.cli.common import (
     reading_of,
 )
 from autoscaler.cli.tables import cap_text
-from autoscaler.model import Allocation, DomainState, HostDecision, Step, StepKind
+from autoscaler.learning.notes import standing
+from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
 
 
@@ -75,9 +76,11 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     demand = decision.demand
     wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
     yield f"demand: {wanted}: {demand.reason}"
+    yield from _standing("learned", decision.memory)
     for opinion in decision.opinions:
         would = "hold" if opinion.demand.workers is None else f"{opinion.demand.workers} workers"
         yield f"shadow {opinion.name}: {would}: {opinion.demand.reason}"
+        yield from _standing(f"shadow {opinion.name}", opinion.memory)
     current, wanted, granted = map(_count, (decided.current, decided.wanted, decided.granted))
     yield f"{decided.host}: has {current}, wanted {wanted}, granted {granted}"
     for cut in decided.cuts:
@@ -97,6 +100,12 @@ def _inputs(record: Record, host: str) -> Iterator[str]:
         used = "use unknown" if domain.used_mib is None else f"{domain.used_mib} MiB used"
         does = "has" if domain.state is DomainState.RUNNING else f"is {domain.state.in_words}, and has"
         yield f"input: {domain.name} {does} {_allocation(domain.allocation)}, {used}"
+
+
+def _standing(who: str, memory: Memory) -> Iterator[str]:
+    found = standing(memory)
+    for line in found.in_words() if found else ():
+        yield f"{who}: {line}"
 
 
 def _count(workers: int | None) -> str:

@@ -26,6 +26,7 @@ from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
+from autoscaler.learning.notes import standing
 from autoscaler.store.records import Record
 
 # A cycle may be late by a slow source; after so many intervals without one, nobody is at the wheel.
@@ -107,6 +108,7 @@ def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
         }
         for seen, decided in zip(record.hosts_after(), record.decision.hosts, strict=True)
     ]
+    learned = standing(record.decision.memory)
     return {
         "number": record.number,
         "at": record.decision.at.isoformat(),
@@ -114,6 +116,7 @@ def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
         "late": health.late is not None,
         "unknown": health.unknown,
         "error": health.error,
+        "learned": None if learned is None else learned.values(),
         "hosts": hosts,
     }
 

@@ -67,8 +67,10 @@ def caught_up(
     return now_known
 
 
-def carried(loads: Iterable[float | None]) -> list[float | None]:
+def carried(loads: Sequence[float | None]) -> list[float | None]:
     """The loads with short gaps closed: what was read last holds for ``CARRIED_MIN``."""
+    if None not in loads:
+        return list(loads)
     closed: list[float | None] = []
     last, missing = None, 0
     for load in loads:
@@ -119,14 +121,17 @@ def _after(over: int, notes: Notes, course: _Course, horizon_min: int) -> Notes:
 
 def _loads(notes: Notes, seen: Iterable[tuple[datetime, float | None]], minute: int) -> tuple[float | None, ...]:
     """One load for each minute, the newest reading of it; as far back as anything is known and features look."""
-    oldest = minute - HISTORY_MIN
-    known: dict[int, float] = {}
-    if notes.minute is not None:
-        first = notes.minute - len(notes.loads) + 1
-        known = {first + place: load for place, load in enumerate(notes.loads) if load is not None}
-    known.update((minute_of(at), load) for at, load in seen if load is not None and load <= MOST)
-    times = [each for each in known if oldest <= each <= minute]
-    return tuple(known.get(each) for each in range(min(times), minute + 1)) if times else ()
+    length = HISTORY_MIN + 1
+    later = 0 if notes.minute is None else minute - notes.minute
+    # Of a clock that was set back, the loads that are still to come are dropped.
+    kept = notes.loads[:later] if later < 0 else (*notes.loads[later - length :], *[None] * min(later, length))
+    loads: list[float | None] = [*[None] * length, *kept][-length:]
+    for at, load in seen:
+        place = minute_of(at) - minute - 1
+        if load is not None and load <= MOST and -length <= place < 0:
+            loads[place] = load
+    known = next((place for place, load in enumerate(loads) if load is not None), length)
+    return tuple(loads[known:])
 
 
 def _arrivals(minute: int, course: _Course, forecasts: Iterable[Forecast], horizon_min: int) -> tuple[float, float]:

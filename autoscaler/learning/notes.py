@@ -128,7 +128,7 @@ class Notes:
         return cls(
             _aim(memory, target),
             minute,
-            tuple(None if load is None or load < 0 else load for load in _numbers(memory, "loads")),
+            tuple([load if load is not None and 0 <= load <= MOST else None for load in memory.get("loads", ())]),
             tuple(_forecasts(memory)),
             _losses(memory, target),
             _arrivals(memory, target),
@@ -163,7 +163,7 @@ class Standing:
     ``good_since`` since when it no longer applies.
     """
 
-    decides: str
+    acts: bool
     since: datetime
     doubt: str | None
     good_since: datetime | None
@@ -176,10 +176,32 @@ class Standing:
     pinball_loss: float | None
     pinball_loss_persistence: float | None
 
+    def values(self) -> dict[str, str | float | None]:
+        """As JSON values, with units in their names."""
+        judged = self.judged.forecast if self.judged else None
+        return {
+            "decides": "forecast" if self.acts else "threshold",
+            "since": self.since.isoformat(),
+            "doubt": self.doubt,
+            "good_since": None if self.good_since is None else self.good_since.isoformat(),
+            "forecast_low_sessions": self.forecast.low if self.forecast else None,
+            "forecast_high_sessions": self.forecast.high if self.forecast else None,
+            "judged_low_sessions": judged.low if judged else None,
+            "judged_high_sessions": judged.high if judged else None,
+            "realised_sessions": self.judged.realised if self.judged else None,
+            "coverage_ratio": self.coverage,
+            "coverage_target_ratio": self.coverage_target,
+            "coverage_arrivals": self.arrivals,
+            "alpha_ratio": self.alpha,
+            "pinball_loss_sessions": self.pinball_loss,
+            "pinball_loss_persistence_sessions": self.pinball_loss_persistence,
+        }
+
     def in_words(self) -> Iterator[str]:
         """Line by line."""
+        decides = "the forecast with the threshold rule" if self.acts else "the threshold rule alone"
         since = f"{self.since.astimezone():%Y-%m-%d %H:%M}"
-        yield f"{self.decides} decides since {since}" + (f": {self.doubt}" if self.doubt else "")
+        yield f"{decides} decides since {since}" + (f": {self.doubt}" if self.doubt else "")
         if self.good_since is not None:
             yield f"no doubt since {self.good_since.astimezone():%Y-%m-%d %H:%M}"
         if self.forecast is not None:
@@ -205,7 +227,7 @@ def standing(memory: Memory) -> Standing | None:
     who, judged, losses = notes.who, notes.judged, notes.losses
     now = notes.forecasts[-1] if notes.forecasts and notes.forecasts[-1].minute == notes.minute else None
     return Standing(
-        "the forecast with the threshold rule" if who.acts else "the threshold rule alone",
+        who.acts,
         time_of(who.since),
         None if who.acts else who.doubt.in_words,
         None if who.acts or who.good_since is None else time_of(who.good_since),
@@ -235,10 +257,8 @@ def _row(forecast: Forecast) -> tuple[float, float, float]:
 
 
 def _numbers(memory: Memory, name: str) -> tuple[float | None, ...]:
-    return tuple(
-        number if number is not None and abs(number) <= MOST else None  # refuses NaN too
-        for number in memory.get(name, ())
-    )
+    # Refuses NaN too.
+    return tuple([number if number is not None and abs(number) <= MOST else None for number in memory.get(name, ())])
 
 
 def _record(memory: Memory, name: str, width: int) -> tuple[float, ...]:

@@ -11,10 +11,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autoscaler.model import Decision
+from autoscaler.model import Decision, Memory
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, invoke
 
+# What the learned policy remembers when its forecast has a say.
+LEARNED: Memory = {
+    "minute": (29_657_520.0,),
+    "loads": (1.0, 2.0),
+    "forecasts": (29_657_520.0, 1.0, 3.5),
+    "alpha": (0.04, 0.05),
+    "judged": (29_657_510.0, 0.5, 2.5, 2.0),
+    "who": (1.0, 29_657_400.0, 0.0, None),
+}
 READERS = [("status",), ("history",), ("explain", "host-1")]
 
 
@@ -73,6 +82,14 @@ def test_names_are_shown_as_they_are(site: Site, command: tuple[str, ...], name:
     site.run(cycles=1)
     result = site.invoke(command[0], *(name for _ in command[1:]))
     assert name in result.stdout
+
+
+def change_newest(site: Site, change: Callable[[Decision], Decision]) -> None:
+    """Add a decision, which is the newest one with a change."""
+    with closing(SqlStore(site.store)) as store:
+        newest = store.latest()
+        assert newest is not None
+        store.record_decision(change(newest.decision))
 
 
 class TestStatus:
@@ -141,31 +158,30 @@ class TestStatus:
         assert site.invoke("status").exit_code == 0
 
     def test_an_error_of_the_cycle_is_exit_code_3_and_told(self, grown: Site) -> None:
-        self.change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
+        change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
         result = grown.invoke("status")
         assert result.exit_code == 3
         assert "error: policy failed: ValueError: oops" in result.stdout
 
     def test_an_error_of_the_cycle_is_in_json(self, grown: Site) -> None:
-        self.change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
+        change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
         assert json.loads(grown.invoke("status", "--format", "json").stdout)["error"].endswith("oops")
 
+    def test_json_tells_how_a_learned_policy_stands(self, grown: Site) -> None:
+        assert json.loads(grown.invoke("status", "--format", "json").stdout)["learned"] is None
+        change_newest(grown, lambda decision: replace(decision, memory=LEARNED))
+        learned = json.loads(grown.invoke("status", "--format", "json").stdout)["learned"]
+        assert (learned["decides"], learned["realised_sessions"]) == ("forecast", 2.0)
+
     def test_a_decision_of_the_future_is_late(self, grown: Site) -> None:
-        self.change_newest(grown, lambda decision: replace(decision, at=decision.at + timedelta(hours=2)))
+        change_newest(grown, lambda decision: replace(decision, at=decision.at + timedelta(hours=2)))
         result = grown.invoke("status")
         assert result.exit_code == 3
         assert "the last cycle lies in the future: was a clock set back?" in result.stdout
 
     def test_a_decision_of_a_clock_a_little_ahead_is_not_late(self, grown: Site) -> None:
-        self.change_newest(grown, lambda decision: replace(decision, at=datetime.now(UTC) + timedelta(seconds=4)))
+        change_newest(grown, lambda decision: replace(decision, at=datetime.now(UTC) + timedelta(seconds=4)))
         assert grown.invoke("status").exit_code == 0
-
-    def change_newest(self, site: Site, change: Callable[[Decision], Decision]) -> None:
-        """Add a decision, which is the newest one with a change."""
-        with closing(SqlStore(site.store)) as store:
-            newest = store.latest()
-            assert newest is not None
-            store.record_decision(change(newest.decision))
 
 
 class TestHistory:
@@ -271,6 +287,12 @@ class TestExplain:
         told = site.invoke("explain", "host-1").stdout
         assert "shadow still: hold: policy hold keeps everything as it is\n" in told
         assert "shadow lavish: 8 workers: always 8 workers\n" in told
+
+    def test_tells_how_a_learned_policy_stands(self, grown: Site) -> None:
+        change_newest(grown, lambda decision: replace(decision, memory=LEARNED))
+        told = grown.invoke("explain", "host-1").stdout
+        assert "learned: the forecast with the threshold rule decides since 2026-05-22" in told
+        assert "learned: forecast 1.0 to 3.5 sessions\n" in told
 
     def test_without_a_time_is_of_the_newest_decision(self, grown: Site) -> None:
         assert grown.invoke("explain", "host-1").stdout.startswith("decision 2 at ")
