@@ -22,6 +22,7 @@ from autoscaler.contracts import StoreError
 from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import Bell, run_cycles
+from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
@@ -50,15 +51,19 @@ def run(config_file: Path, cycles: int | None) -> None:
     _log.info("%d hosts, a cycle every %s, %s, store %s", hosts, every, loaded.policy, settings.store)
     controller = _controller(loaded, store)
     newest: list[Cycle] = []
-    bell = Bell()
+    bell, metrics = Bell(), PolicyMetrics()
 
     def cycle() -> None:
         newest[:] = [controller.cycle()]
+        metrics.show(newest[0].decision)
 
     try:
-        with nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext():
+        with (
+            nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
+            metrics_at(settings.metrics_listen, metrics) if settings.metrics_listen else nullcontext(),
+        ):
             failed = run_cycles(cycle, settings.interval, cycles, bell)
-    except NudgeError as error:
+    except (NudgeError, MetricsError) as error:
         raise ConfigFailure(str(error)) from None
     finally:
         controller.stop()

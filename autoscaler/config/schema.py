@@ -65,6 +65,7 @@ class ControllerSection(Section):
     transfer_stall: PositiveDuration = timedelta(seconds=60)
     store: Path = Path("/var/lib/vaf-autoscaler/decisions.sqlite")
     notify_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
+    metrics_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
 
 
 class PrometheusSignal(Section):

@@ -14,6 +14,7 @@ from autoscaler.core.guards import unknown_reason
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
+from autoscaler.learning.notes import standing
 from autoscaler.model import Decision, Facility, HostState, Outcome, Quarantine, Result, Situation, Transfer
 from autoscaler.service.hosts import Connect, Hosts
 
@@ -162,11 +163,20 @@ class Controller:
             problems["signals"] = unknown
         if decision.error:
             problems["decision"] = decision.error
+        problems |= _doubts(decision)
         for subject in self._told.keys() - problems.keys():
             _log.info("%s: well again", subject)
         for subject in (subject for subject in problems if subject not in self._told):
             _log.warning("%s", problems[subject])
         self._told = problems
+
+
+def _doubts(decision: Decision) -> dict[str, str]:
+    """Why learned policies have stepped back; another doubt is told anew."""
+    memories = {"the policy": decision.memory, **{f"shadow {name}": each for name, each in decision.memories.items()}}
+    found = {who: standing(memory) for who, memory in memories.items()}
+    doubts = {who: each.doubt for who, each in found.items() if each is not None and each.doubt is not None}
+    return {f"{who}: {doubt}": f"{who}: the threshold rule decides alone: {doubt}" for who, doubt in doubts.items()}
 
 
 def _tell_outcome(transfer: Transfer, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from autoscaler.service.controller import Pace
 from autoscaler.testing import FakeHost, a_host
 from tests.hypervisors.site import on_test_driver
 from tests.service.plant import MINUTE, PACE, Plant, decided, hosts_named
+from tests.service.test_metrics import LEARNED
 from tests.service.waiting import DEADLINE_S, Gate, wait_until
 
 MakePlant = Callable[..., Plant]
@@ -401,3 +402,22 @@ def test_what_the_policy_remembers_outlives_the_controller(plant: MakePlant) -> 
     site.controller.stop()
     site.start()
     assert site.cycle().decision.demand.reason == "asked 2 times before"
+
+
+def test_a_learned_policy_that_steps_back_is_told_once_with_its_reason(
+    plant: MakePlant, caplog: pytest.LogCaptureFixture
+) -> None:
+    class SteppedBack:
+        signals: tuple[str, ...] = ()
+        history = timedelta(0)
+
+        def decide(self, _window: Window) -> Demand:
+            return Demand(0, "nobody")
+
+        def remember(self, _window: Window, _demand: Demand) -> Memory:
+            return LEARNED
+
+    caplog.set_level(logging.INFO, "autoscaler")
+    plant("host-1", policy=SteppedBack()).cycles(3)
+    told = [record.message for record in caplog.records if "threshold rule" in record.message]
+    assert told == ["the policy: the threshold rule decides alone: the model is too old"]

@@ -1,0 +1,91 @@
+"""The policies as Prometheus sees them."""
+
+import pytest
+import requests
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from autoscaler.learning.notes import Aim, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who
+from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
+from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
+from autoscaler.testing import NOW
+
+LOCAL = ("127.0.0.1", 0)
+MINUTE = 29_657_520
+LEARNED = Notes(
+    Aim(0.05, 0.04),
+    MINUTE,
+    (1.0, 2.0),
+    (Forecast(MINUTE, 1.0, 3.5),),
+    Losses(80, 0.125, 0.25),
+    Arrivals(40.0, 0.95),
+    Judged(Forecast(MINUTE - 11, 0.5, 2.5), 2.0),
+    Who(acts=False, since=MINUTE - 100, doubt=Doubt.TOO_OLD, good_since=None),
+).memory()
+
+
+def decided(memory: Memory, *opinions: Opinion, workers: int | None = 8) -> Decision:
+    return Decision(NOW, "", Situation(Window(NOW), ()), Demand(workers, ""), (), memory=memory, opinions=opinions)
+
+
+def shown(decision: Decision | None) -> dict[tuple[str, ...], float]:
+    """Values by name, policy and other labels, through the text that Prometheus reads."""
+    metrics, registry = PolicyMetrics(), CollectorRegistry()
+    if decision is not None:
+        metrics.show(decision)
+    registry.register(metrics)
+    families = text_string_to_metric_families(generate_latest(registry).decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {(s.name, s.labels.pop("policy"), *s.labels.values()): s.value for s in samples}
+
+
+def test_before_the_first_decision_there_is_nothing() -> None:
+    assert shown(None) == {}
+
+
+def test_what_each_policy_wants_is_shown_and_holding_is_no_number() -> None:
+    patient, still = Opinion("patient", "", Demand(12, "")), Opinion("still", "", Demand(None, ""), error="boom")
+    found = shown(decided({}, patient, still))
+    assert found == {
+        ("autoscaler_demand_workers", "acting"): 8,
+        ("autoscaler_demand_workers", "patient"): 12,
+        ("autoscaler_policy_failed", "acting"): 0,
+        ("autoscaler_policy_failed", "patient"): 0,
+        ("autoscaler_policy_failed", "still"): 1,
+    }
+
+
+def test_a_learned_policy_shows_its_forecast_what_came_of_it_and_why_it_stepped_back() -> None:
+    found = shown(decided({}, Opinion("next", "", Demand(8, ""), LEARNED)))
+    of_next = {key: value for key, value in found.items() if key[1] == "next"}
+    assert {key[0].removeprefix("autoscaler_"): (key[2:], value) for key, value in of_next.items()} == {
+        "demand_workers": ((), 8),
+        "policy_failed": ((), 0),
+        "forecast_in_charge": ((), 0),
+        "forecast_doubt": (("the model is too old",), 1),
+        "forecast_low_sessions": ((), 1.0),
+        "forecast_high_sessions": ((), 3.5),
+        "forecast_judged_sessions": ((), 2.5),
+        "forecast_realised_sessions": ((), 2.0),
+        "forecast_coverage_ratio": ((), 0.95),
+        "forecast_coverage_target_ratio": ((), 0.95),
+        "forecast_pinball_loss_sessions": (("persistence",), 0.25),
+    }
+    assert found["autoscaler_forecast_pinball_loss_sessions", "next", "forecast"] == 0.125
+
+
+def test_they_are_served_at_an_address() -> None:
+    metrics = PolicyMetrics()
+    metrics.show(decided({}))
+    with metrics_at(LOCAL, metrics) as (host, port):
+        answer = requests.get(f"http://{host}:{port}/metrics", timeout=30)
+    assert 'autoscaler_demand_workers{policy="acting"} 8.0' in answer.text
+
+
+def test_an_address_that_is_taken_is_an_error_that_names_it() -> None:
+    with (
+        metrics_at(LOCAL, PolicyMetrics()) as (host, port),
+        pytest.raises(MetricsError, match=f"metrics_listen: {host}:{port}: Address already in use"),
+        metrics_at((host, port), PolicyMetrics()),
+    ):
+        pass
