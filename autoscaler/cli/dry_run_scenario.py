@@ -146,8 +146,6 @@ def _table(shown: Report) -> str:
         if row["sessions_unserved"]:
             out.print(f"{row['policy']}: {row['sessions_unserved']} sessions never got their workers")
     out.print(f"{ORACLE} knows the traces: what the others cost more is their regret. JSON and HTML have all figures")
-    if any((row["regret_ratio"] or 0) < 0 for row in shown.rows):
-        out.print(f"it is no bound here: the guards, or a full facility, keep the {ORACLE} from what it wants")
     text: str = out.file.getvalue()  # type: ignore[attr-defined]
     return text
 

@@ -163,8 +163,16 @@ def figures(run: Run, scenario: Scenario) -> Row:
 
 def with_regret(rows: Sequence[Row], oracle: Row) -> list[Row]:
     """Return the rows with their ``regret_ratio`` to the oracle's row, ``None`` where that has no cost."""
-    bound = _cost(oracle)
-    return [row | {"regret_ratio": (_cost(row) - bound) / bound if bound > 0 else None} for row in rows]
+    bound = cost_of(oracle)
+    return [row | {"regret_ratio": (cost_of(row) - bound) / bound if bound > 0 else None} for row in rows]
+
+
+def cost_of(row: Row) -> float:
+    """Return what a row costs; raises ``ValueError`` where it has no cost."""
+    cost = row["cost"]
+    if not isinstance(cost, float):
+        raise ValueError(f"the row of {row['policy']} has no cost")
+    return cost
 
 
 def lost_core_s(run: Run) -> Floats:
@@ -217,13 +225,6 @@ def _elasticity(run: Run) -> Row:
         "instability_percent": instability_percent(*course, run.cycles.interval_s),
         "instability_other_percent": instability_other_percent(*course, run.cycles.interval_s),
     }
-
-
-def _cost(row: Row) -> float:
-    cost = row["cost"]
-    if not isinstance(cost, float):
-        raise ValueError(f"the row of {row['policy']} has no cost")
-    return cost
 
 
 def _floats(values: Iterable[float]) -> Floats:

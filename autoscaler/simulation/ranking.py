@@ -9,9 +9,9 @@ from datetime import tzinfo
 
 from autoscaler.config.units import duration_text, seconds_text
 from autoscaler.contracts import Policy
-from autoscaler.simulation.compare import Comparison, Weekly, compare, interval, weekly
+from autoscaler.simulation.compare import ROUNDING, Comparison, Weekly, compare, interval, weekly
 from autoscaler.simulation.contest import Task
-from autoscaler.simulation.figures import FIGURES, Figure, Row, figures, with_regret
+from autoscaler.simulation.figures import FIGURES, Figure, Row, cost_of, figures, with_regret
 from autoscaler.simulation.oracle import Oracle
 from autoscaler.simulation.report.values import Report
 from autoscaler.simulation.run import Run
@@ -63,7 +63,7 @@ def report(trial: Trial, runs: Sequence[Run]) -> Report:
         title=trial.title,
         start=trial.workload.start.astimezone(trial.zone),
         scenario=_scenario_lines(trial.scenario),
-        workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs)),
+        workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs), *_no_bound(rows)),
         figures={**FIGURES, **COMPARED},
         rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
         runs=tuple(runs),
@@ -131,3 +131,17 @@ def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:
                 f"{run.policy} never had a worker, as a run begins without any: its waits and its cost show how long "
                 f"the run is and not how good the policy is{verdicts}"
             )
+
+
+def _no_bound(rows: Sequence[Row]) -> Iterator[str]:
+    """Whether the oracle did not get what it wants: what is as dear as it is then not shown to be good."""
+    oracle = rows[-1]
+    bound = cost_of(oracle)
+    kept_from_it = "the guards, or a full facility, keep it from what it wants"
+    if oracle["sessions_unserved"]:
+        yield (
+            f"the {ORACLE} is no bound here: {oracle['sessions_unserved']} of its {oracle['sessions']} sessions never "
+            f"got their workers, as {kept_from_it}; a regret near 0 says little"
+        )
+    elif any(bound - cost_of(row) > ROUNDING * max(1.0, bound) for row in rows):
+        yield f"the {ORACLE} is no bound here: a policy costs less, as {kept_from_it}"

@@ -217,6 +217,16 @@ def test_who_never_got_workers_and_who_wants_too_many_is_told(place: Place) -> N
     assert "dedicated: 99 sessions never got their workers" in text
 
 
+def test_an_oracle_that_does_not_serve_everybody_is_said_to_be_no_bound(place: Place) -> None:
+    served, wide = SCENARIO, SCENARIO.replace("workers_per_session: 4", "workers_per_session: 99")
+    told = []
+    for scenario in (served, wide):
+        (place.folder / "scenario.yaml").write_text(scenario)
+        told.append([line for line in place.values("--policies", "quick")["workload"] if "no bound" in line])
+    assert told[0] == []
+    assert told[1][0].startswith("the oracle is no bound here: 42 of its 99 sessions never got their workers, as the ")
+
+
 def test_without_batch_jobs_it_is_said_what_the_comparison_cannot_show(place: Place) -> None:
     assert not any("no batch jobs" in line for line in place.values("--policies", "dedicated")["workload"])
     arguments = ("--scenario", place.folder / "scenario.yaml", "--proof-trace", place.folder / "sessions.csv")
