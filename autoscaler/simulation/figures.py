@@ -64,7 +64,9 @@ FIGURES: Mapping[str, Figure] = {
     "wn_core_hours_lost": Figure(
         "core hours",
         "lower",
-        "CPU time that the batch jobs would have used with the machines to themselves and did not get.",
+        "CPU time that running batch jobs would have used with the machines to themselves less what they got, added up "
+        "moment by moment. A slowed job stays longer and wants for longer: on a farm that is not full this is delay, "
+        "made up later; on a full one it is work lost.",
     ),
     "wn_cpu_efficiency_ratio": Figure(
         "ratio, 1 = whole", "higher", "CPU time that the batch jobs got of what they wanted."
@@ -102,7 +104,8 @@ FIGURES: Mapping[str, Figure] = {
     "cost": Figure(
         "core hours",
         "lower",
-        "All sessions' waiting at the scenario's price per second, plus the core hours that the batch jobs lost.",
+        "All sessions' waiting at the scenario's price per second, plus the core hours that the batch jobs lost, be "
+        "they work or only delay (wn_core_hours_lost).",
     ),
     "regret_ratio": Figure(
         "ratio, 0 = none", "lower", "Cost beyond the oracle's, of the oracle's; no value where the oracle has no cost."

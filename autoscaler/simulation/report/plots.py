@@ -176,12 +176,15 @@ def costs(report: Report) -> Plot:
         if (cost := number(row.get("cost"))) is not None and (lost := number(row.get("wn_core_hours_lost"))) is not None
     ]
     policies, waiting, losing = zip(*known, strict=True) if known else ((), (), ())
-    parts = (("sessions wait", waiting, PROOF_COLOUR), ("WN work lost", losing, WN_COLOUR)) if known else ()
+    parts = (("sessions wait", waiting, PROOF_COLOUR), ("WN lost", losing, WN_COLOUR)) if known else ()
     data: list[Trace] = [
         {"type": "bar", "name": name, "x": list(policies), "y": list(hours), "marker": {"color": colour}}
         for name, hours, colour in parts
     ]
-    note = "Waiting is charged with the scenario's price; both in core hours of batch work."
+    note = (
+        "Waiting is charged with the scenario's price; both in core hours of batch work. What batch jobs lost is only "
+        "delay where the farm is not full."
+    )
     # Else labels that are numbers would become places on an axis of numbers.
     layout = _layout(360, xaxis=_axis("", type="category"), yaxis=_axis("core hours"), barmode="stack")
     return Plot("costs", "Cost", note, data, layout)
