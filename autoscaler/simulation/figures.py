@@ -81,7 +81,8 @@ FIGURES: Mapping[str, Figure] = {
         "GiB per day",
         "lower",
         "Memory that went into swap because a transfer cut into what a guest used; what is read back later is not "
-        "known to the model.",
+        "known to the model. Worker Nodes that have less than their jobs use all the time add nothing here: that shows "
+        "in wn_cpu_efficiency_ratio.",
     ),
     "theta_under_percent": Figure(
         "percent", "lower", "Demand that supply did not meet, of the demand (at least 1 worker), mean over the time."

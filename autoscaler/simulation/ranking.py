@@ -13,7 +13,7 @@ from autoscaler.simulation.compare import ROUNDING, Comparison, Weekly, compare,
 from autoscaler.simulation.contest import Task
 from autoscaler.simulation.figures import FIGURES, Figure, Row, cost_of, figures, with_regret
 from autoscaler.simulation.oracle import Oracle
-from autoscaler.simulation.report.values import Report
+from autoscaler.simulation.report.values import Report, number
 from autoscaler.simulation.run import Run
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.workload import Workload
@@ -22,6 +22,9 @@ ORACLE = "oracle"
 
 # What the verdict is about; the other figures explain it.
 DECIDES = "cost_per_week"
+
+# Less is said to be slow, where nothing else says why.
+LOW_EFFICIENCY = 0.9
 
 COMPARED: Mapping[str, Figure] = {
     DECIDES: Figure("core hours", "lower", "Cost of seven days."),
@@ -63,7 +66,7 @@ def report(trial: Trial, runs: Sequence[Run]) -> Report:
         title=trial.title,
         start=trial.workload.start.astimezone(trial.zone),
         scenario=_scenario_lines(trial.scenario),
-        workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs), *_no_bound(rows)),
+        workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs), *_slow(rows), *_no_bound(rows)),
         figures={**FIGURES, **COMPARED},
         rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
         runs=tuple(runs),
@@ -130,6 +133,18 @@ def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:
             yield (
                 f"{run.policy} never had a worker, as a run begins without any: its waits and its cost show how long "
                 f"the run is and not how good the policy is{verdicts}"
+            )
+
+
+def _slow(rows: Sequence[Row]) -> Iterator[str]:
+    """Whose batch jobs lost more than PROOF's queries can have taken, although no transfer swapped."""
+    for row in rows:
+        efficiency, swapped = number(row["wn_cpu_efficiency_ratio"]), number(row["swapped_gib_per_day"])
+        lost, taken = number(row["wn_core_hours_lost"]) or 0.0, number(row["proof_core_hours_used"]) or 0.0
+        if efficiency is not None and efficiency < LOW_EFFICIENCY and not round(swapped or 0.0, 1) and lost > taken:
+            yield (
+                f"{row['policy']}: the batch jobs got {efficiency:.0%} of the CPU that they wanted, although PROOF did "
+                "not use the rest and nothing was swapped: their Worker Nodes have too little memory or too low a cap"
             )
 
 

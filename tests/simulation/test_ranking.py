@@ -3,30 +3,51 @@
 from datetime import UTC, datetime
 
 from autoscaler.simulation.ranking import ORACLE, Trial, report
-from autoscaler.simulation.run import Run
+from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.workload import Workload
-from tests.simulation.made_runs import a_run, a_scenario, cycles, served, unserved
+from tests.simulation.made_runs import a_move, a_run, a_scenario, cycles, served, unserved
+
+DAY_S = 86400.0
 
 
-def said(*runs: Run) -> list[str]:
-    """What is said of these runs, the last of which is the oracle's, where they are of one workload."""
+def said(words: str, *runs: Run) -> list[str]:
+    """The sentences with these words about runs of one workload, the last of which is the oracle's."""
     workload = Workload(datetime(2026, 5, 4, tzinfo=UTC), 1000, ())
     trial = Trial("A day", a_scenario(), workload, UTC, {})
-    return [line for line in report(trial, runs).workload if "batch jobs" not in line and "had a worker" not in line]
+    return [line for line in report(trial, runs).workload if words in line]
 
 
 def test_an_oracle_that_serves_everybody_at_the_least_cost_is_a_bound() -> None:
     dear = a_run(1000, sessions=(served(0, wait_s=20),), spent=cycles([720], [0]))
-    assert said(dear, a_run(1000, sessions=(served(0),), policy=ORACLE)) == []
+    assert said("no bound", dear, a_run(1000, sessions=(served(0),), policy=ORACLE)) == []
 
 
 def test_an_oracle_whose_sessions_never_got_workers_is_no_bound_though_nobody_is_better() -> None:
     sessions = (served(0), unserved(900), unserved(950))
-    (line,) = said(a_run(1000, sessions=sessions), a_run(1000, sessions=sessions, policy=ORACLE))
+    (line,) = said("no bound", a_run(1000, sessions=sessions), a_run(1000, sessions=sessions, policy=ORACLE))
     assert line.startswith("the oracle is no bound here: 2 of its 3 sessions never got their workers, as the guards, ")
 
 
 def test_an_oracle_that_costs_more_than_a_policy_is_no_bound() -> None:
     cheap, dear = (a_run(1000, spent=cycles([720], [used]), policy=name) for used, name in ((500, "x"), (0, ORACLE)))
-    (line,) = said(cheap, dear)
+    (line,) = said("no bound", cheap, dear)
     assert line.startswith("the oracle is no bound here: a policy costs less, as the guards, ")
+
+
+def slow(wanted_core_s: float, used_core_s: float, *moves: Move) -> list[str]:
+    """What is said of the batch jobs' CPU, where PROOF used 36 core seconds."""
+    return said("batch jobs got", a_run(DAY_S, spent=cycles([wanted_core_s], [used_core_s]), moves=moves))
+
+
+def test_a_policy_whose_jobs_lack_memory_though_nothing_was_swapped_is_named() -> None:
+    (line,) = slow(3600, 1800)
+    assert line.startswith("threshold: the batch jobs got 50% of the CPU that they wanted, although PROOF did not use ")
+
+
+def test_jobs_that_are_slow_for_a_reason_that_figures_show_need_no_words() -> None:
+    assert slow(3600, 1800, a_move(0, swapped_mib=1024)) == []
+    assert slow(40, 10) == []  # no more than PROOF used
+
+
+def test_jobs_that_are_hardly_slowed_need_no_words() -> None:
+    assert slow(3600, 3500) == []
