@@ -25,6 +25,9 @@ MIB_PER_GIB = 1024.0
 SLOWDOWN_BOUND_S = 10.0
 NOTICED_S = 10.0
 LONG_S = 60.0
+# An oracle that costs less, in core hours and beside the policy, makes a regret of any size that says nothing.
+ORACLE_COST_MIN = 0.1
+ORACLE_SHARE_MIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,9 @@ FIGURES: Mapping[str, Figure] = {
         "they work or only delay (wn_core_hours_lost).",
     ),
     "regret_ratio": Figure(
-        "ratio, 0 = none", "lower", "Cost beyond the oracle's, of the oracle's; no value where the oracle has no cost."
+        "ratio, 0 = none",
+        "lower",
+        "Cost beyond the oracle's, of the oracle's; null where the oracle's is below 0.1 core hours.",
     ),
 }
 
@@ -166,9 +171,9 @@ def figures(run: Run, scenario: Scenario) -> Row:
 
 
 def with_regret(rows: Sequence[Row], oracle: Row) -> list[Row]:
-    """Return the rows with their ``regret_ratio`` to the oracle's row, ``None`` where that has no cost."""
+    """Return the rows with their ``regret_ratio`` to the oracle's row, ``None`` where that has hardly any cost."""
     bound = cost_of(oracle)
-    return [row | {"regret_ratio": (cost_of(row) - bound) / bound if bound > 0 else None} for row in rows]
+    return [row | {"regret_ratio": _regret(cost_of(row), bound)} for row in rows]
 
 
 def cost_of(row: Row) -> float:
@@ -182,6 +187,10 @@ def cost_of(row: Row) -> float:
 def lost_core_s(run: Run) -> Floats:
     """Core seconds that the batch jobs lost, in each cycle."""
     return run.cycles.wn_wanted_core_s - run.cycles.wn_used_core_s
+
+
+def _regret(cost: float, bound: float) -> float | None:
+    return (cost - bound) / bound if bound >= max(ORACLE_COST_MIN, ORACLE_SHARE_MIN * cost) else None
 
 
 def _users(run: Run, lived: Experience) -> Row:

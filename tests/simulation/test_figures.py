@@ -102,15 +102,22 @@ def test_a_run_without_time_has_no_figures_per_time() -> None:
 
 
 def test_regret_is_the_cost_beyond_the_oracles_in_terms_of_the_oracles() -> None:
-    oracle = figures(a_run(1000, spent=cycles([200], [0])), a_scenario())
-    dear = figures(a_run(1000, spent=cycles([500], [0])), a_scenario())
+    oracle = figures(a_run(1000, spent=cycles([400], [0])), a_scenario())
+    dear = figures(a_run(1000, spent=cycles([1000], [0])), a_scenario())
     assert [row["regret_ratio"] for row in with_regret([dear, oracle], oracle)] == [pytest.approx(1.5), 0]
     assert dear["regret_ratio"] is None
 
 
-def test_there_is_no_regret_to_an_oracle_without_cost() -> None:
-    oracle = figures(a_run(1000), a_scenario())
-    assert [row["regret_ratio"] for row in with_regret([oracle], oracle)] == [None]
+@pytest.mark.parametrize("lost_core_s", [0, 1, 359])
+def test_there_is_no_regret_to_an_oracle_that_costs_hardly_anything(lost_core_s: float) -> None:
+    oracle = figures(a_run(1000, spent=cycles([lost_core_s], [0])), a_scenario())
+    dear = figures(a_run(1000, spent=cycles([36_000], [0])), a_scenario())
+    assert [row["regret_ratio"] for row in with_regret([dear, oracle], oracle)] == [None, None]
+
+
+def test_there_is_no_regret_of_who_costs_more_than_a_hundred_times_as_much() -> None:
+    costs = [figures(a_run(1000, spent=cycles([core_s], [0])), a_scenario()) for core_s in (101_000, 99_000, 1000)]
+    assert [row["regret_ratio"] for row in with_regret(costs, costs[-1])] == [None, pytest.approx(98), 0]
 
 
 def test_a_row_without_a_cost_is_refused_as_an_oracle() -> None:
