@@ -79,7 +79,11 @@ FIGURES: Mapping[str, Figure] = {
     "jobs_submitted": Figure("count", "", "Batch jobs that came."),
     "jobs_finished": Figure("count", "higher", "Batch jobs that ended within the run."),
     "moved_gib_per_day": Figure("GiB per day", "lower", "Memory that PROOF's domains got or gave, both added."),
-    "changes_per_day": Figure("1 per day", "lower", "Transfers, each on one host."),
+    "changes_per_day": Figure(
+        "1 per day",
+        "lower",
+        "Transfers, each on one host; also those that put memory or CPU right and those that got no worker.",
+    ),
     "swapped_gib_per_day": Figure(
         "GiB per day",
         "lower",

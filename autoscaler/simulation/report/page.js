@@ -16,10 +16,16 @@ const ROWS = 100;
 const CIRCLES = 500;
 const time = (run, place) =>
   new Date((moves.begin_s + run.at_s[place]) * 1000).toISOString().slice(0, 19).replace("T", " ");
+// A transfer that changes no workers put memory or CPU right, or was to grow and got too little.
+function workersOf(run, place) {
+  const [from, to] = [run.workers_from[place], run.workers_to[place]];
+  if (from !== to) return `${from} to ${to}`;
+  return `${from}, ${moves.reasons[run.reason[place]].startsWith("put right") ? "put right" : "tried"}`;
+}
 const told = (run, place) => [
   time(run, place),
   moves.hosts[run.host[place]],
-  `${run.workers_from[place]} to ${run.workers_to[place]}`,
+  workersOf(run, place),
   run.moved_mib[place],
   run.swapped_mib[place],
   moves.reasons[run.reason[place]],
@@ -32,7 +38,7 @@ const wrapped = (text) => text.replace(/(.{1,80})(\s+|$)/g, "$1\n").trim().split
 function hover(run, place) {
   const [, host, workers, moved, swapped, reason] = told(run, place);
   const lines = [
-    `${run.policy}, ${host}: ${workers} workers`,
+    `${run.policy}, ${host}: workers ${workers}`,
     `${moved} MiB moved, ${swapped} MiB into swap`,
     ...wrapped(reason),
   ];
