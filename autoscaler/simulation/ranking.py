@@ -118,6 +118,13 @@ def _workload_lines(trial: Trial) -> Iterator[str]:
     wide = sum(session.workers > most for session in workload.sessions)
     if wide:
         yield f"{wide} sessions want more than {most} workers, which is all there can be: they get those, for longer"
+    largest_mib = max(sum(wn.memory_max_mib for wn in machine.host.wns) for machine in trial.scenario.machines)
+    large = sum(job.memory_mib > largest_mib for job in workload.jobs)
+    if large:
+        yield (
+            f"{large} batch jobs use more memory than the Worker Nodes of any host can have, which is {largest_mib} "
+            "MiB: they are slow wherever they run, and slow the others there (is their memory in MiB?)"
+        )
 
 
 def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 from autoscaler.simulation.ranking import ORACLE, Trial, report
 from autoscaler.simulation.run import Move, Run
-from autoscaler.simulation.workload import Workload
+from autoscaler.simulation.workload import Job, Workload
 from tests.simulation.made_runs import a_move, a_run, a_scenario, cycles, served, unserved
 
 DAY_S = 86400.0
 
 
-def said(words: str, *runs: Run) -> list[str]:
+def said(words: str, *runs: Run, jobs: tuple[Job, ...] = ()) -> list[str]:
     """The sentences with these words about runs of one workload, the last of which is the oracle's."""
-    workload = Workload(datetime(2026, 5, 4, tzinfo=UTC), 1000, ())
+    workload = Workload(datetime(2026, 5, 4, tzinfo=UTC), 1000, (), jobs)
     trial = Trial("A day", a_scenario(), workload, UTC, {})
     return [line for line in report(trial, runs).workload if words in line]
 
@@ -51,3 +51,9 @@ def test_jobs_that_are_slow_for_a_reason_that_figures_show_need_no_words() -> No
 
 def test_jobs_that_are_hardly_slowed_need_no_words() -> None:
     assert slow(3600, 3500) == []
+
+
+def test_jobs_that_no_worker_node_has_memory_for_are_counted() -> None:
+    jobs = (Job(0, 60, 1.0, 6911), Job(1, 60, 1.0, 6912), Job(2, 60, 1.0, 700_000))
+    (line,) = said("more memory", a_run(1000), jobs=jobs)
+    assert line.startswith("2 batch jobs use more memory than the Worker Nodes of any host can have, which is 6911 MiB")

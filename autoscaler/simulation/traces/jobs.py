@@ -1,6 +1,7 @@
 """Batch jobs of Worker Nodes: SWF, or CSV with the columns submit_s, run_s, and maybe cpu_ratio and memory_mib."""
 
 import math
+from collections import Counter
 from pathlib import Path
 
 from autoscaler.simulation.traces import swf
@@ -23,7 +24,7 @@ def read_jobs(path: Path, *, memory_mib: int, cpu_ratio: float = 1.0) -> Trace[t
     """
     table = open_table(path, "submit_s", "run_s")
     jobs: list[Job] = []
-    unmeasured = 0
+    told: Counter[str] = Counter()
     for submit_s, run_s, fields in usable_rows(table):
         try:
             count = usable_count(table, swf.processors(fields) if table.is_swf else 1, "processors")
@@ -33,12 +34,29 @@ def read_jobs(path: Path, *, memory_mib: int, cpu_ratio: float = 1.0) -> Trace[t
             continue
         if count is None:
             continue
-        measured = 0 < mib <= _MOST_MIB
-        unmeasured += 0 if measured else count
-        share = min(max(ratio, _LEAST_CPU_RATIO), 1.0) if ratio >= 0 else cpu_ratio
-        jobs += [Job(submit_s, run_s, share, math.ceil(mib) if measured else memory_mib)] * count
-    note = f"{unmeasured} of {len(jobs)} jobs do not tell their memory: taken as {memory_mib} MiB each"
-    return trace_of(table, jobs, *([note] if unmeasured else []))
+        share, about_cpu = _share(ratio, cpu_ratio)
+        size_mib, about_memory = _size(mib, memory_mib)
+        told.update({about: count for about in (about_cpu, about_memory) if about})
+        jobs += [Job(submit_s, run_s, share, size_mib)] * count
+    return trace_of(table, jobs, *(f"{count} of {len(jobs)} jobs {about}" for about, count in told.items()))
+
+
+def _share(ratio: float, unknown: float) -> tuple[float, str]:
+    """The share of its run time that a job computes, and what had to be assumed for it."""
+    if not ratio >= 0:
+        return unknown, f"do not tell their CPU time: taken as {unknown:.0%} of their run time"
+    if ratio > 1:
+        return 1.0, "have more CPU time than run time (cpu_ratio is 0.9 where it is 90%): taken as 100%"
+    if ratio == 0:
+        return _LEAST_CPU_RATIO, f"have no CPU time: taken as {_LEAST_CPU_RATIO:.0%} of their run time"
+    return max(ratio, _LEAST_CPU_RATIO), ""
+
+
+def _size(mib: float, unknown_mib: int) -> tuple[int, str]:
+    """The memory of a job in MiB, and what had to be assumed for it."""
+    if 0 < mib <= _MOST_MIB:
+        return math.ceil(mib), ""
+    return unknown_mib, f"do not tell their memory: taken as {unknown_mib} MiB each"
 
 
 def _use(table: Table, fields: list[str], run_s: float) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def test_unknown_memory_is_replaced_and_said(tmp_path: Path, kib: object) -> Non
     rows = [swf_row(memory_kib=kib), swf_row(memory_kib=1024)]
     trace = read_jobs(written(tmp_path, *rows), memory_mib=700)
     assert [job.memory_mib for job in trace.content] == [700, 1]
-    assert trace.notes == ("1 of 2 jobs do not tell their memory: taken as 700 MiB each",)
+    assert "1 of 2 jobs do not tell their memory: taken as 700 MiB each" in trace.notes
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,22 @@ def test_the_share_of_cpu_time_is_more_than_none_and_not_more_than_all(
 ) -> None:
     (job,) = read_jobs(written(tmp_path, swf_row(0, 100, cpu_s=cpu_s)), memory_mib=700, cpu_ratio=0.9).content
     assert job.cpu_ratio == ratio
+
+
+def test_a_share_of_cpu_time_that_cannot_be_is_replaced_and_said(tmp_path: Path) -> None:
+    file = written(tmp_path, "1,60,90", "2,60,-3", "3,60,0", "4,60,0", "5,60,0.5", header="submit_s,run_s,cpu_ratio\n")
+    trace = read_jobs(file, memory_mib=700)
+    assert [job.cpu_ratio for job in trace.content] == [1.0, 1.0, 0.01, 0.01, 0.5]
+    assert [note for note in trace.notes if "CPU time" in note] == [
+        "1 of 5 jobs have more CPU time than run time (cpu_ratio is 0.9 where it is 90%): taken as 100%",
+        "1 of 5 jobs do not tell their CPU time: taken as 100% of their run time",
+        "2 of 5 jobs have no CPU time: taken as 1% of their run time",
+    ]
+
+
+def test_jobs_that_tell_everything_need_no_words(tmp_path: Path) -> None:
+    file = written(tmp_path, "1,60,0.5,512", header="submit_s,run_s,cpu_ratio,memory_mib\n")
+    assert [note for note in read_jobs(file, memory_mib=700).notes if "jobs" in note] == []
 
 
 def test_cancelled_jobs_are_left_out_and_counted(tmp_path: Path) -> None:
