@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -61,10 +61,28 @@ def place(piece: tuple[float, float], trace: tuple[float, float]) -> Place:
     shift = math.floor((last - end) / WEEK_S) * -WEEK_S
     if first <= begin - shift:
         return Place(shift, note=f"is used from {_day(begin - shift)} on, for {_day(begin)}")
-    weeks = max(1, math.floor((last - first) / WEEK_S))
-    window = last - weeks * WEEK_S
+    if last - first < WEEK_S:
+        return _once_a_week(piece, trace)
+    weeks = math.floor((last - first) / WEEK_S)
     last_weeks = f"its last {weeks} weeks are" if weeks > 1 else "its last week is"
-    note = f"is shorter than the piece: {last_weeks} repeated"
+    return _again_and_again(begin, last, weeks, f"is shorter than the piece: {last_weeks} repeated")
+
+
+def _once_a_week(piece: tuple[float, float], trace: tuple[float, float]) -> Place:
+    """Weekdays and hours that the trace does not have are empty, and that is most of the time."""
+    (begin, end), (first, last) = piece, trace
+    found = _again_and_again(begin, last, 1, "")
+    there = sum(max(0.0, min(last + shift, end) - max(first + shift, begin)) for shift in found.shifts(begin, end))
+    empty = max(0.0, 1 - there / (end - begin))
+    return replace(
+        found,
+        note=f"is shorter than a week: it is put on its own weekdays and hours, once a week, and {empty:.0%} of the "
+        "piece has nothing of it",
+    )
+
+
+def _again_and_again(begin: float, last: float, weeks: int, note: str) -> Place:
+    window = last - weeks * WEEK_S
     return Place(math.floor((begin - window) / WEEK_S) * WEEK_S, window, weeks * WEEK_S, note)
 
 

@@ -115,6 +115,21 @@ def test_a_shorter_trace_is_repeated_by_whole_weeks() -> None:
     assert both.notes == ("wn: is shorter than the piece: its last week is repeated",)
 
 
+@pytest.mark.parametrize(
+    ("begin_day", "empty"),
+    [(0, "76%"), (2, "100%")],  # of Monday to Thursday, of Wednesday to Thursday
+)
+def test_of_a_trace_shorter_than_a_week_it_is_said_how_much_of_the_piece_it_leaves_empty(
+    begin_day: int, empty: str
+) -> None:
+    """Jobs for a day less a minute, on a Monday of another year."""
+    short = trace_of(jobs(*(minute * 60.0 for minute in range(1380))), datetime(2005, 11, 21, tzinfo=ROME), "wn")
+    both = make_workload(trace_of(sessions(begin_day * DAY_S, 4 * DAY_S - 60)), short)
+    (note,) = both.notes
+    assert note.startswith("wn: is shorter than a week: it is put on its own weekdays and hours, once a week, and ")
+    assert note.endswith(f"{empty} of the piece has nothing of it")
+
+
 def test_even_a_single_job_is_repeated_each_week() -> None:
     found = make_workload(trace_of(sessions(0, 3 * WEEK_S - 60)), trace_of(jobs(0), MONDAY + timedelta(days=1000)))
     assert len(found.workload.jobs) == 3
