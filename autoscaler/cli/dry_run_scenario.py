@@ -76,6 +76,10 @@ def _trial(path: Path, name: str, contest: Contest, proof_trace: Path) -> Trial:
     aligned = make_workload(sessions, jobs, reading, piece=use.piece)
     traces = [trace for trace in (sessions, jobs, reading) if trace is not None]
     about = [remark for trace in traces for remark in trace.remarks()]
+    if about and use.piece != (0.0, 1.0):
+        about.append(
+            f"what is counted in a trace is of the whole file; played is the piece {use.piece[0]:g} to {use.piece[1]:g}"
+        )
     return Trial(
         title=f"Policies on {name}",
         scenario=loaded.scenario,

@@ -273,6 +273,18 @@ def test_without_sessions_there_is_nothing_to_compare(tmp_path: Path) -> None:
     assert (result.exit_code, "--scenario needs --proof-trace FILE" in result.output) == (2, True)
 
 
+def test_where_a_piece_is_played_counts_are_said_to_be_of_the_whole_file(place: Place) -> None:
+    found = {}
+    for piece in ("", "piece: {from: 0.5}\n"):
+        (place.folder / "scenario.yaml").write_text(SCENARIO + piece)
+        lines = place.values("--policies", "dedicated")["workload"]
+        found[piece] = [line for line in lines if "whole file" in line]
+    assert list(found.values()) == [
+        [],
+        ["what is counted in a trace is of the whole file; played is the piece 0.5 to 1"],
+    ]
+
+
 def test_a_mistake_in_the_scenario_has_its_line(place: Place) -> None:
     (place.folder / "scenario.yaml").write_text(SCENARIO.replace("cores: 8", "cores: many"))
     result = place.dry_run()

@@ -35,9 +35,11 @@ def _statement(comment: str) -> tuple[str, str]:
 
 
 def _start(said: Mapping[str, str]) -> tuple[datetime, str | None]:
-    start_s = _leading_number(said.get("UnixStartTime", ""))
+    text = said.get("UnixStartTime", "")
+    start_s = _leading_number(text)
     if start_s is None or not 0 <= start_s <= LATEST_S:
-        return datetime.fromtimestamp(0, UTC), "has no UnixStartTime: its times are taken as Unix time"
+        why = f"its UnixStartTime {text[:40]!r} cannot be read" if text else "has no UnixStartTime"
+        return datetime.fromtimestamp(0, UTC), f"{why}: its times are taken as Unix time"
     return datetime.fromtimestamp(start_s, UTC), None
 
 

@@ -28,6 +28,6 @@ class Trace(Generic[Content_co]):
     notes: tuple[str, ...]
 
     def remarks(self) -> Iterator[str]:
-        """What a reader of the results should know about the file, one sentence each."""
+        """What a reader of the results should know about the whole file, one sentence each."""
         yield from (f"{self.path}: {note}" for note in self.notes)
         yield from (f"{self.path}: {count} rows skipped: {reason}" for reason, count in self.skipped.items())

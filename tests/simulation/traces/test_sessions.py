@@ -110,6 +110,13 @@ def test_csv_without_a_clock_is_in_unix_time_and_says_so(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize("text", ["1.7e9x", "2024-05-01", "-5", "nan", "1e300"])
+def test_a_start_that_cannot_be_read_is_not_said_to_be_missing(tmp_path: Path, text: str) -> None:
+    header = f"# UnixStartTime: {text}\n# TimeZoneString: Europe/Rome\nsubmit_s,run_s,workers\n"
+    trace = read_sessions(written(tmp_path, "1541203200,60,8", header=header))
+    assert trace.notes == (f"its UnixStartTime '{text}' cannot be read: its times are taken as Unix time",)
+
+
 def test_csv_may_have_the_clock_in_comments(tmp_path: Path) -> None:
     header = "# UnixStartTime: 1541203200\n# TimeZoneString: Europe/Rome\n" + CSV
     trace = read_sessions(written(tmp_path, "alice,x,60,10,8", header=header))
