@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.site import Site, run_process
+from tests.cli.site import Site, invoke, run_process
 
 GROWTH = [
     "wn: memory 3743 MiB",
@@ -42,6 +42,10 @@ def test_json_is_one_decision_with_the_calls_of_each_host(site: Site) -> None:
     (host,) = values(site)["hosts"]
     assert (host["current"], host["wanted"], host["granted"]) == (0, 4, 4)
     assert host["calls"] == GROWTH
+
+
+def test_json_has_the_policy_as_check_prints_it(site: Site) -> None:
+    assert f"policy {values(site)['policy']}\n" in invoke("check", site.config).stdout
 
 
 def test_json_is_one_line(site: Site) -> None:
@@ -163,6 +167,7 @@ class TestAgainst:
         found = json.loads(site.invoke("dry-run", "--against", other, "--format", "json").stdout)
         assert found["hosts"][0]["granted"] == 4
         assert found["against"]["config"] == str(other)
+        assert found["against"]["policy"].startswith("threshold (workers_per_session: 6, ")
         assert found["against"]["hosts"][0]["granted"] == 6
         assert found["against"]["left_out"] == {}
 
