@@ -8,23 +8,15 @@ from typing import Any, NamedTuple
 from rich import box
 from rich.table import Table
 
-from autoscaler.simulation.report.values import Report, Row, figure_text, number
+from autoscaler.simulation.report.values import Report, Row, figure_text, number, percent, signed_percent
 
 
 def _seconds(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"  # noqa: PLR2004 -- four letters are enough
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1%}"
-
-
 def _amount(value: float) -> str:
     return f"{value:.1f}" if abs(value) < 1000 else f"{value:.0f}"  # noqa: PLR2004 -- as above
-
-
-def _signed_percent(value: float) -> str:
-    return f"{value:+.1%}" if abs(value) < 1 else f"{value:+.0%}"
 
 
 class Column(NamedTuple):
@@ -40,16 +32,16 @@ COLUMNS = (
     Column("proof_wait_p50_s", "wait\np50\ns", _seconds),
     Column("proof_wait_p95_s", "\np95\ns", _seconds),
     Column("proof_wait_p99_s", "\np99\ns", _seconds),
-    Column("waiting_over_10s_ratio", "over\n10 s", _percent),
-    Column("missed_arrivals_ratio", "missed", _percent),
+    Column("waiting_over_10s_ratio", "over\n10 s", percent),
+    Column("missed_arrivals_ratio", "missed", percent),
     Column("spare_workers_mean", "spare\nworkers", _amount),
     Column("wn_core_hours_lost", "WN lost\ncore h", _amount),
-    Column("wn_cpu_efficiency_ratio", "WN\neff.", _percent),
+    Column("wn_cpu_efficiency_ratio", "WN\neff.", percent),
     Column("changes_per_day", "changes\n/day", _amount),
     Column("moved_gib_per_day", "moved\nGiB/day", _amount),
     Column("swapped_gib_per_day", "swapped\nGiB/day", _amount),
     Column("cost", "cost\ncore h", _amount),
-    Column("regret_ratio", "regret", _signed_percent),
+    Column("regret_ratio", "regret", signed_percent),
 )
 
 

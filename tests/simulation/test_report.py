@@ -114,9 +114,17 @@ def test_the_table_has_every_figure_of_every_row() -> None:
     heads = [head.all("button")[0].text for head in page.all("thead")[0].all("th")]
     assert len(heads) == 7
     assert cells(page) == [
-        ["a", "2.25 ★", "1.25", "-", "88.5", "0.25", "0.5"],
-        ["b", "2.25 ★", "-", "worse", "88.5", "0.25", "0.5"],
+        ["a", "2.25 ★", "+125%", "-", "88.5", "25.0%", "0.5"],
+        ["b", "2.25 ★", "-", "worse", "88.5", "25.0%", "0.5"],
     ]
+
+
+def test_a_ratio_is_shown_in_percent_and_sorted_by_what_it_is() -> None:
+    page = tree(a_report(rows=({"policy": "a", "regret_ratio": -0.0512, "missed_arrivals_ratio": 0.2519},)))
+    row = page.all("tbody")[0].all("td")
+    assert [cell.text for cell in row] == ["a", "-5.1%", "25.2%"]
+    assert [cell.attributes["data-value"] for cell in row] == ["a", "-0.0512", "0.2519"]
+    assert [unit.text for unit in page.all("thead")[0].all("span")] == ["percent", "percent"]
 
 
 def test_what_is_decided_on_comes_first_and_the_others_stay_in_their_order() -> None:
@@ -148,11 +156,30 @@ def test_the_meanings_are_also_there_on_paper() -> None:
     ]
 
 
-def test_the_best_cost_is_marked() -> None:
-    page = tree(a_report(a_run("a"), a_run("b"), rows=(a_row("a", cost=3.0), a_row("b", cost=2.0))))
-    (best,) = (row for row in page.all("tr") if row.attributes.get("class") == "best")
-    assert best.all("td")[0].text == "b"
-    assert "2 ★" in [cell.text for cell in best.all("td")]
+@pytest.mark.parametrize(
+    ("verdicts", "green"),
+    [
+        ((None, "better"), ["b"]),
+        ((None, "cannot tell"), []),
+        (("worse", None), ["b"]),
+        (("cannot tell", None), []),
+    ],
+)
+def test_the_lowest_cost_has_a_star_and_is_green_where_it_is_more_than_luck(
+    verdicts: tuple[str | None, str | None], green: list[str]
+) -> None:
+    a, b = verdicts
+    rows = (a_row("a", cost=3.0, verdict=a), a_row("b", cost=2.0, verdict=b), a_row("oracle", cost=1.0, verdict=None))
+    page = tree(a_report(rows=rows, bound="oracle"))
+    assert [row[0] for row in cells(page) if row[1].endswith("★")] == ["b"]
+    best = [row.all("td")[0].text for row in page.all("tr") if row.attributes.get("class") == "best"]
+    assert best == green
+    assert any("★: the lowest cost, oracle left aside." in note.text for note in page.all("p"))
+
+
+def test_a_single_policy_is_no_winner() -> None:
+    page = tree(a_report(rows=(a_row("a", verdict=None),)))
+    assert [row for row in page.all("tr") if row.attributes.get("class") == "best"] == []
 
 
 def test_the_policy_that_knows_the_future_is_never_the_best() -> None:

@@ -229,7 +229,10 @@ def _axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def _time_axis(report: Report) -> dict[str, Any]:
-    return _axis(f"time ({plotly_text(str(report.start.tzinfo))})", type="date")
+    # Dates stand in two lines under the hours.
+    axis = _axis(f"time ({plotly_text(str(report.start.tzinfo))})", type="date", automargin=True)
+    axis["title"]["standoff"] = 12
+    return axis
 
 
 def _nth(name: str, place: int) -> str:

@@ -1,49 +1,93 @@
 """The tables of the page."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from autoscaler.simulation.figures import Figure
-from autoscaler.simulation.report.values import Report, Row, best_cost, figure_text, number
+from autoscaler.simulation.report.values import (
+    Report,
+    Row,
+    best_cost,
+    figure_text,
+    number,
+    percent,
+    signed_percent,
+)
 from autoscaler.simulation.run import Run
 
 # What is decided on is seen at once, however narrow the window is.
-FIRST = ("policy", "cost", "regret_ratio", "verdict")
+FIRST = ("policy", "cost", "regret_ratio", "verdict", "verdict_reason")
+# Ratios of these kinds are read more easily in percent.
+IN_PERCENT = {"ratio, 1 = all": percent, "ratio, 1 = whole": percent, "ratio, 0 = none": signed_percent}
 # Of a column that only this comparison has, such as the verdict.
 UNKNOWN = Figure("", "", "")
 
 
 def comparison(report: Report) -> str:
-    """All rows with all their figures, the best cost marked."""
+    """All rows with all their figures, the lowest cost marked, and its row where it is more than luck."""
     present = list(dict.fromkeys(key for row in report.rows for key in row))
     keys = [key for key in FIRST if key in present] + [key for key in present if key not in FIRST]
-    heads = "".join(_head(key, report.figures.get(key, UNKNOWN)) for key in keys)
+    known = {key: report.figures.get(key, UNKNOWN) for key in keys}
+    heads = "".join(_head(key, figure) for key, figure in known.items())
     best = best_cost(report)
-    rows = "\n".join(_row(keys, row, best=best is not None and _is_best(report, row, best)) for row in report.rows)
-    return _wide("sortable", heads, rows)
+    rows = "\n".join(_row(known, row, _mark(report, row, best)) for row in report.rows)
+    return f"{_wide('sortable', heads, rows)}\n{_note(report)}"
 
 
-def _is_best(report: Report, row: Row, best: float) -> bool:
-    return row.get("policy") != report.bound and number(row.get("cost")) == best
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Whether a row has the lowest cost, and whether the verdicts say so too."""
+
+    cheapest: bool
+    told: bool
+
+
+def _mark(report: Report, row: Row, best: float | None) -> _Mark:
+    cheapest = best is not None and row.get("policy") != report.bound and number(row.get("cost")) == best
+    return _Mark(cheapest, cheapest and _is_told(report, row))
+
+
+def _is_told(report: Report, row: Row) -> bool:
+    """Whether the cheapest is better than the first one, or is the first one and all others are worse."""
+    if row.get("verdict") is not None:
+        return bool(row["verdict"] == "better")
+    others = [other for other in report.rows if other is not row and other.get("policy") != report.bound]
+    return bool(others) and all(other.get("verdict") == "worse" for other in others)
+
+
+def _note(report: Report) -> str:
+    beside = "" if report.bound is None else f", {report.bound} left aside"
+    words = (
+        f"★: the lowest cost{beside}. Its row is green where the verdicts say that this is more than luck: it is "
+        "better than the first policy, or it is the first and all others are worse. Ratios are in percent here."
+    )
+    return f'<p class="note">{escape(words)}</p>'
 
 
 def _head(key: str, figure: Figure) -> str:
     name = escape(key).replace("_", "_<wbr>")
-    below = f'<span class="unit">{escape(figure.unit)}</span>' if figure.unit else ""
+    unit = "percent" if figure.unit in IN_PERCENT else figure.unit
+    below = f'<span class="unit">{escape(unit)}</span>' if unit else ""
     return f'<th scope="col" title="{escape(figure.meaning)}"><button type="button">{name}{below}</button></th>'
 
 
-def _row(keys: Iterable[str], row: Row, *, best: bool) -> str:
-    cells = "".join(_cell(row.get(key), mark=" ★" if best and key == "cost" else "") for key in keys)
-    return f'<tr class="best">{cells}</tr>' if best else f"<tr>{cells}</tr>"
+def _row(figures: Mapping[str, Figure], row: Row, mark: _Mark) -> str:
+    cells = "".join(
+        _cell(row.get(key), figure.unit, mark=" ★" if mark.cheapest and key == "cost" else "")
+        for key, figure in figures.items()
+    )
+    return f'<tr class="best">{cells}</tr>' if mark.told else f"<tr>{cells}</tr>"
 
 
-def _cell(value: Any, mark: str) -> str:
+def _cell(value: Any, unit: str, mark: str) -> str:
     known = number(value)
     sort_by = "" if value is None or value != value else str(value if known is None else known)  # noqa: PLR0124 -- NaN
     kind = "" if isinstance(value, str) else ' class="number"'
-    return f'<td{kind} data-value="{escape(sort_by)}">{escape(figure_text(value))}{mark}</td>'
+    in_percent = IN_PERCENT.get(unit)
+    text = figure_text(value) if known is None or in_percent is None else in_percent(known)
+    return f'<td{kind} data-value="{escape(sort_by)}">{escape(text)}{mark}</td>'
 
 
 def meanings(report: Report) -> str:

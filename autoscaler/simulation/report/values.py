@@ -55,3 +55,13 @@ def figure_text(value: Any) -> str:
     if not isinstance(value, float) or not math.isfinite(value):
         return str(value)
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004 -- where 4 digits end
+
+
+def percent(value: float) -> str:
+    """A share in percent."""
+    return f"{value:.1%}"
+
+
+def signed_percent(value: float) -> str:
+    """What is more or less than another, in percent of that."""
+    return f"{value:+.1%}" if abs(value) < 1 else f"{value:+.0%}"
