@@ -1,5 +1,7 @@
 """``autoscaler dry-run``: what a configuration would do or would have done, and why, without doing it."""
 
+import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +17,19 @@ from autoscaler.cli.dry_run_history import replay_history
 from autoscaler.cli.dry_run_live import look_now
 from autoscaler.cli.dry_run_scenario import HTML, compare_policies
 from autoscaler.cli.spans import Span
+
+
+class File(click.Path):
+    """A file that has a name: an empty one, as of a variable that is not set, would be the folder one is in."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Take it as a path."""
+        return super().convert(value, param, ctx) if str(value) else self.fail("the name is empty", param, ctx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ EVERY_MODE_TAKES = frozenset({"--format"})
 )
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Show where this configuration decides differently.",
 )
@@ -83,27 +98,27 @@ EVERY_MODE_TAKES = frozenset({"--format"})
 @click.option(
     "--scenario",
     "scenarios",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     multiple=True,
     help="Compare policies on traces, on this facility (deploy/scenario.yaml); may be given several times.",
 )
 @click.option(
     "--proof-trace",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="PROOF sessions: SWF, plain or gzip, or CSV with submit_s, run_s, workers, user.",
 )
-@click.option("--proof-queue", type=int, metavar="N", help="Of an SWF trace only this queue.")
+@click.option("--proof-queue", type=click.IntRange(min=0), metavar="N", help="Of an SWF trace only this queue.")
 @click.option(
     "--wn-trace",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Batch jobs: SWF, plain or gzip, or CSV with submit_s, run_s, cpu_ratio, memory_mib.",
 )
 @click.option(
     "--xrootd-trace",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="What others read: CSV with at_s, bytes_per_second, or of transfers with start, fsz, elap.",
 )
@@ -116,7 +131,7 @@ EVERY_MODE_TAKES = frozenset({"--format"})
 @click.option(
     "--output",
     "output_file",
-    type=click.Path(path_type=Path),
+    type=File(),
     metavar="FILE",
     help="Write there and not to the terminal.",
 )
@@ -170,9 +185,18 @@ def dry_run(
     mode = _mode(context)
     if output == HTML and mode.run is not compare_policies:
         raise click.UsageError(f"{mode.name} does not take --format {HTML}, which goes with --scenario", context)
-    labels = tuple(filter(None, (label.strip() for label in (policies or "").split(","))))
+    labels = () if policies is None else _labels(policies)
     contest = Contest(scenarios, proof_trace, proof_queue, wn_trace, xrootd_trace, labels, output_file, jobs, dask)
     context.exit(mode.run(Asked(config_file, output, since, against, limit, contest)))
+
+
+def _labels(policies: str) -> tuple[str, ...]:
+    labels = [label.strip() for label in policies.split(",")]
+    if not all(labels):
+        raise click.UsageError(f"--policies {policies!r} has an empty name in it")
+    if twice := [label for label, count in Counter(labels).items() if count > 1]:
+        raise click.UsageError(f"--policies names {twice[0]} more than once")
+    return tuple(labels)
 
 
 def _mode(context: click.Context) -> Mode:
@@ -185,6 +209,8 @@ def _mode(context: click.Context) -> Mode:
     mode = next(mode for mode in MODES if mode.option is None or mode.option in given)
     for option in sorted(given - EVERY_MODE_TAKES - mode.takes - {mode.option}):
         able = " or ".join(other.name for other in MODES if option in other.takes)
-        instead = f"which goes with {able}" if able else "which is another kind of dry run"
+        alone = any(option == other.option for other in MODES)
+        of_its_own = "which is another kind of dry run" + (f", or goes with {able}" if able else "")
+        instead = of_its_own if alone else f"which goes with {able}"
         raise click.UsageError(f"{mode.name} does not take {option}, {instead}", context)
     return mode

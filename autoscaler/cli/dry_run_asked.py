@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import click
+
 from autoscaler.cli.common import load_config
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
@@ -65,6 +67,8 @@ class Configured:
 
 def configurations(asked: Asked) -> list[Configured]:
     """The configuration that is asked about, and the one it is held against."""
+    if asked.against is not None and asked.against.resolve() == asked.config_file.resolve():
+        raise click.UsageError(f"--against {asked.against} is the configuration itself: nothing would differ")
     files = [asked.config_file, *([] if asked.against is None else [asked.against])]
     return [Configured(file, name, load_config(file)) for file, name in zip(files, short_names(files), strict=True)]
 

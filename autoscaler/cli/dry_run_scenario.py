@@ -16,8 +16,8 @@ from autoscaler.cli.common import ConfigFailure, width
 from autoscaler.cli.comparison import comparison_json, comparison_table
 from autoscaler.cli.dry_run_asked import Asked, Contest, short_names
 from autoscaler.cli.progress import share_bar
-from autoscaler.config.document import ConfigError
-from autoscaler.config.policies import PolicyError, make_policy
+from autoscaler.config.document import ConfigError, did_you_mean
+from autoscaler.config.policies import PolicyError, make_policy, policy_names
 from autoscaler.contracts import Policy
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.contest import ClusterError, Task, play, play_on_dask
@@ -99,6 +99,10 @@ def _policies(path: Path, loaded: LoadedScenario, labels: Sequence[str]) -> Mapp
         raise click.UsageError(
             f"--policies A,B,C is missing: {path} names none, and the {ORACLE} is no policy to choose"
         )
+    known = {*loaded.policies, *policy_names()}
+    for label in labels:
+        if label not in known and (meant := did_you_mean(label, list(loaded.policies))):
+            raise ConfigFailure(f"--policies: {label}: {path} has no such label{meant}")
     return {label: _policy(path, loaded.policies.get(label) or PolicyChoice(label, label)) for label in labels}
 
 

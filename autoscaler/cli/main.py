@@ -19,3 +19,7 @@ def main() -> None:
             "pip install 'vaf-autoscaler[controller]'"
         )
     autoscaler(prog_name="autoscaler")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from autoscaler.config.document import did_you_mean
 from autoscaler.config.units import duration_text, parse_duration
 from autoscaler.config.words import in_words
 from autoscaler.contracts import Policy
@@ -76,7 +77,9 @@ def _text(value: Any) -> str:
 def _load(name: str) -> type[Any]:
     found = entry_points(group=GROUP, name=name)
     if not found:
-        raise PolicyError("name", f"no policy is called {name!r}; installed are {', '.join(policy_names())}")
+        names = policy_names()
+        meant = did_you_mean(name, names)
+        raise PolicyError("name", f"no policy is called {name!r}{meant}; installed are {', '.join(names)}")
     try:
         kind = next(iter(found)).load()
     except Exception as error:

@@ -183,6 +183,11 @@ class TestAgainst:
         assert "host-2 is left out of" in result.stdout
         assert "host-3 is left out of" in result.stdout
 
+    def test_the_configuration_itself_is_refused(self, site: Site) -> None:
+        same = site.folder / "." / ".." / site.folder.name / site.config.name
+        result = site.invoke("dry-run", "--against", same)
+        assert (result.exit_code, "is the configuration itself: nothing would differ" in result.stderr) == (2, True)
+
     def test_another_configuration_that_is_broken_is_exit_code_1(self, site: Site) -> None:
         other = self.other(site, "kind: scrape", "kind: guess")
         result = site.invoke("dry-run", "--against", other)

@@ -99,6 +99,11 @@ def test_installed_policies_are_known_by_their_names_and_the_first_one_is_compar
     assert rows[1]["against"] == "dedicated"
 
 
+def test_an_installed_policy_is_itself_and_not_a_label_that_is_close_to_it(place: Place) -> None:
+    (place.folder / "scenario.yaml").write_text(SCENARIO.replace("  quick:", "  thresholds:"))
+    assert [row["policy"] for row in place.values("--policies", "threshold")["rows"]] == ["threshold", "oracle"]
+
+
 def test_two_runs_and_two_processes_print_the_same_bytes(place: Place) -> None:
     once = place.dry_run("--format", "json").stdout
     assert place.dry_run("--format", "json").stdout == once
@@ -175,7 +180,18 @@ def test_where_nothing_can_be_written_nothing_is_played(place: Place) -> None:
         (["--dask", "nonsense"], 1, "'nonsense' is not the address of a Dask scheduler, such as tcp://HOST:8786"),
         (["--format", "html"], 2, "--format html needs --output FILE"),
         (["--jobs", "0"], 2, "--jobs"),
-        (["--since", "7d"], 2, "--scenario does not take --since"),
+        (
+            ["--since", "7d"],
+            2,
+            "does not take --since, which is another kind of dry run, or goes with --from-decisions",
+        ),
+        (["--policies", ""], 2, "--policies '' has an empty name in it"),
+        (["--policies", "quick,,dedicated"], 2, "--policies 'quick,,dedicated' has an empty name in it"),
+        (["--policies", "quick,dedicated, quick"], 2, "--policies names quick more than once"),
+        (["--policies", "quik"], 1, "scenario.yaml has no such label (did you mean 'quick'?)"),
+        (["--policies", "treshold"], 1, "no policy is called 'treshold' (did you mean 'threshold'?); installed are"),
+        (["--output", ""], 2, "Invalid value for '--output': the name is empty"),
+        (["--proof-queue", "-1"], 2, "--proof-queue"),
         (["--proof-queue", "3"], 1, "is CSV, which has no queues"),
         (["--output", "/nowhere/at/all"], 1, "/nowhere/at/all: cannot be written: No such file or directory"),
     ],

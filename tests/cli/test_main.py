@@ -32,3 +32,8 @@ def test_a_missing_package_of_the_controller_is_one_sentence_and_exit_code_1(mod
 
 def test_another_missing_module_is_a_fault_and_not_hidden() -> None:
     assert "ModuleNotFoundError" in started_without("autoscaler.core.decide").stderr
+
+
+def test_the_module_is_the_command_too() -> None:
+    words = [sys.executable, "-m", "autoscaler.cli.main", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.startswith("autoscaler, version ")
