@@ -71,17 +71,29 @@ def decide_again(asked: Asked) -> int:
     """Decide every stored decision again, show the differences; return the exit code."""
     configured = configurations(asked)
     account = Account()
+    path = configured[0].loaded.config.controller.store
     with open_store(configured[0].loaded) as store:
+        if not store.count(_since(asked)):
+            raise StoreFailure(f"store {path} holds no decision {_of_what_time(store, asked)}")
         found = _found(_entries(store, asked), configured, account)
         show = _print_lines if asked.output == "json" else partial(_print_table, limit=asked.limit)
         show(found, account, configured)
-    if not account.decided and not account.unreadable:
-        raise StoreFailure(f"store {configured[0].loaded.config.controller.store} holds no decision of that time")
     return account.exit_code
 
 
+def _since(asked: Asked) -> datetime | None:
+    return None if asked.since is None else datetime.now(UTC) - asked.since
+
+
+def _of_what_time(store: SqlStore, asked: Asked) -> str:
+    newest = store.history(1, changes_only=False)
+    if asked.since is None or not newest:
+        return "yet"
+    return f"of the last {duration_text(asked.since)}: its newest is of {local(newest[0].decision.at)}"
+
+
 def _entries(store: SqlStore, asked: Asked) -> Iterator[Record | Unreadable]:
-    since = None if asked.since is None else datetime.now(UTC) - asked.since
+    since = _since(asked)
     return tracked(store.stream(since), store.count(since), "decisions")
 
 

@@ -125,14 +125,16 @@ class SqlStore:
 
     def _prepare(self, connection: Connection, *, read_only: bool) -> None:
         version = _version(connection)
+        if not version and not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
+            raise StoreError(f"store {self._path} is the database of another program")
         if version < SCHEMA_VERSION and not read_only:
-            if not version and not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
-                raise StoreError(f"store {self._path} is the database of another program")
             # So far, newer versions only add tables.
             _metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif not version:
+            raise StoreError(f"store {self._path} is empty: has `autoscaler run` run?")
         elif version != SCHEMA_VERSION:
-            older = ": start the controller once, it brings it up to date" if 0 < version < SCHEMA_VERSION else ""
+            older = ": start the controller once, it brings it up to date" if version < SCHEMA_VERSION else ""
             raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}{older}")
 
     def record_decision(self, decision: Decision) -> int:
@@ -323,10 +325,17 @@ def _check_path(path: Path, *, read_only: bool) -> None:
     if path.is_dir():
         raise StoreError(f"store {path} is a folder, not a file")
     if not exists and (read_only or not path.parent.is_dir()):
-        what = "does not exist yet: has `autoscaler run` run?" if read_only else "cannot be made: no such folder"
-        raise StoreError(f"store {path} {what}")
+        raise StoreError(f"store {path} {_why_missing(path, read_only=read_only)}")
     if exists and not os.access(path, os.R_OK if read_only else os.R_OK | os.W_OK, effective_ids=True):
         raise StoreError(f"store {path} may not be {'read' if read_only else 'written'} by this user")
+
+
+def _why_missing(path: Path, *, read_only: bool) -> str:
+    if not read_only:
+        return "cannot be made: no such folder"
+    if not path.parent.is_dir():
+        return "does not exist, nor does its folder: is controller.store the right one?"
+    return "does not exist yet: has `autoscaler run` run?"
 
 
 def _engine(path: Path, *, read_only: bool) -> Engine:

@@ -76,7 +76,14 @@ def test_only_decisions_of_a_time_are_decided_again(past: PastSite) -> None:
 def test_a_store_without_decisions_of_that_time_is_exit_code_4(past: PastSite) -> None:
     result = again(past, "--since", "1us")
     assert result.exit_code == 4
-    assert "holds no decision of that time" in result.stderr
+    assert "holds no decision of the last 1us: its newest is of 20" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_store_without_any_decision_is_exit_code_4(site: Site) -> None:
+    site.make_empty_store()
+    result = site.invoke("dry-run", "--from-decisions")
+    assert (result.exit_code, "holds no decision yet" in result.stderr) == (4, True)
 
 
 def test_a_missing_store_is_exit_code_4(site: Site) -> None:

@@ -442,6 +442,19 @@ def test_a_reader_of_a_folder_that_is_secret_is_told_so(guarded: Path) -> None:
         SqlStore(guarded, read_only=True)
 
 
+def test_a_reader_of_no_folder_asks_for_the_right_one(file: Path) -> None:
+    with pytest.raises(StoreError, match=r"does not exist, nor does its folder: is controller\.store the right one"):
+        SqlStore(file.parent / "nowhere" / file.name, read_only=True)
+
+
+def test_a_reader_of_an_empty_file_says_so_and_a_controller_fills_it(file: Path) -> None:
+    file.touch()
+    with pytest.raises(StoreError, match="is empty: has `autoscaler run` run"):
+        SqlStore(file, read_only=True)
+    SqlStore(file).close()
+    SqlStore(file, read_only=True).close()
+
+
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(file: Path, read_only: bool) -> None:
     file.write_bytes(b"this is no database, but long enough to be one: " + b"x" * 1000)
