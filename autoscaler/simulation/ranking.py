@@ -5,10 +5,11 @@ Every policy is compared with the first one, by weeks; what each costs more than
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 
 from autoscaler.config.units import duration_text, seconds_text
 from autoscaler.contracts import Policy
+from autoscaler.model import Window
 from autoscaler.simulation.compare import ROUNDING, Comparison, Weekly, compare, interval, weekly
 from autoscaler.simulation.contest import Task
 from autoscaler.simulation.figures import FIGURES, Figure, Row, cost_of, figures, with_regret
@@ -134,6 +135,11 @@ def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:
             "there are no batch jobs (--wn-trace): workers take nothing from anybody, so that the more of them a "
             "policy keeps, the less it costs; what it would cost the Grid is not shown"
         )
+    most = trial.scenario.workers_max
+    for label, policy in trial.policies.items():
+        wanted = _always_wanted(policy, trial.workload.start)
+        if wanted > most:
+            yield f"{label} wants {wanted} workers always; it is played with {most}, which is all there can be"
     for run in runs:
         if run.sessions and not run.course.supply.any():
             verdicts = ", and no verdict against it says more" if run is runs[0] else ""
@@ -141,6 +147,13 @@ def _cannot_show(trial: Trial, runs: Sequence[Run]) -> Iterator[str]:
                 f"{run.policy} never had a worker, as a run begins without any: its waits and its cost show how long "
                 f"the run is and not how good the policy is{verdicts}"
             )
+
+
+def _always_wanted(policy: Policy, start: datetime) -> int:
+    """How many workers a policy wants that looks at nothing; 0 of one that looks at something."""
+    if policy.signals or not getattr(policy, "timeless", False):
+        return 0
+    return policy.decide(Window(start, ())).workers or 0
 
 
 def _slow(rows: Sequence[Row]) -> Iterator[str]:

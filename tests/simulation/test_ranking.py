@@ -1,19 +1,24 @@
 """What is said of a comparison beside its figures."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from autoscaler.contracts import Policy
 from autoscaler.simulation.ranking import ORACLE, Trial, report
 from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.workload import Job, Workload
+from policies.static import Static
+from policies.threshold import Threshold
 from tests.simulation.made_runs import a_move, a_run, a_scenario, cycles, served, unserved
 
 DAY_S = 86400.0
+NO_POLICIES: Mapping[str, Policy] = {}
 
 
-def said(words: str, *runs: Run, jobs: tuple[Job, ...] = ()) -> list[str]:
+def said(words: str, *runs: Run, jobs: tuple[Job, ...] = (), policies: Mapping[str, Policy] = NO_POLICIES) -> list[str]:
     """The sentences with these words about runs of one workload, the last of which is the oracle's."""
     workload = Workload(datetime(2026, 5, 4, tzinfo=UTC), 1000, (), jobs)
-    trial = Trial("A day", a_scenario(), workload, UTC, {})
+    trial = Trial("A day", a_scenario(), workload, UTC, policies)
     return [line for line in report(trial, runs).workload if words in line]
 
 
@@ -57,3 +62,9 @@ def test_jobs_that_no_worker_node_has_memory_for_are_counted() -> None:
     jobs = (Job(0, 60, 1.0, 6911), Job(1, 60, 1.0, 6912), Job(2, 60, 1.0, 700_000))
     (line,) = said("more memory", a_run(1000), jobs=jobs)
     assert line.startswith("2 batch jobs use more memory than the Worker Nodes of any host can have, which is 6911 MiB")
+
+
+def test_more_workers_than_there_can_be_are_told_of_a_policy_that_always_wants_them() -> None:
+    policies = {"all": Static(8), "more": Static(500), "quick": Threshold(500)}
+    (line,) = said("always", a_run(1000), policies=policies)
+    assert line == "more wants 500 workers always; it is played with 8, which is all there can be"
