@@ -153,7 +153,9 @@ def _table(shown: Report) -> str:
     for row in shown.rows:
         if row["sessions_unserved"]:
             out.print(f"{row['policy']}: {row['sessions_unserved']} sessions never got their workers")
-    out.print(f"{ORACLE} knows the traces: what the others cost more is their regret. JSON and HTML have all figures")
+    hardly = ' ("-" where it costs nearly nothing)' if any(row["regret_ratio"] is None for row in shown.rows) else ""
+    out.print(f"{ORACLE} knows the traces: what the others cost more is their regret{hardly}")
+    out.print("JSON and HTML have all figures")
     text: str = out.file.getvalue()  # type: ignore[attr-defined]
     return text
 
