@@ -17,6 +17,7 @@ from autoscaler.cli.common import (
     trouble,
 )
 from autoscaler.config.load import Loaded
+from autoscaler.config.policies import policy_text
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import StoreError
 from autoscaler.hypervisors import connect
@@ -48,7 +49,8 @@ def run(config_file: Path, cycles: int | None) -> None:
         raise StoreFailure(str(error)) from None
     settings = loaded.config.controller
     hosts, every = len(loaded.config.hosts), duration_text(settings.interval)
-    _log.info("%d hosts, a cycle every %s, %s, store %s", hosts, every, loaded.policy, settings.store)
+    policy = policy_text(loaded.config.policy.name, loaded.policy)
+    _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, settings.store)
     controller = _controller(loaded, store)
     newest: list[Cycle] = []
     bell, metrics = Bell(), PolicyMetrics()
