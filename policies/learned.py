@@ -61,9 +61,10 @@ class Learned:
 
     Where the forecast cannot be trusted the threshold rule, whose parameters are here too, decides alone at once: no
     model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too
-    much of the last hours unknown; pinball loss worse than that of "nothing changes", or coverage off its target by
-    10 %, over the last two hours and hundred arrivals. The forecast is made and judged on, and has a say again when
-    nothing spoke against it for ``return_after``; so it is at the beginning, too.
+    much of the last hours unknown; of the last hundred arrivals 10 % more or fewer served than aimed at; pinball loss
+    that was above that of "nothing changes" by four sessions too many for two hours, or by one for eight, beyond what
+    it was below before. The forecast is made and judged on, and has a say again when nothing spoke against it for
+    ``return_after``. So it is at the beginning, too: it has a say when it has shown that it is worth it.
 
     It has no clock: who wants to end a forecast that takes too long measures ``decide``, and goes on with
     ``dataclasses.replace(policy, forecaster=None)``, which is the threshold rule.

@@ -13,14 +13,14 @@ CARRIED_MIN = 5
 # Rolling means forget over so many minutes, and over so many arrivals.
 LOSS_MIN = 120
 ARRIVALS = 100
-# Fewer than these say nothing yet.
-_LOSSES_LEAST = 60
+# Fewer say nothing yet.
 _ARRIVALS_LEAST = 50
 # Gibbs and Candes' step.
 _GAMMA = 0.01
-# How much worse than persistence forecasts may be: as if half a session too many were forecast all the time. A quiet
-# night, in which "nothing changes" is right to the last digit, must not end a good model.
-_LOSS_MARGIN_SESSIONS = 0.5
+# What forecasts may lose against "nothing changes": as much as one session too many for eight hours, or four for two.
+# They spend only what they have earned before, so a quiet night does not end a good model, and a bad one never begins.
+_CREDIT_SESSION_MIN = 480.0
+_EARNED_FIRST = 0.5
 _COVERAGE_MARGIN = 0.1
 # To a computer 0.1 * 30 is a little more than 3.
 ROUNDING = 1e-9
@@ -82,12 +82,18 @@ def carried(loads: Sequence[float | None]) -> list[float | None]:
 
 def doubt_of_the_past(notes: Notes) -> Doubt:
     """What speaks against forecasts that are like those until now."""
-    losses, arrivals, aim = notes.losses, notes.arrivals, notes.aim
-    if losses.judged >= _LOSSES_LEAST and losses.own > losses.persistence + aim.target * _LOSS_MARGIN_SESSIONS:
+    arrivals, target = notes.arrivals, notes.aim.target
+    acts = notes.who is not None and notes.who.acts
+    if notes.losses.credit <= (0.0 if acts else _EARNED_FIRST * most_credit(target)):
         return Doubt.WORSE
-    if arrivals.seen >= _ARRIVALS_LEAST and abs(arrivals.served - (1 - aim.target)) > _COVERAGE_MARGIN:
+    if arrivals.seen >= _ARRIVALS_LEAST and abs(arrivals.served - (1 - target)) > _COVERAGE_MARGIN:
         return Doubt.COVERAGE
     return Doubt.NONE
+
+
+def most_credit(target: float) -> float:
+    """What forecasts can have earned at most, in minutes of pinball loss."""
+    return _CREDIT_SESSION_MIN * target
 
 
 def who_decides(before: Who | None, doubt: Doubt, minute: int, return_after_min: float) -> Who:
@@ -115,7 +121,7 @@ def _after(over: int, notes: Notes, course: _Course, horizon_min: int) -> Notes:
         realised = course.highest(over - horizon_min, over) if forecast.minute == over - 2 * horizon_min else None
         if realised is not None:
             judged = Judged(forecast, realised)
-            losses = _lost(losses, judged, course.at(forecast.minute), 1 - aim.target)
+            losses = _lost(losses, judged, course.at(forecast.minute), aim.target)
     return replace(notes, aim=aim, arrivals=arrivals, losses=losses, judged=judged)
 
 
@@ -153,14 +159,16 @@ def _counted(arrivals: Arrivals, came: float, missed: float) -> Arrivals:
     return Arrivals(seen, min(1.0, max(0.0, served)))
 
 
-def _lost(losses: Losses, judged: Judged, present: float | None, level: float) -> Losses:
+def _lost(losses: Losses, judged: Judged, present: float | None, target: float) -> Losses:
     if present is None:
         return losses
     count = min(losses.judged + 1, LOSS_MIN)
+    own, persistence = (_pinball(1 - target, each, judged.realised) for each in (judged.forecast.high, present))
     return Losses(
         count,
-        losses.own + (_pinball(level, judged.forecast.high, judged.realised) - losses.own) / count,
-        losses.persistence + (_pinball(level, present, judged.realised) - losses.persistence) / count,
+        losses.own + (own - losses.own) / count,
+        losses.persistence + (persistence - losses.persistence) / count,
+        min(max(0.0, losses.credit + persistence - own), most_credit(target)),
     )
 
 

@@ -43,7 +43,7 @@ _WORDS = {
     Doubt.OUT_OF_RANGE: "the load was unlike any in training",
     Doubt.FAILED: "the model gave no usable forecast",
     Doubt.TOO_OLD: "the model is too old",
-    Doubt.WORSE: "its forecasts were worse than that nothing changes",
+    Doubt.WORSE: "its forecasts were no better than that nothing changes",
     Doubt.COVERAGE: "the share of arrivals that it served was off its target",
 }
 
@@ -80,11 +80,15 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Rolling means of the pinball loss, in sessions, of the forecast and of "nothing changes", over ``judged``."""
+    """Rolling means of the pinball loss, in sessions, of the forecast and of "nothing changes", over ``judged``.
+
+    ``credit`` is what the forecasts were better by, minute by minute, less what they were worse by since.
+    """
 
     judged: int = 0
     own: float = 0.0
     persistence: float = 0.0
+    credit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,13 @@ class Notes:
             "loads": self.loads,
             "forecasts": tuple(number for one in self.forecasts for number in _row(one)),
             "alpha": (self.aim.alpha, self.aim.target),
-            "losses": (float(self.losses.judged), self.losses.own, self.losses.persistence, self.aim.target),
+            "losses": (
+                float(self.losses.judged),
+                self.losses.own,
+                self.losses.persistence,
+                self.losses.credit,
+                self.aim.target,
+            ),
             "arrivals": (self.arrivals.seen, self.arrivals.served, self.aim.target),
         }
         if self.minute is not None:
@@ -280,10 +290,10 @@ def _aim(memory: Memory, target: float) -> Aim:
 
 
 def _losses(memory: Memory, target: float) -> Losses:
-    numbers = _record(memory, "losses", 4)
-    if not numbers or numbers[3] != target or min(numbers) < 0:
+    numbers = _record(memory, "losses", 5)
+    if not numbers or numbers[4] != target or min(numbers) < 0:
         return Losses()
-    return Losses(int(numbers[0]), numbers[1], numbers[2])
+    return Losses(int(numbers[0]), *numbers[1:4])
 
 
 def _arrivals(memory: Memory, target: float) -> Arrivals:
