@@ -228,4 +228,7 @@ def _in_minutes(span: timedelta) -> float:
 
 
 def _quantile(levels: Sequence[float], values: Sequence[float], level: float) -> float:
-    return float(np.interp(level, levels, values))
+    """The value at any level; beyond the outermost one at most as far again as that is from the median."""
+    median = float(np.interp(0.5, levels, values))
+    ends = 2 * values[0] - median, 2 * values[-1] - median
+    return float(np.interp(level, [0.0, *levels, 1.0], [ends[0], *values, ends[1]]))
