@@ -11,6 +11,7 @@ from autoscaler.cli.common import load_config
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
 from autoscaler.config.schema import PrometheusSection, ScrapeSection
+from autoscaler.service.models import ActingModel, shelf_beside
 from autoscaler.service.review import Side
 
 
@@ -51,8 +52,9 @@ class Configured:
 
     @property
     def side(self) -> Side:
-        """Its hosts, and how it decides."""
-        return Side(self.loaded.config.facility(), self.loaded.rules)
+        """Its hosts, and how it decides: with the model that acts now."""
+        config = self.loaded.config
+        return Side(config.facility(), ActingModel(shelf_beside(config.controller.store)).given(self.loaded.rules))
 
     @property
     def policy(self) -> str:

@@ -24,6 +24,7 @@ from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
+from autoscaler.service.models import ActingModel, shelf_beside
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
@@ -87,4 +88,5 @@ def _controller(loaded: Loaded, store: SqlStore) -> Controller:
         store=store,
         pace=Pace(settings.host_timeout, settings.transfer_stall),
         clock=lambda: datetime.now(UTC),
+        with_model=ActingModel(shelf_beside(settings.store)).given,
     )

@@ -55,9 +55,11 @@ class Controller:
         store: Store,
         pace: Pace,
         clock: Callable[[], datetime],
+        with_model: Callable[[Rules], Rules] = lambda rules: rules,
     ) -> None:
         self._facility = facility
         self._rules = rules
+        self._with_model = with_model
         self._source = source
         self._store = store
         self._pace = pace
@@ -78,7 +80,7 @@ class Controller:
         window, hosts = self._source.read(now), self._hosts.observe(self._store.asked)
         situation = remembering(Situation(window, hosts, tuple(self._store.timers())), self._newest)
         read = time.perf_counter()
-        decision = decide(situation, self._facility, self._rules)
+        decision = decide(situation, self._facility, self._with_model(self._rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
         self._newest = decision

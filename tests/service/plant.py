@@ -63,6 +63,7 @@ class Plant:
     limits: GuardLimits = LIMITS
     pace: Pace = PACE
     connect: Callable[[Host], Hypervisor] | None = None
+    with_model: Callable[[Rules], Rules] = lambda rules: rules
     now: datetime = NOW
     source: SettableSource = field(default_factory=SettableSource)
     events: list[str] = field(default_factory=list)
@@ -86,6 +87,7 @@ class Plant:
             store=self.store,
             pace=self.pace,
             clock=lambda: self.now,
+            with_model=self.with_model,
         )
         return self.controller
 

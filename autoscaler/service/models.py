@@ -1,0 +1,82 @@
+"""The model that acts, in the hands of the policy: found on the shelf, and exchanged when another one is let act."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autoscaler.contracts import Policy
+from autoscaler.core.decide import Rules
+from autoscaler.learning.shelf import Model, ModelError, Shelf
+from autoscaler.service.zone import zone_named
+
+_log = logging.getLogger("autoscaler")
+
+WITHOUT: Mapping[str, object] = {"forecaster": None, "trained_until": None}
+
+
+def shelf_beside(store: Path) -> Shelf:
+    """The shelf of the controller whose store this is."""
+    return Shelf(store.parent / "models")
+
+
+def takes_a_model(policy: Policy) -> bool:
+    """Whether a policy has a place for a forecaster."""
+    return dataclasses.is_dataclass(policy) and any(each.name == "forecaster" for each in dataclasses.fields(policy))
+
+
+class ActingModel:
+    """Gives a policy the model that acts now; without one it has none, and is what it is in a cold start.
+
+    Each problem is told once, when the shelf says anew which model acts; none of them is an exception.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._looked = False
+        self._stamp: tuple[int, int, int] | None = None
+        self._fields: Mapping[str, object] = WITHOUT
+
+    def given(self, rules: Rules) -> Rules:
+        """The rules, their policy with the model that acts."""
+        policy: Any = rules.policy
+        if not takes_a_model(policy):
+            return rules
+        # The stamp comes first: who promotes between the two is seen in the next cycle.
+        stamp = self._shelf.stamp()
+        if not self._looked or stamp != self._stamp:
+            self._looked, self._stamp = True, stamp
+            self._fields = self._found()
+        return dataclasses.replace(rules, policy=with_fields(policy, self._fields))
+
+    def _found(self) -> Mapping[str, object]:
+        try:
+            number = self._shelf.standing().acting
+            if number is None:
+                _log.info("no model acts: the policy goes without one")
+                return WITHOUT
+            model = self._shelf.read(number)
+            fields = fields_of(model)
+        except (ModelError, ValueError) as error:
+            _log.warning("the policy goes without a model: %s", error)
+        except Exception:  # noqa: BLE001 - no model and no file of one ever ends a cycle
+            _log.exception("the policy goes without a model: reading it failed unexpectedly")
+        else:
+            _log.info("model %d acts, made %s", number, model.card.made_at.isoformat(timespec="seconds"))
+            return fields
+        return WITHOUT
+
+
+def fields_of(model: Model) -> Mapping[str, object]:
+    """What a policy gets of a model; raises ``ValueError`` where this machine cannot tell its hours."""
+    data = model.card.data
+    return {"forecaster": model.forest, "trained_until": data.end, "zone": zone_named(data.zone)}
+
+
+def with_fields(policy: Policy, fields: Mapping[str, object]) -> Policy:
+    """The policy with those of the fields that it has a place for."""
+    own: Any = policy
+    places = {each.name for each in dataclasses.fields(own)}
+    given: Policy = dataclasses.replace(own, **{name: value for name, value in fields.items() if name in places})
+    return given

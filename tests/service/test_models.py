@@ -1,0 +1,144 @@
+"""The model that acts is in the policy's hands, another one takes its place, and trouble with one ends no cycle."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import pytest
+
+from autoscaler.core.decide import Rules
+from autoscaler.learning.features import FEATURES
+from autoscaler.learning.forest import QuantileForest
+from autoscaler.learning.shelf import Shelf, versions_here
+from autoscaler.model import Demand, GuardLimits, Window
+from autoscaler.service.models import ActingModel, shelf_beside
+from policies.threshold import Threshold
+from tests.learning.models import NOW, a_draft, a_forest
+from tests.service.plant import Plant, hosts_named
+
+
+@dataclass(frozen=True, slots=True)
+class Forecasting:
+    """Wants what its model says of a load of one, and two workers without one."""
+
+    signals: ClassVar[tuple[str, ...]] = ()
+    history: ClassVar[timedelta] = timedelta(0)
+
+    forecaster: QuantileForest | None = None
+    trained_until: datetime | None = None
+    zone: tzinfo | None = None
+
+    def decide(self, window: Window) -> Demand:  # noqa: ARG002 - the protocol's
+        if self.forecaster is None:
+            return Demand(2, "no model")
+        return Demand(int(self.forecaster.predict(np.ones(len(FEATURES)))[-1]), "by the model")
+
+
+RULES = Rules(Forecasting(), GuardLimits())
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return shelf_beside(tmp_path / "decisions.sqlite")
+
+
+def add(shelf: Shelf, rise: float = 4.0, **changed: object) -> int:
+    return shelf.add(a_draft(versions=versions_here(), **changed), a_forest(rise), NOW).number
+
+
+def policy_of(rules: Rules) -> Any:
+    return rules.policy
+
+
+def test_the_shelf_is_beside_the_store() -> None:
+    assert shelf_beside(Path("/var/lib/vaf/decisions.sqlite")).folder == Path("/var/lib/vaf/models")
+
+
+def test_without_a_shelf_the_policy_has_no_model(shelf: Shelf) -> None:
+    assert policy_of(ActingModel(shelf).given(RULES)).forecaster is None
+
+
+def test_the_policy_has_the_model_that_acts_with_its_age_and_its_zone(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    policy = policy_of(ActingModel(shelf).given(RULES))
+    assert policy.decide(Window(NOW)).workers == 4
+    assert (policy.trained_until, policy.zone) == (NOW, ZoneInfo("Europe/Rome"))
+
+
+def test_a_policy_without_a_place_for_a_model_is_left_alone(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    rules = Rules(Threshold(), GuardLimits())
+    assert ActingModel(shelf).given(rules) is rules
+
+
+def test_a_model_that_is_promoted_later_is_taken_over_and_taken_back(shelf: Shelf) -> None:
+    acting = ActingModel(shelf)
+    seen = []
+    steps: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: shelf.promote(add(shelf, 4.0)),
+        lambda: shelf.promote(add(shelf, 8.0)),
+        shelf.rollback,
+        shelf.reset,
+    ]
+    for step in steps:
+        step()
+        seen.append(acting.given(RULES).policy.decide(Window(NOW)).workers)
+    assert seen == [2, 4, 8, 4, 2]
+
+
+def test_a_model_is_read_only_when_another_one_is_let_act(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    acting = ActingModel(shelf)
+    one, other = (policy_of(acting.given(RULES)).forecaster for _ in range(2))
+    assert one is other
+
+
+def alter(shelf: Shelf) -> None:
+    (shelf.folder / "0001" / "arrays.npz").write_bytes(b"altered")
+
+
+def take_away(shelf: Shelf) -> None:
+    (shelf.folder / "0001" / "card.json").unlink()
+
+
+def muddle(shelf: Shelf) -> None:
+    (shelf.folder / "current").write_text("muddle")
+
+
+@pytest.mark.parametrize("harm", [alter, take_away, muddle])
+def test_a_model_that_is_refused_is_one_warning_and_the_policy_goes_without(
+    shelf: Shelf, harm: Callable[[Shelf], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.promote(add(shelf))
+    harm(shelf)
+    acting = ActingModel(shelf)
+    with caplog.at_level(logging.INFO, "autoscaler"):
+        workers = [acting.given(RULES).policy.decide(Window(NOW)).workers for _ in range(3)]
+    assert workers == [2, 2, 2]
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage().startswith("the policy goes without a model: /")
+
+
+def test_a_zone_that_is_not_known_here_is_a_warning(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    data = msgspec.structs.replace(a_draft().data, zone="Moon/Tranquility")
+    shelf.promote(add(shelf, data=data))
+    assert policy_of(ActingModel(shelf).given(RULES)).forecaster is None
+    assert "the time zone 'Moon/Tranquility' is not known here" in caplog.text
+
+
+def test_a_running_controller_takes_over_a_promoted_model_at_its_next_cycle(tmp_path: Path) -> None:
+    shelf = shelf_beside(tmp_path / "decisions.sqlite")
+    plant = Plant(tmp_path, hosts_named("host-1"), policy=Forecasting(), with_model=ActingModel(shelf).given)
+    wanted = [plant.cycle().decision.demand.workers]
+    shelf.promote(add(shelf, 5.0))
+    wanted.append(plant.cycle().decision.demand.workers)
+    plant.close()
+    assert wanted == [2, 5]
