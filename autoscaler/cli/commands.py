@@ -11,9 +11,11 @@ from autoscaler.cli.demo import demo
 from autoscaler.cli.dry_run import dry_run
 from autoscaler.cli.explain import explain
 from autoscaler.cli.history import history
+from autoscaler.cli.model import model
 from autoscaler.cli.run import run
 from autoscaler.cli.shadows import shadows
 from autoscaler.cli.status import status
+from autoscaler.cli.train import train
 
 
 @click.group(
@@ -37,5 +39,5 @@ def autoscaler() -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
-for command in (run, dry_run, status, history, explain, shadows, check, demo):
+for command in (run, dry_run, status, history, explain, shadows, train, model, check, demo):
     autoscaler.add_command(command)

@@ -14,7 +14,9 @@ from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.config.units import seconds_text
 from autoscaler.contracts import StoreError
 from autoscaler.core.guards import unknown_reason
+from autoscaler.learning.shelf import ModelError, Shelf
 from autoscaler.model import Decision, HostState, Series
+from autoscaler.service.models import shelf_beside
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 
@@ -33,8 +35,8 @@ Exit codes:
   {EXIT_CONFIG}  the configuration cannot be used
   2  the command line cannot be understood
   {EXIT_DEGRADED}  done, but a host or a needed signal is unknown (dry-run, status, run --cycles),
-     no cycle came in time (status), or a cycle failed (run)
-  {EXIT_STORE}  the store cannot be used, or has nothing to show
+     no cycle came in time (status), a cycle failed (run), or too little is known (train)
+  {EXIT_STORE}  the store or a model cannot be used, or there is nothing to show
   {EXIT_DIFFERENT}  decisions are different (dry-run --from-decisions)"""
 
 
@@ -51,7 +53,7 @@ class DegradedFailure(click.ClickException):
 
 
 class StoreFailure(click.ClickException):
-    """Ends a command because of the store, or because it holds nothing to show."""
+    """Ends a command because of the store or a model, or because there is nothing to show."""
 
     exit_code = EXIT_STORE
 
@@ -110,6 +112,15 @@ def open_store(loaded: Loaded) -> Iterator[SqlStore]:
         finally:
             store.close()
     except StoreError as error:
+        raise StoreFailure(str(error)) from None
+
+
+@contextmanager
+def shelf_of(loaded: Loaded) -> Iterator[Shelf]:
+    """The models beside the store; a problem with them ends the command with exit code 4."""
+    try:
+        yield shelf_beside(loaded.config.controller.store)
+    except ModelError as error:
         raise StoreFailure(str(error)) from None
 
 

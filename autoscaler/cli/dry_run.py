@@ -16,7 +16,7 @@ from autoscaler.cli.dry_run_decisions import decide_again
 from autoscaler.cli.dry_run_history import replay_history
 from autoscaler.cli.dry_run_live import look_now
 from autoscaler.cli.dry_run_scenario import HTML, compare_policies
-from autoscaler.cli.spans import Span
+from autoscaler.cli.parameters import Span
 
 
 class File(click.Path):

@@ -16,26 +16,19 @@ from autoscaler.cli.common import (
     open_store,
     reading_of,
 )
+from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import cap_text
 from autoscaler.learning.notes import standing
 from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
 
 
-class Time(click.ParamType[datetime]):
-    """An ISO 8601 time; without an offset it is local.
-
-    Without a fraction it is the end of its second, so that a time copied from a table finds its decision.
-    """
-
-    name = "time"
+class EndOfSecond(Moment):
+    """A time that without a fraction is the end of its second: copied from a table, it finds its decision."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Parse it, or fail with an example."""
-        try:
-            at = datetime.fromisoformat(value).astimezone()
-        except (ValueError, OverflowError):
-            self.fail(f"{value!r} is not a time such as 2026-11-23T14:30 or 2026-11-23T13:30:00+00:00", param, ctx)
+        at = super().convert(value, param, ctx)
         return at if at.microsecond else at.replace(microsecond=999_999)
 
 
@@ -44,7 +37,7 @@ class Time(click.ParamType[datetime]):
 @config_option
 @click.option(
     "--at",
-    type=Time(),
+    type=EndOfSecond(),
     metavar="TIME",
     help="The decision in force then; local time.  [default: the newest]",
 )

@@ -15,8 +15,8 @@ from autoscaler.cli.common import (
     load_config,
     open_store,
 )
+from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import tracked
-from autoscaler.cli.spans import Span
 from autoscaler.cli.tables import WAITING, console
 from autoscaler.config.units import duration_text
 from autoscaler.simulation.scores import Score, Scores

@@ -3,13 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from autoscaler.config.units import Duration, Mebibytes
+from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.model import Allocation, DomainState, Facility, GuardLimits, Host, ProofDomain, WnDomain
 
@@ -40,6 +40,8 @@ def _positive(span: timedelta) -> timedelta:
 
 
 LARGEST_PORT = 65_535
+# What is looked back on, four hours, must say something of what is looked ahead to.
+LONGEST_HORIZON = timedelta(hours=1)
 
 Url = Annotated[str, AfterValidator(_http_url)]
 
@@ -273,6 +275,26 @@ class CanarySection(Section):
     hosts: Annotated[list[Name], Field(min_length=1)]
 
 
+def _time_of_day(text: object) -> time:
+    if not isinstance(text, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError(f"{text!r} is not a time of day: write one in quotes, such as '03:30'")
+    return time.fromisoformat(text)
+
+
+class LearningSection(Section):
+    """How a policy that takes a model gets one; for any other nothing of it is done."""
+
+    refit_at: Annotated[time, BeforeValidator(_time_of_day)] | None = time(3, 30)
+    since: PositiveDuration = timedelta(days=90)
+    horizon: PositiveDuration = timedelta(minutes=5)
+
+    @model_validator(mode="after")
+    def _whole_minutes(self) -> Self:
+        if self.horizon % timedelta(minutes=1) or self.horizon > LONGEST_HORIZON:
+            raise ValueError(f"horizon is not whole minutes, {duration_text(LONGEST_HORIZON)} at most")
+        return self
+
+
 class Config(Section):
     """The whole file."""
 
@@ -282,6 +304,7 @@ class Config(Section):
     shadows: dict[Name, PolicySection] = {}
     canary: CanarySection | None = None
     guards: GuardsSection = GuardsSection()
+    learning: LearningSection = LearningSection()
     hosts: Annotated[list[HostSection], Field(min_length=1)]
 
     def facility(self) -> Facility:

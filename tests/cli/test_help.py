@@ -7,6 +7,7 @@ import click
 import pytest
 
 from autoscaler.cli.commands import autoscaler
+from autoscaler.cli.model import model
 from tests.cli.site import WIDTH, invoke
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
@@ -31,7 +32,8 @@ def test_the_help_of_the_whole_is_the_golden_one() -> None:
 
 
 def test_no_golden_help_is_of_a_command_that_is_gone() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == {"autoscaler", *COMMANDS}
+    of_models = {f"model-{name}" for name in model.commands}
+    assert {path.stem for path in GOLDEN.iterdir()} == {"autoscaler", *COMMANDS, *of_models}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

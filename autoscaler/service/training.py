@@ -1,0 +1,165 @@
+"""A model from a site's minutes: first how its recipe does on days it has not seen, then the model from all of them."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+
+import msgspec
+import numpy as np
+
+from autoscaler.config.units import duration_text
+from autoscaler.contracts import Policy
+from autoscaler.learning.card import Backtest, Data, Draft, Score
+from autoscaler.learning.features import FEATURES, Floats, rows
+from autoscaler.learning.forest import QuantileForest
+from autoscaler.learning.shelf import versions_here
+from autoscaler.learning.training import coming_rise, train
+from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
+from autoscaler.service.models import with_fields
+from autoscaler.service.zone import zone_text
+from autoscaler.simulation.compare import compare
+from autoscaler.simulation.open_loop import Loads, Played, Terms, play
+
+# The low ones are what is shown of a forecast; between the high ones lies what a site's price asks for.
+LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
+# The least that shows each weekday a few times, to learn from and to be judged on.
+LEAST = timedelta(days=28)
+JUDGED_SHARE = 0.4
+LEARNED = "learned"
+COST = "cost_per_week"
+# Rows on which the importance of features is measured.
+IMPORTANCE_ROWS = 4000
+SEED = 20240501
+
+Tell = Callable[[float], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contest:
+    """The learned policy, still without a model, and what it is held against, the one it has to beat first."""
+
+    learned: Policy
+    others: Mapping[str, Policy]
+    terms: Terms
+
+
+def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell) -> tuple[Draft, QuantileForest]:
+    """Train, judge, train on all; raises ``TooLittleError``, and ``TrainingError`` for loads that teach nothing.
+
+    ``tell`` is told the share that is done.
+    """
+    known = (len(minutes.loads) - minutes.gap_minutes) * MINUTE
+    if known < LEAST:
+        raise TooLittleError(
+            f"{minutes.source}: {known / timedelta(days=1):.1f} days with a known load, at least "
+            f"{duration_text(LEAST)} are needed to train a model: ask for more (--since), or come back later"
+        )
+    split = _split(len(minutes.loads))
+    judged = _learned_from(minutes.part(0, split), horizon_min)
+    tell(0.2)
+    backtest = _backtest(minutes, split, judged, contest, lambda share: tell(0.2 + 0.5 * share))
+    importance = _importance(judged, minutes, split, contest.terms)
+    tell(0.75)
+    forest = _learned_from(minutes, horizon_min)
+    tell(1.0)
+    data = Data(
+        minutes.source,
+        zone_text(minutes.zone),
+        minutes.start,
+        minutes.end,
+        len(minutes.loads),
+        minutes.gap_minutes,
+    )
+    draft = Draft(
+        data=data,
+        horizon_min=horizon_min,
+        levels=LEVELS,
+        features=FEATURES,
+        versions=versions_here(),
+        missed_arrivals_target=_target(contest.terms),
+        backtest=backtest,
+        importance=importance,
+    )
+    return draft, forest
+
+
+def _split(count: int) -> int:
+    """Where the judged days begin: the last share of all, at least the least where as much is left to learn from."""
+    judged, least = int(JUDGED_SHARE * count), LEAST // MINUTE
+    return count - (max(judged, least) if count >= 2 * least else judged)
+
+
+def _learned_from(minutes: Minutes, horizon_min: int) -> QuantileForest:
+    return train(minutes.loads, minutes.start, horizon_min=horizon_min, levels=LEVELS, zone=minutes.zone)
+
+
+def _backtest(minutes: Minutes, split: int, forest: QuantileForest, contest: Contest, tell: Tell) -> Backtest:
+    # In its real life a model is made anew each night: here its age is not what is judged.
+    fields = {"forecaster": forest, "trained_until": minutes.end, "zone": minutes.zone}
+    policies = {LEARNED: with_fields(contest.learned, fields), **contest.others}
+    load = Loads(minutes.start, minutes.loads, split)
+    played = []
+    for number, (label, policy) in enumerate(policies.items()):
+        played.append(play(label, policy, load, contest.terms, partial(_tell_part, tell, number, len(policies))))
+    own, *others = played
+    judged = [_judged(each, own) for each in others]
+    told = (f"{each.verdict} against {each.policy} ({each.reason})" for each in judged)
+    return Backtest(
+        minutes.at(split), minutes.end, (_score(own), *judged), passed=has_passed(judged), verdict="; ".join(told)
+    )
+
+
+def has_passed(others: Sequence[Score]) -> bool:
+    """Whether the learned policy was better than the first of them, and worse than none."""
+    return others[0].verdict == "better" and all(each.verdict != "worse" for each in others)
+
+
+def _tell_part(tell: Tell, number: int, of: int, share: float) -> None:
+    tell((number + share) / of)
+
+
+def _score(played: Played) -> Score:
+    cost = played.weeks.shares[COST]
+    return Score(
+        played.policy,
+        played.missed_arrivals_ratio,
+        played.spare_workers_mean,
+        played.changes_per_day,
+        float(cost.part.sum() / max(cost.whole.sum(), 1e-9)),
+    )
+
+
+def _judged(other: Played, own: Played) -> Score:
+    found = compare(own.weeks, other.weeks)[COST]
+    return msgspec.structs.replace(_score(other), verdict=found.verdict, reason=found.reason)
+
+
+def _target(terms: Terms) -> float:
+    """The share of arrivals that may find too little, by what waiting and idling cost."""
+    return terms.idle_core_s / (terms.wait_core_s + terms.idle_core_s)
+
+
+def _importance(forest: QuantileForest, minutes: Minutes, split: int, terms: Terms) -> dict[str, float]:
+    """By which share the pinball loss on the judged days grows when one feature is shuffled, the largest first."""
+    rise = coming_rise(minutes.loads, forest.horizon_min)[split:]
+    usable = np.flatnonzero(~np.isnan(rise))
+    if not len(usable):
+        return {}
+    random = np.random.default_rng(SEED)
+    chosen = random.permutation(usable)[:IMPORTANCE_ROWS]
+    matrix, truth = rows(minutes.loads, minutes.start, minutes.zone)[split:][chosen], rise[chosen]
+    level = int(np.argmin(np.abs(np.array(forest.levels) - (1 - _target(terms)))))
+    whole = _loss(forest, matrix, truth, level)
+    grown = {}
+    for column, name in enumerate(forest.features):
+        shuffled = matrix.copy()
+        shuffled[:, column] = random.permutation(shuffled[:, column])
+        grown[name] = (_loss(forest, shuffled, truth, level) - whole) / whole if whole > 0 else 0.0
+    return dict(sorted(grown.items(), key=lambda each: -each[1]))
+
+
+def _loss(forest: QuantileForest, matrix: Floats, truth: Floats, level: int) -> float:
+    error = truth - forest.predict_rows(matrix)[:, level]
+    alpha = forest.levels[level]
+    return float(np.maximum(alpha * error, (alpha - 1) * error).mean())

@@ -1,0 +1,162 @@
+"""`autoscaler train`: from a past to a model on the shelf, and whether it acts."""
+
+import json
+import math
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from pytest_httpserver import HTTPServer
+
+from autoscaler.learning.card import Score
+from autoscaler.service import training
+from autoscaler.service.models import shelf_beside
+from autoscaler.service.training import has_passed
+from tests.cli.history import PastSite
+from tests.cli.site import Site
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two days are enough, and two quantiles."""
+    monkeypatch.setattr(training, "LEAST", timedelta(days=2))
+    monkeypatch.setattr(training, "LEVELS", (0.5, 0.95))
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    """Four days on which people come by day, for ten minutes each."""
+    some = random.Random(4)
+    times = sorted(some.uniform(8, 18) * 3600 + day * DAY_S for day in range(4) for _ in range(40))
+    file = tmp_path / "sessions.csv"
+    rows = "\n".join(f"{at:.0f},{some.expovariate(1 / 600):.0f}" for at in [*times, 4 * DAY_S - 1])
+    file.write_text(f"# UnixStartTime: 1767571200\n# TimeZoneString: Europe/Rome\nsubmit_s,run_s\n{rows}\n")
+    return file
+
+
+def train(site: Site, *words: object) -> Result:
+    return site.invoke("train", *words)
+
+
+def trained(site: Site, *words: object) -> dict[str, Any]:
+    found = train(site, *words, "--format", "json")
+    assert found.exit_code == 0, found.stderr
+    values: dict[str, Any] = json.loads(found.stdout)
+    return values
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_of_a_trace_is_on_the_shelf_with_its_card_and_acts_when_that_is_asked_for(
+    site: Site, trace: Path
+) -> None:
+    values = trained(site, "--proof-trace", trace, "--promote")
+    shelf = shelf_beside(site.store)
+    assert shelf.read(values["model"]["number"]).forest.levels == (0.5, 0.95)
+    assert values["acts"]
+    assert shelf.standing().acting == values["model"]["number"]
+    card = values["model"]
+    assert card["data"]["source"] == str(trace)
+    assert card["data"]["zone"] == "Europe/Rome"
+    assert [each["policy"] for each in card["backtest"]["scores"]] == [
+        "learned",
+        "threshold",
+        "target_tracking",
+        "queue_length",
+    ]
+    assert set(card["importance"]) == set(card["features"])
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_so(site: Site, trace: Path) -> None:
+    found = train(site, "--proof-trace", trace)
+    assert found.exit_code == 0
+    assert "cannot tell against threshold (too few weeks for an interval: 1, at least 4 are needed)" in " ".join(
+        found.stdout.split()
+    )
+    assert "model 1 does not act: autoscaler model promote 1 lets it" in found.stdout
+    assert shelf_beside(site.store).standing().acting is None
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_of_prometheus_history_learns_from_its_minutes_without_what_is_excluded(
+    site: Site, httpserver: HTTPServer
+) -> None:
+    past = PastSite(site, httpserver)
+    past.load.queued = lambda at: float(at.hour in range(9, 17) and math.sin(at.timestamp() / 900) > 0)
+    begin = past.end - timedelta(days=2)
+    shelf_beside(site.store).exclude(begin, begin + timedelta(hours=1))
+    data = trained(site, "--since", "3d")["model"]["data"]
+    assert (data["minutes"], data["gap_minutes"]) == (3 * 1440, 60)
+    assert data["source"] == httpserver.url_for("").rstrip("/")
+
+
+def test_too_little_of_a_past_is_a_sentence_and_exit_code_3(site: Site, trace: Path) -> None:
+    found = train(site, "--proof-trace", trace)
+    assert found.exit_code == 3
+    assert "days with a known load, at least 28d are needed to train a model" in found.stderr
+    assert not (site.folder / "models").exists()
+
+
+def test_a_past_of_which_nothing_is_known_is_exit_code_3(site: Site, httpserver: HTTPServer) -> None:
+    past = PastSite(site, httpserver)
+    past.load.queued = lambda _at: None
+    found = train(site, "--since", "1d")
+    assert found.exit_code == 3
+    assert "no minute with a known load" in found.stderr
+
+
+def test_no_prometheus_is_exit_code_3(site: Site, httpserver: HTTPServer) -> None:
+    PastSite(site, httpserver)
+    site.replace(httpserver.url_for("").rstrip("/"), "http://127.0.0.1:9")
+    found = train(site)
+    assert found.exit_code == 3
+    assert "http://127.0.0.1:9 cannot be reached" in found.stderr
+
+
+def test_a_source_without_a_history_is_exit_code_1(site: Site) -> None:
+    found = train(site)
+    assert found.exit_code == 1
+    assert "keeps no history to learn from: train needs kind: prometheus, or --proof-trace" in found.stderr
+
+
+def test_a_trace_that_cannot_be_read_is_exit_code_1(site: Site) -> None:
+    found = train(site, "--proof-trace", site.folder / "nowhere.swf")
+    assert found.exit_code == 1
+    assert "nowhere.swf" in found.stderr
+
+
+def test_a_queue_without_a_trace_is_exit_code_2(site: Site) -> None:
+    assert train(site, "--proof-queue", 1).exit_code == 2
+
+
+def test_excluded_times_that_cannot_be_read_are_exit_code_4_before_any_work(site: Site, trace: Path) -> None:
+    shelf_beside(site.store).exclude(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+    (site.folder / "models" / "excluded.json").write_text("[")
+    found = train(site, "--proof-trace", trace)
+    assert found.exit_code == 4
+    assert "excluded.json: cannot be understood" in found.stderr
+
+
+def scores(*verdicts: str) -> list[Score]:
+    return [Score("other", 0.1, 1.0, 10.0, 5.0, verdict) for verdict in verdicts]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "passed"),
+    [
+        (("better", "better", "better"), True),
+        (("better", "cannot tell", "better"), True),
+        (("cannot tell", "better", "better"), False),
+        (("better", "worse", "better"), False),
+        (("worse", "better", "better"), False),
+    ],
+)
+def test_a_backtest_is_passed_by_what_is_better_than_the_first_and_worse_than_none(
+    verdicts: tuple[str, ...], passed: bool
+) -> None:
+    assert has_passed(scores(*verdicts)) is passed
