@@ -1,6 +1,7 @@
 """``autoscaler run``: the loop."""
 
 import logging
+import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +19,16 @@ from autoscaler.cli.common import (
 )
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
+from autoscaler.config.schema import PrometheusSection
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import StoreError
 from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
-from autoscaler.service.models import ActingModel, shelf_beside
+from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
 from autoscaler.service.nudge import NudgeError, nudged_at
+from autoscaler.service.refit import Refit
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
 
@@ -65,7 +68,7 @@ def run(config_file: Path, cycles: int | None) -> None:
             nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
             metrics_at(settings.metrics_listen, metrics) if settings.metrics_listen else nullcontext(),
         ):
-            failed = run_cycles(cycle, settings.interval, cycles, bell)
+            failed = run_cycles(cycle, settings.interval, cycles, bell, nightly_training(loaded, config_file))
     except (NudgeError, MetricsError) as error:
         raise ConfigFailure(str(error)) from None
     finally:
@@ -76,6 +79,17 @@ def run(config_file: Path, cycles: int | None) -> None:
     problem = trouble(newest[0].decision, loaded) if cycles and newest else None
     if problem:
         raise DegradedFailure(f"the last cycle left something out: {problem}")
+
+
+def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
+    """A training each night, for a policy that takes a model."""
+    at, source = loaded.config.learning.refit_at, loaded.config.source
+    if at is None or not takes_a_model(loaded.policy):
+        return None
+    if not isinstance(source, PrometheusSection):
+        _log.warning("no model is made each night: source.kind is %s, which keeps no history", source.kind)
+        return None
+    return Refit([sys.executable, "-P", "-m", "autoscaler.cli", "train", "--config", str(config_file.absolute())], at)
 
 
 def _controller(loaded: Loaded, store: SqlStore) -> Controller:

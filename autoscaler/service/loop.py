@@ -12,6 +12,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from autoscaler.contracts import StoreError
+from autoscaler.service.refit import Refit
+from autoscaler.service.zone import site_zone
 
 _log = logging.getLogger("autoscaler")
 
@@ -25,6 +27,10 @@ LEAST_DISTANCE_S = 1.0
 
 # A cycle may be late for a slow source; after so many intervals without one, the clock is at fault.
 LATE_INTERVALS = 3
+
+REFIT = "refit"
+# A machine that slept through the night trains when it wakes, unless it is long past.
+REFIT_GRACE_S = 6 * 3600
 
 
 class Bell:
@@ -44,15 +50,20 @@ class Bell:
         self._answer = answer
 
 
-def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | None, bell: Bell) -> int:
+def run_cycles(
+    cycle: Callable[[], object], interval: timedelta, cycles: int | None, bell: Bell, refit: Refit | None = None
+) -> int:
     """Call ``cycle`` every ``interval`` until ``cycles`` are done or SIGTERM or SIGINT comes; return how many failed.
 
-    ``bell`` brings the next one sooner. Must be called in the main thread, because of the signals.
+    ``bell`` brings the next one sooner; ``refit`` runs each day beside the cycles. Must be called in the main thread,
+    because of the signals.
     """
     runs = _Runs(cycle, cycles)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runs.end)
     scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
+    if refit is not None:
+        _plan_refit(scheduler, refit)
     job = scheduler.add_job(
         runs.run,
         "interval",
@@ -71,8 +82,27 @@ def run_cycles(cycle: Callable[[], object], interval: timedelta, cycles: int | N
             _log.warning("no cycle for %d intervals, was the clock set back? the next one comes now", LATE_INTERVALS)
             runs.at_once()
     bell.answered_by(None)
+    if refit is not None:
+        refit.end()
     scheduler.shutdown(wait=True)
     return runs.failed
+
+
+def _plan_refit(scheduler: BackgroundScheduler, refit: Refit) -> None:
+    """Each day at its time by the site's clock, in a thread that is not the cycles'."""
+    scheduler.add_executor(ThreadPoolExecutor(1), REFIT)
+    at = refit.at
+    scheduler.add_job(
+        refit.run,
+        "cron",
+        hour=at.hour,
+        minute=at.minute,
+        second=at.second,
+        timezone=site_zone(),
+        executor=REFIT,
+        coalesce=True,
+        misfire_grace_time=REFIT_GRACE_S,
+    )
 
 
 class _Runs:

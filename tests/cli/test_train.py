@@ -3,7 +3,8 @@
 import json
 import math
 import random
-from datetime import UTC, datetime, timedelta
+import subprocess
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from click.testing import Result
 from pytest_httpserver import HTTPServer
 
+from autoscaler.cli.run import nightly_training
+from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.service import training
 from autoscaler.service.models import shelf_beside
@@ -160,3 +163,31 @@ def test_a_backtest_is_passed_by_what_is_better_than_the_first_and_worse_than_no
     verdicts: tuple[str, ...], passed: bool
 ) -> None:
     assert has_passed(scores(*verdicts)) is passed
+
+
+def test_a_learned_policy_with_prometheus_is_trained_each_night_by_this_very_command(
+    site: Site, httpserver: HTTPServer
+) -> None:
+    past = PastSite(site, httpserver)
+    past.load.queued = lambda at: 1.0 if at > past.start else None
+    site.replace("name: threshold,", "name: learned,")
+    refit = nightly_training(load(site.config), site.config)
+    assert refit is not None
+    assert refit.at == time(3, 30)
+    found = subprocess.run(refit.command, capture_output=True, text=True, check=False, timeout=60)
+    assert found.returncode == 3, found.stderr
+    assert "at least 28d are needed to train a model" in found.stderr
+
+
+@pytest.mark.parametrize("change", ["name: threshold,", "refit_at: null", "kind: scrape"])
+def test_nothing_is_trained_where_it_is_not_wanted_or_cannot_be(
+    site: Site, httpserver: HTTPServer, change: str
+) -> None:
+    if change != "kind: scrape":
+        PastSite(site, httpserver)
+    if change != "name: threshold,":
+        site.replace("name: threshold,", "name: learned,")
+    if change == "refit_at: null":
+        site.text += "\nlearning: {refit_at: null}\n"
+        site.write()
+    assert nightly_training(load(site.config), site.config) is None
