@@ -82,9 +82,9 @@ def run(config_file: Path, cycles: int | None) -> None:
 
 
 def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
-    """A training each night, for a policy that takes a model."""
+    """A training each night, where a policy, or a shadow of it, takes a model."""
     at, source = loaded.config.learning.refit_at, loaded.config.source
-    if at is None or not takes_a_model(loaded.policy):
+    if at is None or not any(map(takes_a_model, (loaded.policy, *loaded.shadows.values()))):
         return None
     if not isinstance(source, PrometheusSection):
         _log.warning("no model is made each night: source.kind is %s, which keeps no history", source.kind)

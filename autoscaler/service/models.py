@@ -39,16 +39,19 @@ class ActingModel:
         self._fields: Mapping[str, object] = WITHOUT
 
     def given(self, rules: Rules) -> Rules:
-        """The rules, their policy with the model that acts."""
-        policy: Any = rules.policy
-        if not takes_a_model(policy):
+        """The rules, their policies with the model that acts: the acting one, and the shadows."""
+        if not any(map(takes_a_model, (rules.policy, *rules.shadows.values()))):
             return rules
         # The stamp comes first: who promotes between the two is seen in the next cycle.
         stamp = self._shelf.stamp()
         if not self._looked or stamp != self._stamp:
             self._looked, self._stamp = True, stamp
             self._fields = self._found()
-        return dataclasses.replace(rules, policy=with_fields(policy, self._fields))
+        shadows = {name: self._with_model(policy) for name, policy in rules.shadows.items()}
+        return dataclasses.replace(rules, policy=self._with_model(rules.policy), shadows=shadows)
+
+    def _with_model(self, policy: Policy) -> Policy:
+        return with_fields(policy, self._fields) if takes_a_model(policy) else policy
 
     def _found(self) -> Mapping[str, object]:
         try:

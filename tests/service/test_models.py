@@ -77,6 +77,15 @@ def test_a_policy_without_a_place_for_a_model_is_left_alone(shelf: Shelf) -> Non
     assert ActingModel(shelf).given(rules) is rules
 
 
+def test_a_shadow_policy_has_the_model_beside_a_policy_that_takes_none(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    rules = Rules(Threshold(), GuardLimits(), shadows={"next": Forecasting(), "still": Threshold()})
+    given = ActingModel(shelf).given(rules)
+    shadows: Any = given.shadows
+    assert shadows["next"].forecaster is not None
+    assert (given.policy, shadows["still"]) == (rules.policy, Threshold())
+
+
 def test_a_model_that_is_promoted_later_is_taken_over_and_taken_back(shelf: Shelf) -> None:
     acting = ActingModel(shelf)
     seen = []
