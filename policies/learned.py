@@ -10,9 +10,10 @@ import numpy as np
 
 from autoscaler.contracts import Forecaster
 from autoscaler.learning import features
+from autoscaler.learning.conformal import quantile
 from autoscaler.learning.features import Floats
 from autoscaler.learning.judging import ROUNDING, carried, caught_up, doubt_of_the_past, who_decides
-from autoscaler.learning.notes import Doubt, Forecast, Notes, Who, minute_of
+from autoscaler.learning.notes import MOST, Doubt, Forecast, Notes, Who, minute_of
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Window
 from policies.load import all_loads, minutes
 from policies.threshold import Threshold
@@ -24,7 +25,6 @@ _KNOWN_LEAST = 0.5
 _LONGEST_HORIZON_MIN = features.HISTORY_MIN // 2
 _LONGEST_HOLD = timedelta(hours=4)
 _LONGEST_DETAIL = 200
-_MOST_SESSIONS = 1e6
 # What comes with the model, and is no parameter of a configuration.
 _OF_THE_MODEL = {"parameter": False}
 
@@ -61,10 +61,13 @@ class Learned:
 
     Where the forecast cannot be trusted the threshold rule, whose parameters are here too, decides alone at once: no
     model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too
-    much of the last hours unknown; of the last hundred arrivals 10 % more or fewer served than aimed at; pinball loss
-    that was above that of "nothing changes" by four sessions too many for two hours, or by one for eight, beyond what
-    it was below before. The forecast is made and judged on, and has a say again when nothing spoke against it for
-    ``return_after``. So it is at the beginning, too: it has a say when it has shown that it is worth it.
+    much of the last hours unknown; a model with a pinball loss above that of "nothing changes", by four sessions too
+    many for two hours or by one for eight, beyond what it was below before; of the last hundred arrivals 10 % more or
+    fewer served than aimed at, and no correction left. The forecast is made and judged on, and has a say again when
+    nothing spoke against it for ``return_after``; so it is at the beginning, too.
+
+    With the model come the end of the past it was trained on, the ``zone`` of its hours, and the ``alpha`` that the
+    correction had come to when it was tested.
 
     It has no clock: who wants to end a forecast that takes too long measures ``decide``, and goes on with
     ``dataclasses.replace(policy, forecaster=None)``, which is the threshold rule.
@@ -85,6 +88,7 @@ class Learned:
     forecaster: Forecaster | None = field(default=None, repr=False, compare=False, metadata=_OF_THE_MODEL)
     trained_until: datetime | None = field(default=None, metadata=_OF_THE_MODEL)
     zone: tzinfo = field(default=UTC, metadata=_OF_THE_MODEL)
+    alpha: float | None = field(default=None, metadata=_OF_THE_MODEL)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself: raises ``ValueError``."""
@@ -97,6 +101,8 @@ class Learned:
             raise ValueError("return_after must be 0s or more, and model_max_age longer than 0s")
         if self.forecaster is not None and self.trained_until is None:
             raise ValueError("a forecaster needs trained_until, the end of the past it was trained on")
+        if self.alpha is not None and not 0 < self.alpha < 1:
+            raise ValueError("alpha must be between 0 and 1")
 
     @property
     def history(self) -> timedelta:
@@ -137,7 +143,7 @@ class Learned:
     def _look(self, window: Window) -> _Look:
         """All that follows from the window and what was remembered; pure, so that both who ask see the same."""
         horizon_min = _horizon_min(self.forecaster)
-        notes = caught_up(Notes.of(window.memory, self.target), all_loads(window), window.now, horizon_min)
+        notes = caught_up(Notes.of(window.memory, self.target, self.alpha), all_loads(window), window.now, horizon_min)
         minute = minute_of(window.now)
         answer = self._ask(notes, window.now)
         oldest = minute - max(2 * (horizon_min or 0), _in_minutes(self.hold))
@@ -168,13 +174,14 @@ class Learned:
 
     def _forecast(self, model: Forecaster, row: Floats, minute: int, load: float, alpha: float) -> Forecast:
         """Return the forecast of this minute; raises whatever the model does, and ``ValueError`` for no numbers."""
-        growth, levels = [float(each) for each in model.predict(row)], [float(each) for each in model.levels]
-        if len(growth) != len(levels) or not all(abs(each) <= _MOST_SESSIONS for each in growth):  # refuses NaN too
-            raise ValueError(f"it says {growth} sessions at the levels {levels}")
-        lowest, highest = (load + _quantile(levels, growth, level) for level in (alpha, 1 - alpha))
+        growth, levels = np.asarray(model.predict(row), dtype=np.float64), tuple(model.levels)
+        asked = (1 - alpha, alpha, self.target)
+        lowest, highest, alone = found = [load + quantile(levels, growth, rest) for rest in asked]
+        if growth.shape != (len(levels),) or not all(abs(each) <= MOST for each in found):  # refuses NaN too
+            raise ValueError(f"it says {growth.tolist()} sessions at the levels {levels}")
         # What counts is what whole workers can serve.
         highest = self._workers(highest) / self.workers_per_session
-        return Forecast(minute, round(min(max(0.0, lowest), highest), 3), highest)
+        return Forecast(minute, round(min(max(0.0, lowest), highest), 3), highest, round(max(0.0, alone), 3))
 
     def _why_not(self, look: _Look) -> str:
         """Why the forecast has no say now."""
@@ -225,10 +232,3 @@ def _horizon_min(model: Forecaster | None) -> int | None:
 
 def _in_minutes(span: timedelta) -> float:
     return span.total_seconds() / 60
-
-
-def _quantile(levels: Sequence[float], values: Sequence[float], level: float) -> float:
-    """The value at any level; beyond the outermost one at most as far again as that is from the median."""
-    median = float(np.interp(0.5, levels, values))
-    ends = 2 * values[0] - median, 2 * values[-1] - median
-    return float(np.interp(level, [0.0, *levels, 1.0], [ends[0], *values, ends[1]]))

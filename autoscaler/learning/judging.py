@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from autoscaler.learning.conformal import Correction
 from autoscaler.learning.features import HISTORY_MIN
 from autoscaler.learning.notes import MOST, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who, minute_of
 
@@ -15,12 +16,10 @@ LOSS_MIN = 120
 ARRIVALS = 100
 # Fewer say nothing yet.
 _ARRIVALS_LEAST = 50
-# Gibbs and Candes' step.
-_GAMMA = 0.01
-# What forecasts may lose against "nothing changes": as much as one session too many for eight hours, or four for two.
-# They spend only what they have earned before, so a quiet night does not end a good model, and a bad one never begins.
+# What a model may lose against "nothing changes" beyond what it was better by before: as much as one session too many
+# for eight hours, or four for two. So a quiet night does not end a good model. It begins with half of that, and returns
+# with it.
 _CREDIT_SESSION_MIN = 480.0
-_EARNED_FIRST = 0.5
 _COVERAGE_MARGIN = 0.1
 # To a computer 0.1 * 30 is a little more than 3.
 ROUNDING = 1e-9
@@ -84,16 +83,13 @@ def doubt_of_the_past(notes: Notes) -> Doubt:
     """What speaks against forecasts that are like those until now."""
     arrivals, target = notes.arrivals, notes.aim.target
     acts = notes.who is not None and notes.who.acts
-    if notes.losses.credit <= (0.0 if acts else _EARNED_FIRST * most_credit(target)):
+    if notes.losses.credit <= 0 or (not acts and notes.losses.credit < Losses().credit):
         return Doubt.WORSE
     if arrivals.seen >= _ARRIVALS_LEAST and abs(arrivals.served - (1 - target)) > _COVERAGE_MARGIN:
-        return Doubt.COVERAGE
+        # As long as it can still move, the correction is the better answer.
+        ends = Correction(target)
+        return Doubt.NONE if ends.lowest < notes.aim.alpha < ends.highest else Doubt.COVERAGE
     return Doubt.NONE
-
-
-def most_credit(target: float) -> float:
-    """What forecasts can have earned at most, in minutes of pinball loss."""
-    return _CREDIT_SESSION_MIN * target
 
 
 def who_decides(before: Who | None, doubt: Doubt, minute: int, return_after_min: float) -> Who:
@@ -115,8 +111,8 @@ def _after(over: int, notes: Notes, course: _Course, horizon_min: int) -> Notes:
     aim, arrivals, losses, judged = notes.aim, notes.arrivals, notes.losses, notes.judged
     came, missed = _arrivals(over, course, notes.forecasts, horizon_min)
     if came:
-        alpha = aim.alpha + _GAMMA * (came * aim.target - missed)
-        aim, arrivals = replace(aim, alpha=min(1.0, max(0.0, alpha))), _counted(arrivals, came, missed)
+        aim = replace(aim, alpha=Correction(aim.target).after(aim.alpha, came, missed))
+        arrivals = _counted(arrivals, came, missed)
     for forecast in notes.forecasts:
         realised = course.highest(over - horizon_min, over) if forecast.minute == over - 2 * horizon_min else None
         if realised is not None:
@@ -163,12 +159,12 @@ def _lost(losses: Losses, judged: Judged, present: float | None, target: float) 
     if present is None:
         return losses
     count = min(losses.judged + 1, LOSS_MIN)
-    own, persistence = (_pinball(1 - target, each, judged.realised) for each in (judged.forecast.high, present))
+    own, persistence = (_pinball(1 - target, each, judged.realised) for each in (judged.forecast.alone, present))
     return Losses(
         count,
         losses.own + (own - losses.own) / count,
         losses.persistence + (persistence - losses.persistence) / count,
-        min(max(0.0, losses.credit + persistence - own), most_credit(target)),
+        min(max(0.0, losses.credit + (persistence - own) / (_CREDIT_SESSION_MIN * target)), 1.0),
     )
 
 

@@ -5,7 +5,7 @@ remembered.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -43,18 +43,22 @@ _WORDS = {
     Doubt.OUT_OF_RANGE: "the load was unlike any in training",
     Doubt.FAILED: "the model gave no usable forecast",
     Doubt.TOO_OLD: "the model is too old",
-    Doubt.WORSE: "its forecasts were no better than that nothing changes",
+    Doubt.WORSE: "its forecasts were worse than that nothing changes",
     Doubt.COVERAGE: "the share of arrivals that it served was off its target",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The load that was forecast at a minute, between two quantiles; ``high`` is what workers are wanted for."""
+    """The load that was forecast at a minute, between two quantiles; ``high`` is what workers are wanted for.
+
+    ``alone`` is what the model says without the correction, at the quantile that the price asks for.
+    """
 
     minute: int
     low: float
     high: float
+    alone: float
 
     @property
     def in_words(self) -> str:
@@ -80,15 +84,16 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Rolling means of the pinball loss, in sessions, of the forecast and of "nothing changes", over ``judged``.
+    """Rolling means of the pinball loss, in sessions, of the model alone and of "nothing changes", over ``judged``.
 
-    ``credit`` is what the forecasts were better by, minute by minute, less what they were worse by since.
+    ``credit`` rises by what the model was better by, minute by minute, and falls by what it was worse by: 1 is the most
+    that counts, and without any the model has no say.
     """
 
     judged: int = 0
     own: float = 0.0
     persistence: float = 0.0
-    credit: float = 0.0
+    credit: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +128,15 @@ class Notes:
     who: Who | None = None
 
     @classmethod
-    def of(cls, memory: Memory, target: float) -> "Notes":
-        """Read the memory; what was scored for another target begins anew."""
+    def of(cls, memory: Memory, target: float, alpha: float | None = None) -> "Notes":
+        """Read the memory; what was scored for another target begins anew, the correction with this ``alpha``."""
+        first = target if alpha is None else alpha
         alone = _numbers(memory, "minute")
         minute = None if len(alone) != 1 or alone[0] is None else int(alone[0])
         if minute is None:
-            return cls(Aim(target, target))
+            return cls(Aim(target, first))
         return cls(
-            _aim(memory, target),
+            _aim(memory, target, first),
             minute,
             tuple([load if load is not None and 0 <= load <= MOST else None for load in memory.get("loads", ())]),
             tuple(_forecasts(memory)),
@@ -262,8 +268,8 @@ def time_of(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * 60.0, UTC)
 
 
-def _row(forecast: Forecast) -> tuple[float, float, float]:
-    return float(forecast.minute), forecast.low, forecast.high
+def _row(forecast: Forecast) -> tuple[float, ...]:
+    return float(forecast.minute), forecast.low, forecast.high, forecast.alone
 
 
 def _numbers(memory: Memory, name: str) -> tuple[float | None, ...]:
@@ -279,21 +285,22 @@ def _record(memory: Memory, name: str, width: int) -> tuple[float, ...]:
 
 def _forecasts(memory: Memory) -> Iterator[Forecast]:
     numbers = _numbers(memory, "forecasts")
-    for minute, low, high in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=False):
-        if minute is not None and low is not None and high is not None:
-            yield Forecast(int(minute), low, high)
+    for row in zip(numbers[::4], numbers[1::4], numbers[2::4], numbers[3::4], strict=False):
+        minute, *sessions = [number for number in row if number is not None] or (0.0,)
+        if len(sessions) == 3:  # noqa: PLR2004 - low, high and alone
+            yield Forecast(int(minute), *sessions)
 
 
-def _aim(memory: Memory, target: float) -> Aim:
+def _aim(memory: Memory, target: float, first: float) -> Aim:
     aimed = _record(memory, "alpha", 2)
-    return Aim(target, aimed[0] if aimed and aimed[1] == target and 0 <= aimed[0] <= 1 else target)
+    return Aim(target, aimed[0] if aimed and aimed[1] == target and 0 < aimed[0] < 1 else first)
 
 
 def _losses(memory: Memory, target: float) -> Losses:
     numbers = _record(memory, "losses", 5)
     if not numbers or numbers[4] != target or min(numbers) < 0:
         return Losses()
-    return Losses(int(numbers[0]), *numbers[1:4])
+    return Losses(int(numbers[0]), numbers[1], numbers[2], min(1.0, numbers[3]))
 
 
 def _arrivals(memory: Memory, target: float) -> Arrivals:
@@ -304,8 +311,8 @@ def _arrivals(memory: Memory, target: float) -> Arrivals:
 
 
 def _judged(memory: Memory) -> Judged | None:
-    numbers: Sequence[float] = _record(memory, "judged", 4)
-    return Judged(Forecast(int(numbers[0]), numbers[1], numbers[2]), numbers[3]) if numbers else None
+    numbers = _record(memory, "judged", 5)
+    return Judged(Forecast(int(numbers[0]), *numbers[1:4]), numbers[4]) if numbers else None
 
 
 def _who(memory: Memory) -> Who | None:

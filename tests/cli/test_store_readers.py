@@ -19,9 +19,9 @@ from tests.cli.site import COMMAND, Site, invoke
 LEARNED: Memory = {
     "minute": (29_657_520.0,),
     "loads": (1.0, 2.0),
-    "forecasts": (29_657_520.0, 1.0, 3.5),
+    "forecasts": (29_657_520.0, 1.0, 3.5, 3.0),
     "alpha": (0.04, 0.05),
-    "judged": (29_657_510.0, 0.5, 2.5, 2.0),
+    "judged": (29_657_510.0, 0.5, 2.5, 2.25, 2.0),
     "who": (1.0, 29_657_400.0, 0.0, None),
 }
 READERS = [("status",), ("history",), ("explain", "host-1")]

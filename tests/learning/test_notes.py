@@ -24,10 +24,10 @@ NOTES = Notes(
     Aim(0.05, 0.04),
     NOW,
     (1.0, None, 3.0),
-    (Forecast(NOW - 1, 0.5, 3.5), Forecast(NOW, 1.0, 4.0)),
-    Losses(80, 0.125, 0.25, 3.0),
+    (Forecast(NOW - 1, 0.5, 3.5, 3.0), Forecast(NOW, 1.0, 4.0, 3.0)),
+    Losses(80, 0.125, 0.25, 0.75),
     Arrivals(40.0, 0.95),
-    Judged(Forecast(NOW - 11, 0.0, 2.5), 2.0),
+    Judged(Forecast(NOW - 11, 0.0, 2.5, 2.0), 2.0),
     Who(acts=True, since=NOW - 100, doubt=Doubt.NONE, good_since=None),
 )
 
