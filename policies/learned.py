@@ -69,8 +69,8 @@ class Learned:
     With the model come the end of the past it was trained on, the ``zone`` of its hours, and the ``alpha`` that the
     correction had come to when it was tested.
 
-    It has no clock: who wants to end a forecast that takes too long measures ``decide``, and goes on with
-    ``dataclasses.replace(policy, forecaster=None)``, which is the threshold rule.
+    It has no clock: a forecaster that keeps a limit on how long it takes raises where it took longer, which is a
+    failure like any other.
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)

@@ -9,6 +9,7 @@ from typing import Any
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
 from autoscaler.learning.shelf import Model, ModelError, Shelf
+from autoscaler.service.timed import TimedForecaster
 from autoscaler.service.zone import zone_named
 
 _log = logging.getLogger("autoscaler")
@@ -74,7 +75,7 @@ class ActingModel:
 def fields_of(model: Model) -> Mapping[str, object]:
     """What a policy gets of a model; raises ``ValueError`` where this machine cannot tell its hours."""
     data = model.card.data
-    return {"forecaster": model.forest, "trained_until": data.end, "zone": zone_named(data.zone)}
+    return {"forecaster": TimedForecaster(model.forest), "trained_until": data.end, "zone": zone_named(data.zone)}
 
 
 def with_fields(policy: Policy, fields: Mapping[str, object]) -> Policy:
