@@ -1,8 +1,8 @@
 """Adaptive conformal inference (Gibbs and Candes, 2021): the quantile is moved until the stated share is missed.
 
 ``alpha`` is the share of minutes that may rise above the quantile in use, one less its level. What is promised is
-another share, of arrivals that find no worker, and it is the outcome of each arrival that moves alpha: down at a miss,
-up a little at a hit. The step is of alpha's logarithm, because the interesting alphas span two decades.
+another share, of arrivals that find no worker, and the outcome of each arrival moves alpha: down at a miss, up a little
+at a hit. The step is of alpha's logarithm, because the alphas in question span decades.
 """
 
 from collections.abc import Sequence

@@ -16,6 +16,9 @@ HISTORY_MIN = 240
 _LAGS = (1, 2, 5, 10, 20, 40)
 _COUNTED = (1, 2, 5, 15, 60, 240)
 _SPANS = (15, 60, 240)
+# What is started by a clock comes at the same minute of many hours: what came after this one in the hours before.
+_PAST_HOURS = (1, 2, 3, 4)
+_AHEAD = ((0, 1), (1, 2), (2, 5), (5, 10))
 
 FEATURES: tuple[str, ...] = (
     "load",
@@ -24,6 +27,7 @@ FEATURES: tuple[str, ...] = (
     *(f"departures_{span}min" for span in _COUNTED),
     *(f"above_highest_{span}min" for span in _SPANS),
     *(f"above_mean_{span}min" for span in _SPANS),
+    *(f"past_hours_{begin}_{end}min" for begin, end in _AHEAD),
     "minutes_since_arrival",
     "minutes_since_departure",
     "hour",
@@ -66,19 +70,30 @@ def _features(windows: Floats, at_s: Floats, zone: tzinfo) -> Floats:
     back = windows[:, ::-1]
     load = back[:, 0]
     steps = back[:, :-1] - back[:, 1:]
-    rises, falls = np.fmax(steps, 0.0), np.fmax(-steps, 0.0)
-    # A step to or from a minute that is not known is none.
-    unknown = np.isnan(steps)
-    rises[unknown] = falls[unknown] = 0.0
-    anything_known = np.cumsum(~unknown, axis=1) > 0
+    known = np.cumsum(~np.isnan(steps), axis=1)
+    came = np.cumsum(np.fmax(np.nan_to_num(steps), 0.0), axis=1)
+    left = np.cumsum(np.fmax(np.nan_to_num(-steps), 0.0), axis=1)
     columns = [load, *(load - back[:, lag] for lag in _LAGS)]
-    for moves in (rises, falls):
-        so_far = np.where(anything_known, np.cumsum(moves, axis=1), np.nan)
-        columns += [so_far[:, span - 1] for span in _COUNTED]
+    columns += [_moved(moves, known, [(0, span)]) for moves in (came, left) for span in _COUNTED]
     columns += [load - highest for highest in _highest(back)]
     columns += [load - mean for mean in _means(back)]
-    columns += [_since(rises), _since(falls), *_clock(at_s, zone)]
+    columns += [_moved(came, known, _past(*minutes)) for minutes in _AHEAD]
+    columns += [_since(came), _since(left), *_clock(at_s, zone)]
     return np.stack(columns, axis=1)
+
+
+def _past(begin: int, end: int) -> list[tuple[int, int]]:
+    """From ``begin`` to ``end`` minutes after this minute of each of the past hours, as minutes back."""
+    return [(60 * hour - end, 60 * hour - begin) for hour in _PAST_HOURS]
+
+
+def _moved(moves: Floats, known: NDArray[np.int64], stretches: list[tuple[int, int]]) -> Floats:
+    """How much moved in these stretches of minutes back, of sums that go back from now."""
+    total, steps = np.zeros(len(moves)), np.zeros(len(moves), dtype=np.int64)
+    for begin, end in stretches:
+        total += moves[:, end - 1] - (moves[:, begin - 1] if begin else 0.0)
+        steps += known[:, end - 1] - (known[:, begin - 1] if begin else 0)
+    return np.where(steps > 0, total, np.nan)
 
 
 def _highest(back: Floats) -> list[Floats]:
@@ -98,7 +113,7 @@ def _means(back: Floats) -> list[Floats]:
 
 def _since(moves: Floats) -> Floats:
     """Minutes since the last move; as long as is known where there was none."""
-    moved = moves > 0
+    moved = moves > 0.0
     since: Floats = np.where(moved.any(axis=1), moved.argmax(axis=1), moved.shape[1]).astype(np.float64)
     return since
 

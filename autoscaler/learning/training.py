@@ -17,6 +17,11 @@ from autoscaler.learning.forest import QuantileForest, Trees
 _SAME = 1e-9
 _CHECKED_ROWS = 10_000
 
+# Nights are most of the minutes and teach least: of those when nobody is or was there, one in so many stands for all.
+_QUIET_FOR_MIN = 30
+_QUIET_KEPT = 10
+_LOAD, _SINCE = FEATURES.index("load"), FEATURES.index("minutes_since_arrival")
+
 
 class TrainingError(Exception):
     """No forest can be made of these loads; the text is one sentence."""
@@ -32,44 +37,67 @@ class Growth:
     rows_per_leaf: int = 200
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """What is learned from: features, the rise that followed, and for how many minutes each row stands."""
+
+    matrix: Floats
+    rise: Floats
+    weight: Floats
+
+
 def train(
     loads: Floats,
     start: datetime,
     *,
     horizon_min: int,
     levels: Sequence[float],
+    span_min: int | None = None,
     zone: tzinfo = UTC,
     growth: Growth | None = None,
 ) -> QuantileForest:
     """Return the quantiles of the coming rise, learned from one load each minute from ``start`` on, NaN where unknown.
 
+    The rise is to the highest load within ``span_min`` after the horizon, as long again as the horizon if not given.
     Raises ``TrainingError`` where too little is known. The same loads give the same forest.
     """
     growth = growth or Growth()
-    rise = coming_rise(loads, horizon_min)
-    usable = ~np.isnan(rise)
-    if usable.sum() < 2 * growth.rows_per_leaf:
-        raise TrainingError(f"{usable.sum()} minutes of known load are too few to learn from")
-    matrix, target = rows(loads, start, zone)[usable], rise[usable]
-    models = [_fitted(level, matrix, target, growth) for level in levels]
+    learned = examples(loads, start, horizon_min, span_min, zone)
+    if learned.weight.sum() < 2 * growth.rows_per_leaf:
+        raise TrainingError(f"{len(learned.rise)} minutes of known load are too few to learn from")
+    models = [_fitted(level, learned, growth) for level in levels]
+    ranges = _ranges(learned.matrix)
     forest = QuantileForest(
-        tuple(levels), horizon_min, FEATURES, *_ranges(matrix), _base(models), _exported(models, matrix.shape[1])
+        tuple(levels), horizon_min, FEATURES, *ranges, _base(models), _exported(models, len(FEATURES))
     )
-    _verify(forest, models, matrix[:: max(1, len(matrix) // _CHECKED_ROWS)])
+    _verify(forest, models, learned.matrix[:: max(1, len(learned.matrix) // _CHECKED_ROWS)])
     return forest
 
 
-def coming_rise(loads: Floats, horizon_min: int) -> Floats:
-    """Return y = max(d[t+L..t+2L]) - d[t] of each minute, NaN where any of these is unknown."""
+def examples(
+    loads: Floats, start: datetime, horizon_min: int, span_min: int | None = None, zone: tzinfo = UTC
+) -> Examples:
+    """Return what can be learned from a series."""
+    rise = coming_rise(loads, horizon_min, span_min)
+    matrix = rows(loads, start, zone)
+    known = ~np.isnan(rise)
+    quiet = known & (matrix[:, _LOAD] == 0) & (matrix[:, _SINCE] > _QUIET_FOR_MIN)
+    kept = known & (~quiet | (np.cumsum(quiet) % _QUIET_KEPT == 0))
+    return Examples(matrix[kept], rise[kept], np.where(quiet[kept], float(_QUIET_KEPT), 1.0))
+
+
+def coming_rise(loads: Floats, horizon_min: int, span_min: int | None = None) -> Floats:
+    """Return y = max(d[t+L..t+L+span]) - d[t] of each minute, NaN where any of these is unknown."""
+    span = horizon_min if span_min is None else span_min
     rise = np.full(len(loads), np.nan)
-    count = len(loads) - 2 * horizon_min
+    count = len(loads) - horizon_min - span
     if count > 0:
-        ahead = np.lib.stride_tricks.sliding_window_view(loads[horizon_min:], horizon_min + 1)[:count]
+        ahead = np.lib.stride_tricks.sliding_window_view(loads[horizon_min:], span + 1)
         rise[:count] = ahead.max(axis=1) - loads[:count]
     return rise
 
 
-def _fitted(level: float, matrix: Floats, target: Floats, growth: Growth) -> HistGradientBoostingRegressor:
+def _fitted(level: float, learned: Examples, growth: Growth) -> HistGradientBoostingRegressor:
     model = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=level,
@@ -80,7 +108,7 @@ def _fitted(level: float, matrix: Floats, target: Floats, growth: Growth) -> His
         early_stopping=False,
         random_state=0,
     )
-    return model.fit(matrix, target)
+    return model.fit(learned.matrix, learned.rise, sample_weight=learned.weight)
 
 
 def _ranges(matrix: Floats) -> tuple[Floats, Floats]:

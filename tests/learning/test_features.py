@@ -72,6 +72,15 @@ def test_a_feature_says_what_its_name_says(name: str, expected: float) -> None:
     assert value(name, loads) == pytest.approx(expected)
 
 
+def test_what_came_at_this_minute_of_the_past_hours_is_seen() -> None:
+    loads = np.zeros(HISTORY_MIN + 1)
+    for hour in (1, 2):
+        loads[-1 - 60 * hour + 2] = 3.0
+    assert value("past_hours_0_1min", loads) == 0
+    assert value("past_hours_1_2min", loads) == 6
+    assert value("past_hours_2_5min", loads) == 0
+
+
 def test_hour_and_weekday_are_those_of_the_wall_clock() -> None:
     sunday_evening = datetime(2024, 3, 31, 22, 45, tzinfo=UTC)
     assert (value("hour", [0.0], sunday_evening), value("weekday", [0.0], sunday_evening)) == (0.75, 0)

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from autoscaler.learning.features import FEATURES, Floats, rows
 from autoscaler.learning.forest import QuantileForest
-from autoscaler.learning.training import Growth, TrainingError, coming_rise, train
+from autoscaler.learning.training import Growth, TrainingError, coming_rise, examples, train
 from tests.learning.loads import MONDAY, made_loads
 
 LEVELS = (0.5, 0.9, 0.99)
@@ -28,8 +28,7 @@ def forest(loads: Floats) -> QuantileForest:
 
 
 def test_a_forest_predicts_what_scikit_learn_does(loads: Floats, forest: QuantileForest) -> None:
-    rise = coming_rise(loads, 5)
-    known = ~np.isnan(rise)
+    learned = examples(loads, MONDAY, 5)
     model = HistGradientBoostingRegressor(
         loss="quantile",
         quantile=0.9,
@@ -38,8 +37,8 @@ def test_a_forest_predicts_what_scikit_learn_does(loads: Floats, forest: Quantil
         min_samples_leaf=GROWTH.rows_per_leaf,
         early_stopping=False,
     )
+    model.fit(learned.matrix, learned.rise, sample_weight=learned.weight)
     matrix = rows(loads, MONDAY)
-    model.fit(matrix[known], rise[known])
     ours = forest.raw_rows(matrix)[:, 1]
     assert np.allclose(ours, model.predict(matrix), rtol=1e-9, atol=1e-9)
 
@@ -79,6 +78,19 @@ def test_the_coming_rise_is_over_what_the_next_decision_can_still_reach() -> Non
     loads = np.array([1.0, 9.0, 2.0, 3.0, 5.0, 4.0, 0.0, 0.0])
     assert coming_rise(loads, 2).tolist()[:4] == [4.0, -4.0, 3.0, 1.0]
     assert np.isnan(coming_rise(loads, 2)[4:]).all()
+
+
+def test_the_coming_rise_may_be_over_a_shorter_time() -> None:
+    loads = np.array([1.0, 9.0, 2.0, 3.0, 5.0, 4.0, 0.0, 0.0])
+    assert coming_rise(loads, 2, 0).tolist()[:6] == [1.0, -6.0, 3.0, 1.0, -5.0, -4.0]
+
+
+def test_quiet_minutes_are_thinned_and_stand_for_those_left_out(loads: Floats) -> None:
+    learned, known = examples(loads, MONDAY, 5), ~np.isnan(coming_rise(loads, 5))
+    assert len(learned.rise) < 0.8 * known.sum()
+    assert learned.weight.sum() == pytest.approx(known.sum(), rel=0.001)
+    busy = known & (loads > 0)
+    assert (learned.matrix[:, FEATURES.index("load")] > 0).sum() == busy.sum()
 
 
 def test_a_rise_of_which_a_part_is_unknown_is_unknown() -> None:
