@@ -14,8 +14,6 @@ from autoscaler.service.zone import zone_named
 
 _log = logging.getLogger("autoscaler")
 
-WITHOUT: Mapping[str, object] = {"forecaster": None, "trained_until": None}
-
 
 def shelf_beside(store: Path) -> Shelf:
     """The shelf of the controller whose store this is."""
@@ -35,41 +33,41 @@ class ActingModel:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._looked = False
-        self._stamp: tuple[int, int, int] | None = None
-        self._fields: Mapping[str, object] = WITHOUT
+        self._looked: tuple[Rules, tuple[int, int, int] | None] | None = None
+        self._given: Rules | None = None
 
     def given(self, rules: Rules) -> Rules:
         """The rules, their policies with the model that acts: the acting one, and the shadows."""
         if not any(map(takes_a_model, (rules.policy, *rules.shadows.values()))):
             return rules
         # The stamp comes first: who promotes between the two is seen in the next cycle.
-        stamp = self._shelf.stamp()
-        if not self._looked or stamp != self._stamp:
-            self._looked, self._stamp = True, stamp
-            self._fields = self._found()
-        shadows = {name: self._with_model(policy) for name, policy in rules.shadows.items()}
-        return dataclasses.replace(rules, policy=self._with_model(rules.policy), shadows=shadows)
+        seen = rules, self._shelf.stamp()
+        if self._given is None or seen != self._looked:
+            self._looked, self._given = seen, self._with_model(rules)
+        return self._given
 
-    def _with_model(self, policy: Policy) -> Policy:
-        return with_fields(policy, self._fields) if takes_a_model(policy) else policy
-
-    def _found(self) -> Mapping[str, object]:
+    def _with_model(self, rules: Rules) -> Rules:
         try:
             number = self._shelf.standing().acting
             if number is None:
                 _log.info("no model acts: the policy goes without one")
-                return WITHOUT
+                return rules
             model = self._shelf.read(number)
             fields = fields_of(model)
+            shadows = {name: _filled(policy, fields) for name, policy in rules.shadows.items()}
+            given = dataclasses.replace(rules, policy=_filled(rules.policy, fields), shadows=shadows)
         except (ModelError, ValueError) as error:
             _log.warning("the policy goes without a model: %s", error)
         except Exception:  # noqa: BLE001 - no model and no file of one ever ends a cycle
             _log.exception("the policy goes without a model: reading it failed unexpectedly")
         else:
             _log.info("model %d acts, made %s", number, model.card.made_at.isoformat(timespec="seconds"))
-            return fields
-        return WITHOUT
+            return given
+        return rules
+
+
+def _filled(policy: Policy, fields: Mapping[str, object]) -> Policy:
+    return with_fields(policy, fields) if takes_a_model(policy) else policy
 
 
 def fields_of(model: Model) -> Mapping[str, object]:

@@ -136,6 +136,21 @@ def test_a_model_that_is_refused_is_one_warning_and_the_policy_goes_without(
     assert record.getMessage().startswith("the policy goes without a model: /")
 
 
+@dataclass(frozen=True, slots=True)
+class Picky(Forecasting):
+    """Takes no model at all."""
+
+    def __post_init__(self) -> None:
+        if self.forecaster is not None:
+            raise RuntimeError("not this one")
+
+
+def test_a_policy_that_fails_on_its_model_goes_without(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    shelf.promote(add(shelf))
+    assert policy_of(ActingModel(shelf).given(Rules(Picky(), GuardLimits()))).forecaster is None
+    assert "reading it failed unexpectedly" in caplog.text
+
+
 def test_a_zone_that_is_not_known_here_is_a_warning(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
     data = msgspec.structs.replace(a_draft().data, zone="Moon/Tranquility")
     shelf.promote(add(shelf, data=data))

@@ -85,7 +85,7 @@ def test_a_training_is_ended_with_the_loop_and_is_then_no_failure(caplog: pytest
 
 
 def test_it_comes_at_its_time_by_the_sites_clock_and_no_cycle_waits_for_it() -> None:
-    soon = (datetime.now(site_zone()) + timedelta(seconds=2)).time().replace(microsecond=0)
+    soon = (datetime.now(site_zone()) + timedelta(seconds=3)).time().replace(microsecond=0)
     nightly = refit("import time; time.sleep(600)", soon)
     beside = 0
 
