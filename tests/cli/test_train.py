@@ -171,6 +171,8 @@ def test_a_learned_policy_with_prometheus_is_trained_each_night_by_this_very_com
     past = PastSite(site, httpserver)
     past.load.queued = lambda at: 1.0 if at > past.start else None
     site.replace("name: threshold,", "name: learned,")
+    site.text += "\nlearning: {since: 1d}\n"
+    site.write()
     refit = nightly_training(load(site.config), site.config)
     assert refit is not None
     assert refit.at == time(3, 30)
