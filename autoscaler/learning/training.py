@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from autoscaler.learning.features import FEATURES, Floats, rows
 from autoscaler.learning.forest import QuantileForest, Trees
@@ -65,7 +66,9 @@ def train(
     learned = examples(loads, start, horizon_min, span_min, zone)
     if learned.weight.sum() < 2 * growth.rows_per_leaf:
         raise TrainingError(f"{len(learned.rise)} minutes of known load are too few to learn from")
-    models = [_fitted(level, learned, growth) for level in levels]
+    # Threads of OpenMP wait for each other by spinning: on a busy machine two take ten times as long as one.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        models = [_fitted(level, learned, growth) for level in levels]
     ranges = _ranges(learned.matrix)
     forest = QuantileForest(
         tuple(levels), horizon_min, FEATURES, *ranges, _base(models), _exported(models, len(FEATURES))

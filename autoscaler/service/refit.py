@@ -1,7 +1,6 @@
 """A new model each night: made by a process of its own, so that no cycle waits for it and its memory is given back."""
 
 import logging
-import os
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -11,11 +10,6 @@ _log = logging.getLogger("autoscaler")
 
 # A training takes minutes; one that takes as long hangs.
 LONGEST_S = 3 * 3600.0
-ENVIRONMENT = {
-    # It has the whole night: two threads, which do not spin while they wait, leave the machine to others.
-    "OMP_NUM_THREADS": "2",
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
 GENTLY = ("nice", "-n", "19")
 
 
@@ -66,7 +60,6 @@ class Refit:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                env=os.environ | ENVIRONMENT,
             )
         with self._process as process:
             try:

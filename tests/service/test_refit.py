@@ -38,6 +38,7 @@ def test_what_the_training_says_last_is_logged(caplog: pytest.LogCaptureFixture)
 
 
 def test_a_training_that_fails_is_logged_with_its_reason_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "autoscaler")
     failing = refit("import sys; sys.exit('Error: http://prometheus cannot be reached')")
     failing.run()
     failing.run()
@@ -74,6 +75,7 @@ def test_a_good_night_ends_the_count(tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_a_training_is_ended_with_the_loop_and_is_then_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "autoscaler")
     long = refit("import time; time.sleep(600)")
     thread = threading.Thread(target=long.run)
     thread.start()
