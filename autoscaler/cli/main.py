@@ -3,7 +3,7 @@
 import sys
 
 # What the extra ``controller`` installs, by the names under which it is imported.
-EXTRA = frozenset({"apscheduler", "libvirt", "rich", "sqlalchemy", "tzlocal"})
+EXTRA = frozenset({"apscheduler", "libvirt", "numpy", "plotly", "rich", "sqlalchemy", "tzlocal"})
 
 
 def main() -> None:
