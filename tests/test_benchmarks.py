@@ -4,14 +4,15 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.benchmarks import policies, replay, scale
+from tests.benchmarks import learned, policies, replay, scale
 
 
 def test_the_benchmark_of_a_facility_measures_its_cycles() -> None:
@@ -123,3 +124,37 @@ def test_the_benchmark_of_policies_shows_tables_beside_its_output(printed: Resul
 
 def test_the_benchmark_of_policies_prints_the_same_with_two_processes(printed: Result, traces: Path) -> None:
     assert benchmark(traces, "--jobs", "2").stdout == printed.stdout
+
+
+def jobs_of(*jobs: tuple[float, float]) -> learned.Load:
+    """The load of jobs by their submission and run time, in seconds."""
+    submit_s, run_s = np.array(jobs).T
+    return learned.Load.of(submit_s, run_s, datetime(2024, 1, 1, tzinfo=UTC), UTC)
+
+
+def test_the_load_of_a_minute_is_the_most_that_is_wanted_at_once_in_it() -> None:
+    load = jobs_of((60, 100), (90, 10), (100, 10), (200, 10))
+    assert load.start == datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
+    assert load.highest.tolist() == [2, 1, 1]
+    assert load.arrival_min.tolist() == [0, 0, 0, 2]
+    assert load.arrival_load.tolist() == [1, 2, 2, 1]
+
+
+def test_an_arrival_is_missed_when_all_want_more_than_what_was_asked_for_in_time() -> None:
+    load = jobs_of((0, 30), (70, 30), (80, 30), (190, 10))
+    found = learned.Course(load, from_min=1, delay_min=1).measure(np.array([1.0, 3.0, 3.0, 0.0]))
+    assert found == learned.Measured(spare=(0 + 3 + 2) / 3, missed_share=1 / 3, changes_per_day=480)
+
+
+def test_the_benchmark_of_learning_tells_what_each_rule_needs(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned, "TRACES", {"made": (policies.SESSIONS, (policies.QUEUE,))})
+    monkeypatch.setattr(learned, "LEVELS", (0.5, 0.9, 0.99))
+    arguments = ["--traces", str(traces), "--part", "open"]
+    printed = CliRunner().invoke(learned.main, arguments, catch_exceptions=False)
+    made = json.loads(printed.stdout)["open"]["made"]
+    assert [one["delay_min"] for one in made] == [1, 5]
+    names = ["static", "reactive", "hold_down", "quantile", "quantile_hold", "conformal", "conformal_hold"]
+    for one in made:
+        assert list(one["rules"]) == names
+        assert all(one["rules"][name]["missed_share"] <= learned.TARGET for name in names[:3])
+        assert min(rule["spare"] for rule in one["rules"].values()) >= 0

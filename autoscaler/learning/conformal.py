@@ -5,6 +5,7 @@ another share, of arrivals that find no worker, and the outcome of each arrival 
 at a hit. The step is of alpha's logarithm, because the alphas in question span decades.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
@@ -53,9 +54,18 @@ def quantile(levels: Sequence[float], quantiles: Floats, alpha: float) -> float:
     highest it goes on as between the highest two, but by no less than ``LEAST_RISE`` for each factor of ten; below the
     lowest it stays.
     """
+    return float(quantiles_of_rows(levels, quantiles[None, :], alpha)[0])
+
+
+def quantiles_of_rows(levels: Sequence[float], matrix: Floats, alpha: float) -> Floats:
+    """Return ``quantile`` of each row."""
     depth = [-log(1.0 - level) for level in levels]
-    beyond = -log(alpha) - depth[-1]
-    if beyond <= 0 or len(levels) == 1:
-        return float(np.interp(-log(alpha), depth, quantiles)) + max(beyond, 0.0) * _LEAST_SLOPE
-    slope = float(quantiles[-1] - quantiles[-2]) / (depth[-1] - depth[-2])
-    return float(quantiles[-1]) + beyond * max(slope, _LEAST_SLOPE)
+    wanted = -log(alpha)
+    if wanted <= depth[0]:
+        return matrix[:, 0]
+    upper = bisect_left(depth, wanted)
+    if upper < len(depth):
+        share = (wanted - depth[upper - 1]) / (depth[upper] - depth[upper - 1])
+        return matrix[:, upper - 1] * (1.0 - share) + matrix[:, upper] * share
+    slope = (matrix[:, -1] - matrix[:, -2]) / (depth[-1] - depth[-2]) if len(depth) > 1 else np.zeros(len(matrix))
+    return matrix[:, -1] + (wanted - depth[-1]) * np.maximum(slope, _LEAST_SLOPE)

@@ -34,6 +34,7 @@ class Growth:
 
     trees: int = 100
     leaves: int = 15
+    depth: int = 8
     learning_rate: float = 0.1
     rows_per_leaf: int = 200
 
@@ -106,6 +107,7 @@ def _fitted(level: float, learned: Examples, growth: Growth) -> HistGradientBoos
         quantile=level,
         max_iter=growth.trees,
         max_leaf_nodes=growth.leaves,
+        max_depth=growth.depth,
         learning_rate=growth.learning_rate,
         min_samples_leaf=growth.rows_per_leaf,
         early_stopping=False,

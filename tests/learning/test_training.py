@@ -34,6 +34,7 @@ def test_a_forest_predicts_what_scikit_learn_does(loads: Floats, forest: Quantil
         quantile=0.9,
         max_iter=GROWTH.trees,
         max_leaf_nodes=GROWTH.leaves,
+        max_depth=GROWTH.depth,
         min_samples_leaf=GROWTH.rows_per_leaf,
         early_stopping=False,
     )
