@@ -16,10 +16,10 @@ LEARNED = Notes(
     Aim(0.05, 0.04),
     MINUTE,
     (1.0, 2.0),
-    (Forecast(MINUTE, 1.0, 3.5),),
+    (Forecast(MINUTE, 1.0, 3.5, 3.0),),
     Losses(80, 0.125, 0.25),
     Arrivals(40.0, 0.95),
-    Judged(Forecast(MINUTE - 11, 0.5, 2.5), 2.0),
+    Judged(Forecast(MINUTE - 11, 0.5, 2.5, 2.0), 2.0),
     Who(acts=False, since=MINUTE - 100, doubt=Doubt.TOO_OLD, good_since=None),
 ).memory()
 
