@@ -34,6 +34,8 @@ from autoscaler.learning.conformal import Correction, quantile, quantiles_of_row
 from autoscaler.learning.features import Floats, rows
 from autoscaler.learning.training import train
 from autoscaler.simulation.traces.sessions import read_sessions
+from tests.benchmarks.learned_closed import closed_loop
+from tests.benchmarks.policies import teller
 
 TRACES = {
     "SDSC-BLUE interactive": ("SDSC-BLUE-2000-4.2-cln.swf.gz", (0,)),
@@ -248,10 +250,12 @@ def progress(line: str) -> None:
     metavar="FOLDER",
     help="Where the published traces are.",
 )
-@click.option("--part", type=click.Choice(["open"]), required=True, help="What is measured.")
-def main(traces: Path, part: str) -> None:
+@click.option("--part", type=click.Choice(["open", "closed"]), required=True, help="What is measured.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes of the closed loop.")
+def main(traces: Path, part: str, jobs: int) -> None:
     """Measure, and print the result."""
-    print(json.dumps({part: measure(traces)}, allow_nan=False))  # noqa: T201 - this is its output
+    found = measure(traces) if part == "open" else closed_loop(traces, jobs, teller)
+    print(json.dumps({part: found}, allow_nan=False))  # noqa: T201 - this is its output
 
 
 if __name__ == "__main__":

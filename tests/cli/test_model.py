@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,10 @@ def test_run_takes_the_acting_model_and_warns_of_one_that_is_refused(
 
 def test_a_dry_run_takes_the_acting_model(site: Site, shelf: Shelf) -> None:
     site.replace("name: threshold,", "name: learned,")
+
+    def reason() -> str:
+        return json.loads(site.invoke("dry-run", "--format", "json").stdout)["demand"]["reason"]
+
+    assert "no forecast" not in reason()
     shelf.promote(1)
-    policy = json.loads(site.invoke("dry-run", "--format", "json").stdout)["policy"]
-    assert repr(datetime(2026, 3, 2, 3, 30, tzinfo=UTC)) in policy
+    assert "no forecast: too little of the last hours' load is known" in reason()

@@ -1,0 +1,127 @@
+"""The closed loop of learned.py: `learned` in the facility model beside what reacts, on weeks that nothing was set on.
+
+The facility and the traces are those of policies.py. A model is trained on the sessions before the piece that is
+played; in its real life it would be made anew each night, so that its age is not judged here. On the fifth before the
+last one the price of idling is chosen, with a model of what is before that; the last fifth is reported.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from autoscaler.contracts import Policy
+from autoscaler.learning.training import train
+from autoscaler.service.minutes import from_sessions
+from autoscaler.service.training import LEVELS
+from autoscaler.simulation.align import make_workload
+from autoscaler.simulation.compare import weekly
+from autoscaler.simulation.contest import play
+from autoscaler.simulation.figures import Row
+from autoscaler.simulation.ranking import DECIDES, Trial, report, tasks
+from autoscaler.simulation.run import Run
+from autoscaler.simulation.workload import Workload
+from policies.learned import Learned
+from policies.queue_length import QueueLength
+from policies.target_tracking import TargetTracking
+from policies.threshold import Threshold
+from tests.benchmarks.peers import PEERS
+from tests.benchmarks.policies import TUNING_PIECE, Ground
+
+HORIZON_MIN = 2
+IDLE_PRICES = (0.1, 0.4, 1.6)
+AGELESS = timedelta(days=366)
+SHOWN = (
+    "policy",
+    "cost",
+    "cost_difference_per_week",
+    "cost_difference_interval",
+    "verdict",
+    "regret_ratio",
+    "missed_arrivals_ratio",
+    "proof_wait_p95_s",
+    "spare_workers_mean",
+    "wn_core_hours_lost",
+    "changes_per_day",
+)
+
+Tell = Callable[[str], Callable[[float], None]]
+
+
+def closed_loop(folder: Path, jobs: int, tell: Tell) -> dict[str, Any]:
+    """Choose the price on the tuning piece, and report the last one."""
+    ground = Ground.of(folder)
+    tuning = played(ground, TUNING_PIECE, candidates, jobs, tell("tuning"))
+    costs = {row["policy"]: row["cost"] for row in tuning if row["policy"].startswith("learned")}
+    best = min(costs, key=costs.__getitem__)
+
+    def contest(forecasting: Mapping[str, Any], workers: int) -> dict[str, Policy]:
+        return {**reactive(ground, workers), "learned": candidates(forecasting, workers)[best]}
+
+    return {
+        "chosen": best,
+        "tuning": tuning,
+        "rows": played(ground, ground.loaded.traces.piece, contest, jobs, tell("last")),
+    }
+
+
+def candidates(forecasting: Mapping[str, Any], workers: int) -> dict[str, Policy]:
+    """The threshold rule, and the learned policy at each price."""
+    learned = {
+        f"learned (idle_core_seconds: {price:g})": Learned(
+            workers_per_session=workers, idle_core_seconds=price, model_max_age=AGELESS, **forecasting
+        )
+        for price in IDLE_PRICES
+    }
+    return {"threshold": Threshold(workers_per_session=workers), **learned}
+
+
+def reactive(ground: Ground, workers: int) -> dict[str, Policy]:
+    """What reacts: ours, a longer hold, and the rules of others that were not far from it."""
+    return {
+        "threshold": Threshold(workers_per_session=workers),
+        "threshold (idle: 1h)": Threshold(workers_per_session=workers, idle=timedelta(hours=1)),
+        "target_tracking": TargetTracking(workers_per_session=workers),
+        "queue_length (tuned)": QueueLength(
+            workers_per_session=workers, sessions_per_replica=0.5, cooldown=timedelta(minutes=20)
+        ),
+        "elastiq": PEERS["elastiq"](ground.site),
+    }
+
+
+def played(
+    ground: Ground,
+    piece: tuple[float, float],
+    contest: Callable[[Mapping[str, Any], int], Mapping[str, Policy]],
+    jobs: int,
+    progress: Callable[[float], None],
+) -> list[dict[str, Any]]:
+    """One row for each policy, with the worst week beside the first one's, and the oracle."""
+    workload = make_workload(ground.sessions, ground.jobs, ground.reading, piece=piece).workload
+    policies = contest(forecaster(ground, workload), ground.loaded.traces.workers_per_session)
+    trial = Trial("", ground.loaded.scenario, workload, ground.sessions.timezone, policies)
+    runs = play(tasks(trial), jobs, progress)
+    rows = report(trial, runs).rows
+    return [_shown(row, worst) for row, worst in zip(rows, _worst_weeks(runs, trial), strict=True)]
+
+
+def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
+    """A model of all the sessions that were over before a workload begins."""
+    trace = ground.sessions
+    until_s = (workload.start - trace.start).total_seconds()
+    past = [session for session in trace.content if session.submit_s + session.run_s < until_s]
+    minutes = from_sessions(past, trace.start, trace.timezone, trace.path.name)
+    forest = train(minutes.loads, minutes.start, horizon_min=HORIZON_MIN, levels=LEVELS, zone=minutes.zone)
+    return {"forecaster": forest, "trained_until": workload.start, "zone": minutes.zone}
+
+
+def _shown(row: Row, worst: float | None) -> dict[str, Any]:
+    return {**{key: row[key] for key in SHOWN}, "worst_week_cost_ratio": worst}
+
+
+def _worst_weeks(runs: Sequence[Run], trial: Trial) -> Iterator[float | None]:
+    """Of the weeks in which the first run cost something, the highest cost of each beside it."""
+    costs = [weekly(run, trial.scenario).shares[DECIDES].part for run in runs]
+    for cost in costs:
+        there = costs[0] > 0
+        yield float((cost[there] / costs[0][there]).max()) if there.any() else None
