@@ -89,6 +89,8 @@ class Learned:
     trained_until: datetime | None = field(default=None, metadata=_OF_THE_MODEL)
     zone: tzinfo = field(default=UTC, metadata=_OF_THE_MODEL)
     alpha: float | None = field(default=None, metadata=_OF_THE_MODEL)
+    # The newest window with what follows from it: no state, since it only spares finding the same again.
+    _newest: list[tuple[Window, _Look]] = field(init=False, default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself: raises ``ValueError``."""
@@ -141,7 +143,12 @@ class Learned:
         return Demand(workers, f"{told}; {reactive.reason}", may_shrink=may_shrink)
 
     def _look(self, window: Window) -> _Look:
-        """All that follows from the window and what was remembered; pure, so that both who ask see the same."""
+        """All that follows from the window and what was remembered; of one window it is asked twice."""
+        if not self._newest or self._newest[0][0] is not window:
+            self._newest[:] = [(window, self._looked(window))]
+        return self._newest[0][1]
+
+    def _looked(self, window: Window) -> _Look:
         horizon_min = _horizon_min(self.forecaster)
         notes = caught_up(Notes.of(window.memory, self.target, self.alpha), all_loads(window), window.now, horizon_min)
         minute = minute_of(window.now)
