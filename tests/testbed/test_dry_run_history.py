@@ -18,7 +18,7 @@ BACKFILL_DEADLINE_S = 120
 CONFIG = """
 controller: {{interval: 15s, store: decisions.sqlite}}
 source: {{kind: prometheus, url: "{url}"}}
-policy: {{name: threshold, workers_per_session: 4}}
+policy: {{name: threshold, workers_per_session: 4, idle: 5m}}
 host_defaults:
   memory_total: 8056 MiB
   memory_reserve: 573 MiB
@@ -64,7 +64,7 @@ def test_a_session_that_ran_is_a_growth_in_the_replay(remembered: tuple[Promethe
     config = scratch / "autoscaler.yaml"
     config.write_text(CONFIG.format(url=server.url, hosts=HOST.format(name="host-1", xml=scratch / "nothing.xml")))
     other = scratch / "other.yaml"
-    other.write_text(config.read_text().replace("workers_per_session: 4", "workers_per_session: 4, idle: 10m"))
+    other.write_text(config.read_text().replace("idle: 5m", "idle: 10m"))
     result = invoke("dry-run", "--config", config, "--since", "5h", "--against", other, "--format", "json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
