@@ -140,6 +140,16 @@ def test_the_load_of_a_minute_is_the_most_that_is_wanted_at_once_in_it() -> None
     assert load.arrival_load.tolist() == [1, 2, 2, 1]
 
 
+def test_completed_jobs_are_measured_in_the_time_of_the_whole_trace(tmp_path: Path) -> None:
+    rows = [(0, 1, 5), (120, 0, 1), (180, 0, 5), (600, 1, 1)]
+    lines = [f"1 {submit_s} 0 30 1 30 -1 1 -1 -1 {status} 1 1 -1 {queue} -1 -1 -1" for submit_s, queue, status in rows]
+    (tmp_path / "some.swf").write_text("\n".join(["; UnixStartTime: 1000000020", *lines]))
+    load = learned.read(tmp_path, learned.Jobs("some.swf", (0,), completed=True))
+    assert load.highest.tolist() == [0, 0, 1, *[0] * 8]
+    assert load.arrival_min.tolist() == [2]
+    assert learned.read(tmp_path, learned.Jobs("some.swf", (0,))).highest.tolist() == [1, 1]
+
+
 def test_an_arrival_is_missed_when_all_want_more_than_what_was_asked_for_in_time() -> None:
     load = jobs_of((0, 30), (70, 30), (80, 30), (190, 10))
     found = learned.Course(load, from_min=1, delay_min=1).measure(np.array([1.0, 3.0, 3.0, 0.0]))
@@ -147,7 +157,7 @@ def test_an_arrival_is_missed_when_all_want_more_than_what_was_asked_for_in_time
 
 
 def test_the_benchmark_of_learning_tells_what_each_rule_needs(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learned, "TRACES", {"made": (policies.SESSIONS, (policies.QUEUE,))})
+    monkeypatch.setattr(learned, "TRACES", {"made": learned.Jobs(policies.SESSIONS, (policies.QUEUE,))})
     monkeypatch.setattr(learned, "LEVELS", (0.5, 0.9, 0.99))
     arguments = ["--traces", str(traces), "--part", "open"]
     printed = CliRunner().invoke(learned.main, arguments, catch_exceptions=False)

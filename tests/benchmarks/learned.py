@@ -2,6 +2,8 @@
 
 `FOLDER` holds traces of the Parallel Workloads Archive, which are not in the project: SDSC-BLUE-2000-4.2-cln.swf.gz, of
 which queue 0 is interactive, and LPC-EGEE-2004-1.2-cln.swf.gz, whose queues 1 (test) and 2 (short) are short Grid jobs.
+The queue of the former was closed long before the trace ends: its completed jobs in the time of the whole trace are a
+second load, less than half of the first.
 
 The open loop leaves the facility out. Each job wants one slot from its submission on, for as long as it ran; the load
 of a minute is the most slots that are wanted at once in it. What is decided by the load of a minute takes effect so
@@ -20,7 +22,7 @@ learned from, the rest is measured.
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import exp, log
 from pathlib import Path
@@ -33,13 +35,27 @@ from numpy.typing import NDArray
 from autoscaler.learning.conformal import Correction, quantile, quantiles_of_rows
 from autoscaler.learning.features import Floats, rows
 from autoscaler.learning.training import train
-from autoscaler.simulation.traces.sessions import read_sessions
+from autoscaler.simulation.traces import swf
+from autoscaler.simulation.traces.table import open_table
+from autoscaler.simulation.traces.usable import usable_rows
 from tests.benchmarks.learned_closed import closed_loop
 from tests.benchmarks.policies import teller
 
+
+@dataclass(frozen=True)
+class Jobs:
+    """Some queues of a trace; ``completed``: only jobs that were not cancelled, in the time of the whole trace."""
+
+    file: str
+    queues: tuple[int, ...]
+    completed: bool = False
+
+
+SDSC, LPC = "SDSC-BLUE-2000-4.2-cln.swf.gz", "LPC-EGEE-2004-1.2-cln.swf.gz"
 TRACES = {
-    "SDSC-BLUE interactive": ("SDSC-BLUE-2000-4.2-cln.swf.gz", (0,)),
-    "LPC test and short": ("LPC-EGEE-2004-1.2-cln.swf.gz", (1, 2)),
+    "SDSC-BLUE interactive": Jobs(SDSC, (0,)),
+    "SDSC-BLUE interactive, completed": Jobs(SDSC, (0,), completed=True),
+    "LPC test and short": Jobs(LPC, (1, 2)),
 }
 DELAYS_MIN = (1, 5)
 LEARNED_SHARE = 0.6
@@ -67,30 +83,23 @@ class Load:
     arrival_load: Floats
 
     @classmethod
-    def of(cls, submit_s: Floats, run_s: Floats, begin: datetime, zone: tzinfo) -> "Load":
-        """The load of jobs that are submitted so many seconds after ``begin``."""
-        first_s = np.floor(submit_s.min() / 60) * 60
+    def of(
+        cls, submit_s: Floats, run_s: Floats, begin: datetime, zone: tzinfo, span_s: tuple[float, float] | None = None
+    ) -> "Load":
+        """The load of jobs that are submitted so many seconds after ``begin``, from the first to the last or longer."""
+        earliest_s, latest_s = span_s or (submit_s.min(), submit_s.max())
+        first_s = np.floor(earliest_s / 60) * 60
+        minutes = int((latest_s - first_s) // 60) + 1
         at_s = np.concatenate([submit_s, submit_s + run_s]) - first_s
         step = np.repeat([1.0, -1.0], len(submit_s))
         # Who leaves makes room for who comes at the same moment.
         order = np.lexsort((step, at_s))
         at_s, step = at_s[order], step[order]
         load, minute = np.cumsum(step), np.floor(at_s / 60).astype(np.int64)
-        minutes = int(minute[step > 0].max()) + 1
-        before = np.concatenate([[0.0], load])[np.searchsorted(at_s, 60.0 * np.arange(minutes), side="left")]
+        highest = np.concatenate([[0.0], load])[np.searchsorted(at_s, 60.0 * np.arange(minutes), side="left")]
         inside = minute < minutes
-        np.maximum.at(before, minute[inside], load[inside])
-        return cls(begin + timedelta(seconds=float(first_s)), zone, before, minute[step > 0], load[step > 0])
-
-    def first(self, minutes: int) -> "Load":
-        """Its beginning."""
-        inside = self.arrival_min < minutes
-        return replace(
-            self,
-            highest=self.highest[:minutes],
-            arrival_min=self.arrival_min[inside],
-            arrival_load=self.arrival_load[inside],
-        )
+        np.maximum.at(highest, minute[inside], load[inside])
+        return cls(begin + timedelta(seconds=float(first_s)), zone, highest, minute[step > 0], load[step > 0])
 
 
 @dataclass(frozen=True)
@@ -102,12 +111,16 @@ class Measured:
     changes_per_day: float
 
 
-def read(folder: Path, file: str, queues: Sequence[int]) -> Load:
-    """Return the load of some queues of a trace."""
-    traces = [read_sessions(folder / file, queue=queue, workers=1) for queue in queues]
-    jobs = [job for trace in traces for job in trace.content]
-    submit_s, run_s = np.array([job.submit_s for job in jobs]), np.array([job.run_s for job in jobs])
-    return Load.of(submit_s, run_s, traces[0].start, traces[0].timezone)
+def read(folder: Path, jobs: Jobs) -> Load:
+    """Return the load of some jobs of a trace."""
+    table = open_table(folder / jobs.file)
+    told = [
+        (submit_s, run_s, int(fields[swf.QUEUE]) in jobs.queues and (not jobs.completed or fields[swf.STATUS] == "1"))
+        for submit_s, run_s, fields in usable_rows(table)
+    ]
+    submit_s, run_s, wanted = (np.array(column) for column in zip(*told, strict=True))
+    span_s = (float(submit_s.min()), float(submit_s.max())) if jobs.completed else None
+    return Load.of(submit_s[wanted], run_s[wanted], table.clock.start, table.clock.timezone, span_s)
 
 
 @dataclass(frozen=True)
@@ -214,9 +227,9 @@ def learned_rules(course: Course) -> Iterator[tuple[str, dict[str, float], Measu
     yield "conformal_hold", {"gamma": GAMMA, "hold_min": HOLD_MIN}, found
 
 
-def open_loop(load: Load, delay_min: int, learned_share: float = LEARNED_SHARE) -> dict[str, Any]:
+def open_loop(load: Load, delay_min: int) -> dict[str, Any]:
     """Measure all rules on a load."""
-    course = Course(load, int(learned_share * len(load.highest)), delay_min)
+    course = Course(load, int(LEARNED_SHARE * len(load.highest)), delay_min)
     measured = {"mean_load": float(load.highest[course.from_min :].mean())}
     rules: dict[str, Any] = {}
     for of in (reactive_rules, learned_rules):
@@ -229,8 +242,8 @@ def open_loop(load: Load, delay_min: int, learned_share: float = LEARNED_SHARE) 
 def measure(folder: Path, delays_min: Sequence[int] = DELAYS_MIN) -> dict[str, Any]:
     """Measure all rules on all traces that are in a folder."""
     found: dict[str, Any] = {}
-    for name, (file, queues) in TRACES.items():
-        load = read(folder, file, queues)
+    for name, jobs in TRACES.items():
+        load = read(folder, jobs)
         for delay_min in delays_min:
             progress(f"{name}, {delay_min} min ...")
             found.setdefault(name, []).append(open_loop(load, delay_min))
