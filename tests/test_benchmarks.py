@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.benchmarks import learned, policies, replay, scale
+from tests.benchmarks import learned, learned_closed, policies, replay, scale
 
 
 def test_the_benchmark_of_a_facility_measures_its_cycles() -> None:
@@ -168,3 +168,14 @@ def test_the_benchmark_of_learning_tells_what_each_rule_needs(traces: Path, monk
         assert list(one["rules"]) == names
         assert all(one["rules"][name]["missed_share"] <= learned.TARGET for name in names[:3])
         assert min(rule["spare"] for rule in one["rules"].values()) >= 0
+
+
+def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned_closed, "IDLE_PRICES", (0.4,))
+    arguments = ["--traces", str(traces), "--part", "closed"]
+    found = json.loads(CliRunner().invoke(learned.main, arguments, catch_exceptions=False).stdout)["closed"]
+    assert found["chosen"] == "learned (idle_core_seconds: 0.4)"
+    assert [row["policy"] for row in found["tuning"]] == ["threshold", found["chosen"], "oracle"]
+    first, *others = found["rows"]
+    assert {"learned", "queue_length (tuned)", "elastiq", "oracle"} <= {row["policy"] for row in others}
+    assert (first["policy"], first["worst_week_cost_ratio"]) == ("threshold", 1.0)
