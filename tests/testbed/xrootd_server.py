@@ -8,12 +8,13 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
 from typing import Self
 
-from tests.testbed.processes import Process, free_port
+from tests.testbed.processes import Process, ProcessEndedError, free_port
 
 START_DEADLINE_S = 180
 TRANSFER_DEADLINE_S = 300
@@ -129,12 +130,17 @@ class Xrootd:
 
     def start(self) -> None:
         """Start the server, for the first time or again, and wait until it takes connections."""
-        self.process.start()
-        try:
-            self.process.wait_until(self._takes_connections, START_DEADLINE_S, "xrootd")
-        except BaseException:
-            self.process.kill9()
-            raise
+        for last in (False, False, True):
+            self.process.start()
+            try:
+                self.process.wait_until(self._takes_connections, START_DEADLINE_S, "xrootd")
+            except BaseException as error:
+                # xrootd 5.5 was seen to crash while it started, once in some hundred times on a crowded machine.
+                ended = self.process.kill9()
+                if last or not (isinstance(error, ProcessEndedError) and ended == -signal.SIGSEGV):
+                    raise
+            else:
+                return
 
     def _takes_connections(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.port), timeout=5):
