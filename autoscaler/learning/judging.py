@@ -5,8 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+
 from autoscaler.learning.conformal import Correction
 from autoscaler.learning.features import HISTORY_MIN
+from autoscaler.learning.losses import pinball
 from autoscaler.learning.notes import MOST, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who, minute_of
 
 # A reading that is missing counts as the one before it for so many minutes: one lost scrape is not a loss of memory.
@@ -159,14 +162,12 @@ def _lost(losses: Losses, judged: Judged, present: float | None, target: float) 
     if present is None:
         return losses
     count = min(losses.judged + 1, LOSS_MIN)
-    own, persistence = (_pinball(1 - target, each, judged.realised) for each in (judged.forecast.alone, present))
+    own, persistence = (
+        pinball([1 - target], np.array([each]), judged.realised) for each in (judged.forecast.alone, present)
+    )
     return Losses(
         count,
         losses.own + (own - losses.own) / count,
         losses.persistence + (persistence - losses.persistence) / count,
         min(max(0.0, losses.credit + (persistence - own) / (_CREDIT_SESSION_MIN * target)), 1.0),
     )
-
-
-def _pinball(level: float, forecast: float, realised: float) -> float:
-    return max(level * (realised - forecast), (level - 1) * (realised - forecast))

@@ -7,8 +7,8 @@ import numpy as np
 from autoscaler.learning.features import Floats
 
 
-def pinball(levels: Sequence[float], quantiles: Floats, actual: float) -> float:
-    """Return the loss of quantiles, the mean over their levels; that nothing changes is a forecast of zeros."""
+def pinball(levels: Sequence[float], quantiles: Floats, actual: float | Floats) -> float:
+    """Return the mean loss of quantiles over their levels, or of one level over forecasts and what came of each."""
     short = actual - quantiles
     level = np.array(levels)
     return float(np.maximum(level * short, (level - 1.0) * short).mean())

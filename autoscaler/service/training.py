@@ -13,6 +13,7 @@ from autoscaler.contracts import Policy
 from autoscaler.learning.card import Backtest, Data, Draft, Score
 from autoscaler.learning.features import FEATURES, Floats, rows
 from autoscaler.learning.forest import QuantileForest
+from autoscaler.learning.losses import pinball
 from autoscaler.learning.shelf import versions_here
 from autoscaler.learning.training import coming_rise, train
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
@@ -160,6 +161,4 @@ def _importance(forest: QuantileForest, minutes: Minutes, split: int, terms: Ter
 
 
 def _loss(forest: QuantileForest, matrix: Floats, truth: Floats, level: int) -> float:
-    error = truth - forest.predict_rows(matrix)[:, level]
-    alpha = forest.levels[level]
-    return float(np.maximum(alpha * error, (alpha - 1) * error).mean())
+    return pinball([forest.levels[level]], forest.predict_rows(matrix)[:, level], truth)

@@ -20,7 +20,6 @@ learned from, the rest is measured.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -39,7 +38,7 @@ from autoscaler.simulation.traces import swf
 from autoscaler.simulation.traces.table import open_table
 from autoscaler.simulation.traces.usable import usable_rows
 from tests.benchmarks.learned_closed import closed_loop
-from tests.benchmarks.policies import teller
+from tests.benchmarks.policies import progress, teller, traces_option
 
 
 @dataclass(frozen=True)
@@ -250,19 +249,8 @@ def measure(folder: Path, delays_min: Sequence[int] = DELAYS_MIN) -> dict[str, A
     return found
 
 
-def progress(line: str) -> None:
-    """Say how far it is."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - beside the output
-
-
 @click.command(help=__doc__.splitlines()[0])
-@click.option(
-    "--traces",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    metavar="FOLDER",
-    help="Where the published traces are.",
-)
+@traces_option
 @click.option("--part", type=click.Choice(["open", "closed"]), required=True, help="What is measured.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes of the closed loop.")
 def main(traces: Path, part: str, jobs: int) -> None:

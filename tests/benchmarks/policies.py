@@ -198,14 +198,17 @@ def values(reported: Report, tuning: Report) -> dict[str, Any]:
     return {**comparison_json(reported), "tuning": comparison_json(tuning)}
 
 
-@click.command(help=__doc__.splitlines()[0])
-@click.option(
+traces_option = click.option(
     "--traces",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     required=True,
     metavar="FOLDER",
     help="Where the published traces are.",
 )
+
+
+@click.command(help=__doc__.splitlines()[0])
+@traces_option
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
 @click.option("--table", is_flag=True, help="Show a table too, on standard error.")
 @click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots there.")
