@@ -39,7 +39,8 @@ COLUMNS = (
     Column("wn_cpu_efficiency_ratio", "WN\neff.", percent),
     Column("changes_per_day", "changes\n/day", _amount),
     Column("moved_gib_per_day", "moved\nGiB/day", _amount),
-    Column("swapped_gib_per_day", "swapped\nGiB/day", _amount),
+    Column("swapped_gib_per_day", "swap\nout\nGiB/d", _amount),
+    Column("swap_in_gib_per_day", "\nin\nGiB/d", _amount),
     Column("cost", "cost\ncore h", _amount),
     Column("regret_ratio", "regret", signed_percent),
 )

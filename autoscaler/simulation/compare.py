@@ -148,6 +148,7 @@ def _of_time(run: Run, scenario: Scenario, edges_s: Floats) -> dict[str, Share]:
         "moved_gib_per_day": Share(_by_week(moves_at_s, moved_gib, weeks), days),
         "changes_per_day": Share(_by_week(moves_at_s, np.ones_like(moves_at_s), weeks), days),
         "swapped_gib_per_day": Share(_by_week(moves_at_s, swapped_gib, weeks), days),
+        "swap_in_gib_per_day": Share(_by_week(cycles_at_s, run.cycles.swap_in_mib / MIB_PER_GIB, weeks), days),
     }
 
 

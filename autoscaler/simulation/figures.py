@@ -87,9 +87,15 @@ FIGURES: Mapping[str, Figure] = {
     "swapped_gib_per_day": Figure(
         "GiB per day",
         "lower",
-        "Memory that went into swap because a transfer cut into what a guest used; what is read back later is not "
-        "known to the model. Worker Nodes that have less than their jobs use all the time add nothing here: that shows "
-        "in wn_cpu_efficiency_ratio.",
+        "Memory that went into swap because a transfer cut into what a guest used. Worker Nodes that have less than "
+        "their jobs use all the time add nothing here: that shows in swap_in_gib_per_day and wn_cpu_efficiency_ratio.",
+    ),
+    "swap_in_gib_per_day": Figure(
+        "GiB per day",
+        "lower",
+        "Memory that guests read back from swap, at most: what transfers put there, once, when there is room for it "
+        "again, unless its job has ended; and while jobs miss memory that they use, as much as their swap device gives "
+        "in the time that they stand still.",
     ),
     "theta_under_percent": Figure(
         "percent", "lower", "Demand that supply did not meet, of the demand (at least 1 worker), mean over the time."
@@ -228,6 +234,7 @@ def _moves(run: Run) -> Row:
         "moved_gib_per_day": _ratio(sum(abs(move.moved_mib) for move in run.moves) / MIB_PER_GIB, days),
         "changes_per_day": _ratio(len(run.moves), days),
         "swapped_gib_per_day": _ratio(sum(move.swapped_mib for move in run.moves) / MIB_PER_GIB, days),
+        "swap_in_gib_per_day": _ratio(float(run.cycles.swap_in_mib.sum()) / MIB_PER_GIB, days),
     }
 
 

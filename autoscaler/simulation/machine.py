@@ -11,6 +11,7 @@ from autoscaler.simulation.cpu import Claim, share_cores
 from autoscaler.simulation.evolve import dormant
 from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.scenario import Machine
+from autoscaler.simulation.swap import Swap
 from autoscaler.simulation.workload import Job
 
 PROOF, WN = "proof", "wn"
@@ -50,6 +51,8 @@ class Site:
         self._jobs_mib = 0
         self._jobs_seen = 0
         self._wanted_cores = self._used_cores = self._proof_cores = 0.0
+        self._swap = Swap()
+        self._swap_in_mib_per_s = 0.0
         self._told_workers = 0
         self._wn_cap = self._sum_of_caps()
         self._wn_mib = self._sum_of_wn_memory()
@@ -97,11 +100,12 @@ class Site:
     def end_job(self, at_s: float) -> None:
         """Let the next job end, now: its time has come."""
         self._advance(at_s)
-        self._jobs_clock_s, _, job = heapq.heappop(self._jobs)
+        self._jobs_clock_s, number, job = heapq.heappop(self._jobs)
         self.version += 1
         # Without jobs there is none to add up rounding errors for.
         self._jobs_cores = self._jobs_cores - job.cpu_ratio if self._jobs else 0.0
         self._jobs_mib -= job.memory_mib
+        self._swap.job_ended(number, job.memory_mib)
         self._seen = None
         self._reckon()
 
@@ -137,18 +141,22 @@ class Site:
         self.swapping = True
         self._reckon()
 
-    def end(self, at_s: float, left: Iterable[tuple[str, Allocation]]) -> None:
-        """The transfer is over; domains have what is left to each of them."""
+    def end(self, at_s: float, left: Iterable[tuple[str, Allocation]], swapped_mib: int) -> None:
+        """The transfer is over; domains have what is left to each of them, and so much went into swap for it."""
         self._advance(at_s)
         proof, before = self.host.proof.name, self._allocations
         self._allocations = dict(left)
         self.transfer, self.swapping = None, False
         self._seen = None
         self._meter.proof_memory_mib += self._allocations[proof].memory_mib - before[proof].memory_mib
-        self._meter.wn_memory_mib -= self._wn_mib
+        wn_before_mib = self._wn_mib
+        self._meter.wn_memory_mib -= wn_before_mib
         self._wn_cap, self._wn_mib = self._sum_of_caps(), self._sum_of_wn_memory()
         self._proof_seen = self._domain(proof, None)
         self._meter.wn_memory_mib += self._wn_mib
+        if swapped_mib:
+            self._swap.put(swapped_mib, self._bases_mib + self._jobs_mib, self._jobs_seen)
+        self._meter.read_back(self._swap.read(self._wn_mib - wn_before_mib))
         self._reckon()
 
     def _advance(self, at_s: float) -> None:
@@ -170,6 +178,10 @@ class Site:
             self.version += 1
         self.worker_speed = proof_cores / busy if busy else 1.0
         self._tell_meter(min(jobs_cores, self.cores), wn_cores, proof_cores)
+        swap_in_mib_per_s = 0.0 if memory_speed == 1.0 else self._thrash_mib_per_s()
+        if swap_in_mib_per_s != self._swap_in_mib_per_s:
+            self._meter.swap_in_mib_per_s += swap_in_mib_per_s - self._swap_in_mib_per_s
+            self._swap_in_mib_per_s = swap_in_mib_per_s
 
     def _tell_meter(self, wn_wanted_cores: float, wn_cores: float, proof_cores: float) -> None:
         meter = self._meter
@@ -204,14 +216,21 @@ class Site:
 
     def _memory_speed(self) -> float:
         """1 while the jobs have the memory that they miss; less while they swap, or where too little is left."""
+        speed = self._speed_with_what_is_missed()
+        return min(speed, self._physics.swapping_speed) if self.swapping else speed
+
+    def _speed_with_what_is_missed(self) -> float:
         used_mib = self._bases_mib + self._jobs_mib
-        if used_mib <= self._wn_mib and not self.swapping:
+        if used_mib <= self._wn_mib:
             return 1.0
-        missing_ratio = 1.0 - self._wn_mib / used_mib if used_mib > self._wn_mib else 0.0
+        missing_ratio = 1.0 - self._wn_mib / used_mib
         cold_ratio = self._physics.cold_ratio
         missed_ratio = max(0.0, missing_ratio - cold_ratio) / (1.0 - cold_ratio)
-        speed = 1.0 / (1.0 + (self._physics.thrash_slowdown - 1.0) * missed_ratio)
-        return min(speed, self._physics.swapping_speed) if self.swapping else speed
+        return 1.0 / (1.0 + (self._physics.thrash_slowdown - 1.0) * missed_ratio)
+
+    def _thrash_mib_per_s(self) -> float:
+        """What jobs read while they miss memory: as much as their swap gives, in the time that they stand still."""
+        return self._physics.balloon_swap_mib_per_s * (1.0 - self._speed_with_what_is_missed())
 
     def _used_mib(self) -> int:
         return self._base_mib + self._jobs_mib // len(self.host.wns)

@@ -22,9 +22,10 @@ class Meter:
     proof_used_cores: float = 0.0
     proof_memory_mib: float = 0.0
     wn_memory_mib: float = 0.0
+    swap_in_mib_per_s: float = 0.0
     workers: int = 0
     free_workers: int = 0
-    _sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+    _sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0, 0.0])
     # What the cycle began with, ``None`` before the first one.
     _memory_mib: tuple[float, float] | None = None
     _rows: "array[float]" = field(default_factory=lambda: array("d"))
@@ -38,7 +39,12 @@ class Meter:
             sums[1] += self.wn_used_cores * passed_s
             sums[2] += self.proof_used_cores * passed_s
             sums[3] += self.free_workers * passed_s
+            sums[4] += self.swap_in_mib_per_s * passed_s
             self.at_s = at_s
+
+    def read_back(self, mib: float) -> None:
+        """So much comes out of swap at once."""
+        self._sums[4] += mib
 
     def begin_cycle(self) -> None:
         """Close the cycle that ends now, and begin the next with the memory that there is."""
@@ -50,10 +56,10 @@ class Meter:
         """Close the last cycle and return all of them."""
         if self._memory_mib is not None:
             self._close(self._memory_mib)
-        columns = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, 6).T.copy()
+        columns = np.frombuffer(self._rows, dtype=np.float64).reshape(-1, 7).T.copy()
         return Cycles(self.interval_s, *columns)
 
     def _close(self, memory_mib: tuple[float, float]) -> None:
         self._rows.extend(self._sums)
         self._rows.extend(memory_mib)
-        self._sums = [0.0, 0.0, 0.0, 0.0]
+        self._sums = [0.0, 0.0, 0.0, 0.0, 0.0]

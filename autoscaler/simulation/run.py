@@ -54,7 +54,8 @@ class Cycles:
 
     ``wn_wanted_core_s`` is the CPU time that the batch jobs then there would have used with the machines to themselves,
     ``wn_used_core_s`` what they got; ``proof_used_core_s`` what PROOF's queries used; ``spare_worker_s`` the time of
-    workers that no session held. Memory is that of all domains of the kind, at the beginning of the cycle.
+    workers that no session held; ``swap_in_mib`` what guests read back from swap, at most (simulation/swap.py). Memory
+    is that of all domains of the kind, at the beginning of the cycle.
     """
 
     interval_s: float
@@ -62,6 +63,7 @@ class Cycles:
     wn_used_core_s: Floats
     proof_used_core_s: Floats
     spare_worker_s: Floats
+    swap_in_mib: Floats
     proof_memory_mib: Floats
     wn_memory_mib: Floats
 

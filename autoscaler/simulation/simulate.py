@@ -223,7 +223,7 @@ class _Simulation:
         self._touched(at_s, site)
 
     def _end(self, site: Site, course: Movement, at_s: float) -> None:
-        site.end(at_s, course.left.items())
+        site.end(at_s, course.left.items(), course.swapped_mib)
         if course.strained:
             self._settled = None
             self._timers[site.name] = replace(self._timers[site.name], strained_at=self._now(at_s))

@@ -49,6 +49,7 @@ def test_the_table_is_the_golden_one() -> None:
         "changes_per_day": 42.0,
         "moved_gib_per_day": 273.0,
         "swapped_gib_per_day": 0.0,
+        "swap_in_gib_per_day": 0.0,
     }
     check_golden(
         written(

@@ -33,10 +33,17 @@ def a_course(at_s: list[float], demand: list[float], supply: list[float]) -> Cou
 
 
 def cycles(wanted: list[float], used: list[float], interval_s: float = 60.0) -> Cycles:
-    """Cycles in which PROOF used 36 core seconds each, and two workers were spare."""
+    """Cycles in which PROOF used 36 core seconds, two workers were spare, and 256 MiB were read back from swap."""
     nothing = np.zeros(len(wanted))
     return Cycles(
-        interval_s, np.array(wanted), np.array(used), nothing + 36.0, nothing + 2 * interval_s, nothing, nothing
+        interval_s,
+        np.array(wanted),
+        np.array(used),
+        nothing + 36.0,
+        nothing + 2 * interval_s,
+        nothing + 256.0,
+        nothing,
+        nothing,
     )
 
 

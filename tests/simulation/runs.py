@@ -38,7 +38,7 @@ def a_run(policy: str = "threshold", **more: Any) -> Run:
             demand=np.array([0.0, 4.0, 4.0, 0.0, 40.0]),
             supply=np.array([0.0, 0.0, 4.0, 4.0, 8.0]),
         ),
-        "cycles": Cycles(60.0, cycles * 120, cycles * 90, cycles, cycles, cycles * 1024, cycles * 4096),
+        "cycles": Cycles(60.0, cycles * 120, cycles * 90, cycles, cycles, cycles * 0, cycles * 1024, cycles * 4096),
         "jobs_submitted": 3,
         "jobs_finished": 2,
         "evaluated": 60,
@@ -49,7 +49,7 @@ def a_run(policy: str = "threshold", **more: Any) -> Run:
 def an_empty_run(policy: str = "static") -> Run:
     """Nobody came, and no time passed."""
     none = np.empty(0)
-    cycles = Cycles(60.0, none, none, none, none, none, none)
+    cycles = Cycles(60.0, none, none, none, none, none, none, none)
     return a_run(policy, duration_s=0.0, sessions=(), moves=(), course=Course(none, none, none), cycles=cycles)
 
 

@@ -57,6 +57,7 @@ def test_a_wait_belongs_to_the_week_in_which_the_session_came_and_a_loss_to_that
     assert shares["spare_workers_mean"].part.tolist() == [2 * WEEK_S] * 3
     assert shares["moved_gib_per_day"].part.tolist() == [0, 0, 2]
     assert shares["swapped_gib_per_day"].part.tolist() == [0, 0, 1]
+    assert shares["swap_in_gib_per_day"].part.tolist() == [0.25] * 3
     assert shares["changes_per_day"].part.tolist() == [0, 0, 1]
 
 

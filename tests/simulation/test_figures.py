@@ -64,10 +64,11 @@ def test_the_worker_nodes_lose_what_they_wanted_and_did_not_get() -> None:
 
 def test_moves_count_in_both_directions_per_day() -> None:
     moves = (a_move(0, moved_mib=2048, swapped_mib=512), a_move(60, moved_mib=-1024))
-    row = figures(a_run(DAY_S / 2, moves=moves), a_scenario())
+    row = figures(a_run(DAY_S / 2, moves=moves, spent=cycles([0, 0], [0, 0])), a_scenario())
     assert row["changes_per_day"] == 4
     assert row["moved_gib_per_day"] == (2 + 1) * 2
     assert row["swapped_gib_per_day"] == 0.5 * 2
+    assert row["swap_in_gib_per_day"] == 0.5 * 2
 
 
 def test_the_elasticity_metrics_sample_changes_each_cycle() -> None:

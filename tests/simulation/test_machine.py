@@ -2,6 +2,7 @@
 
 import pytest
 
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.core.plan import plan
 from autoscaler.model import HostState
 from autoscaler.simulation.constants import PHYSICS
@@ -10,14 +11,14 @@ from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.movement import movement
 from autoscaler.simulation.scenario import Machine
 from autoscaler.simulation.workload import Job
-from tests.simulation.plant import A_HOST, CORES
+from tests.simulation.plant import A_HOST, CORES, GUESTS_MIB
 
 
-def a_site() -> Site:
-    return Site(Machine(A_HOST, CORES, CORES), PHYSICS, Meter(60.0))
+def a_site(meter: Meter | None = None) -> Site:
+    return Site(Machine(A_HOST, CORES, CORES), PHYSICS, meter or Meter(60.0))
 
 
-def grow(site: Site, at_s: float, workers: int) -> float:
+def bring(site: Site, at_s: float, workers: int) -> float:
     """Bring a site to so many workers, return when it has them."""
     transfer = plan(A_HOST, site.observation(), site.workers, workers)
     assert transfer is not None
@@ -25,7 +26,7 @@ def grow(site: Site, at_s: float, workers: int) -> float:
     site.begin(at_s, transfer)
     for arrival_s in move.arrivals:
         site.add_worker(at_s + arrival_s)
-    site.end(at_s + move.duration_s, move.left.items())
+    site.end(at_s + move.duration_s, move.left.items(), move.swapped_mib)
     return at_s + move.duration_s
 
 
@@ -60,7 +61,7 @@ def test_jobs_go_on_where_they_were_when_their_speed_changes() -> None:
 
 def test_idle_proof_workers_take_no_core_from_the_jobs() -> None:
     site = a_site()
-    ready_s = grow(site, 0.0, 8)
+    ready_s = bring(site, 0.0, 8)
     for _ in range(CORES):
         site.start_job(ready_s, Job(0.0, 100.0))
     assert site.next_end_s() == pytest.approx(ready_s + 100.0)
@@ -68,7 +69,7 @@ def test_idle_proof_workers_take_no_core_from_the_jobs() -> None:
 
 def test_busy_proof_workers_get_their_cores_by_weight_and_the_jobs_never_stop() -> None:
     site = a_site()
-    ready_s = grow(site, 0.0, 8)
+    ready_s = bring(site, 0.0, 8)
     for _ in range(CORES):
         site.start_job(ready_s, Job(0.0, 100.0))
     site.hold(ready_s, 8)
@@ -80,7 +81,7 @@ def test_busy_proof_workers_get_their_cores_by_weight_and_the_jobs_never_stop() 
 
 def test_workers_that_were_taken_away_leave_their_sessions_to_the_others() -> None:
     site = a_site()
-    ready_s = grow(site, 0.0, 4)
+    ready_s = bring(site, 0.0, 4)
     site.hold(ready_s, 4)
     transfer = plan(A_HOST, site.observation(), 4, 2)
     assert transfer is not None
@@ -93,13 +94,42 @@ def test_what_jobs_do_not_miss_costs_them_nothing_and_the_rest_slows_them_down()
     site = a_site()
     for _ in range(CORES):
         site.start_job(0.0, Job(0.0, 1000.0, memory_mib=400))
-    ready_s = grow(site, 0.0, 5)
+    ready_s = bring(site, 0.0, 5)
     assert site.next_end_s() == pytest.approx(1000.0)
     for _ in range(CORES):
         site.start_job(ready_s, Job(0.0, 1000.0, cpu_ratio=0.0, memory_mib=400))
     end_s = site.next_end_s()
     assert end_s is not None
     assert end_s > 2 * 1000.0
+
+
+def test_what_a_transfer_put_into_swap_is_read_once_when_there_is_room_for_it_again() -> None:
+    meter = Meter(60.0)
+    site = a_site(meter)
+    for _ in range(CORES):
+        site.start_job(0.0, Job(0.0, 1000.0, memory_mib=400))
+    awake_s = bring(site, 0.0, 5)
+    meter.begin_cycle()
+    asleep_s = bring(site, awake_s, 0)
+    meter.begin_cycle()
+    bring(site, bring(site, asleep_s, 1), 0)
+    swap_in_mib = meter.cycles().swap_in_mib
+    swapped_mib = site._bases_mib + CORES * 400 - (GUESTS_MIB - 572 - 5 * 792)
+    assert swapped_mib > 0
+    assert swap_in_mib == pytest.approx([swapped_mib, 0.0], abs=BALLOON_TOLERANCE_MIB)
+
+
+def test_jobs_that_miss_memory_read_as_much_as_their_swap_gives_in_the_time_that_they_stand_still() -> None:
+    meter = Meter(60.0)
+    site = a_site(meter)
+    for _ in range(CORES):
+        site.start_job(0.0, Job(0.0, 1000.0, memory_mib=1500))
+    meter.begin_cycle()
+    meter.advance(60.0)
+    end_s = site.next_end_s()
+    assert end_s is not None
+    (swap_in_mib,) = meter.cycles().swap_in_mib
+    assert swap_in_mib == pytest.approx(60.0 * PHYSICS.balloon_swap_mib_per_s * (1 - 1000.0 / end_s))
 
 
 def test_jobs_are_slower_while_their_memory_is_written_to_the_swap() -> None:
@@ -134,6 +164,6 @@ def test_a_machine_shows_when_its_transfer_is_over() -> None:
     move = movement(A_HOST, site.observation(), transfer, PHYSICS, site.busy_cores)
     site.begin(0.0, transfer)
     assert site.observation().state is HostState.MOVING
-    site.end(move.duration_s, move.left.items())
+    site.end(move.duration_s, move.left.items(), move.swapped_mib)
     assert site.observation().state is HostState.READY
     assert {domain.name: domain.allocation for domain in site.observation().domains} == move.left

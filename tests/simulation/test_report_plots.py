@@ -95,7 +95,7 @@ def test_memory_is_stacked_in_gib_with_a_row_for_each_policy() -> None:
 
 def test_efficiency_has_a_gap_where_no_job_wanted_any() -> None:
     zero = np.zeros(3)
-    cycles = Cycles(60.0, np.array([60.0, 0.0, 60.0]), np.array([30.0, 0.0, 60.0]), zero, zero, zero, zero)
+    cycles = Cycles(60.0, np.array([60.0, 0.0, 60.0]), np.array([30.0, 0.0, 60.0]), zero, zero, zero, zero, zero)
     assert lines(a_report(a_run(cycles=cycles)), "efficiency") == [[0.5, None, 1.0]]
 
 
@@ -132,5 +132,5 @@ def test_a_name_is_never_plotlys_markup(name: str) -> None:
 
 def test_what_a_value_stands_for_is_said_as_people_write_durations() -> None:
     cycles = np.ones(60)
-    quick = Cycles(20.0, cycles * 8, cycles * 6, cycles, cycles, cycles, cycles)
+    quick = Cycles(20.0, cycles * 8, cycles * 6, cycles, cycles, cycles, cycles, cycles)
     assert "A value for each 20s;" in plot(a_report(a_run(cycles=quick)), "efficiency").note

@@ -63,7 +63,7 @@ def test_a_step_line_of_nothing_is_nothing() -> None:
 
 def test_efficiency_is_of_sums_and_not_a_mean_of_ratios() -> None:
     zero = np.zeros(3)
-    cycles = Cycles(60.0, np.array([100.0, 300.0, 0.0]), np.array([100.0, 100.0, 0.0]), zero, zero, zero, zero)
+    cycles = Cycles(60.0, np.array([100.0, 300.0, 0.0]), np.array([100.0, 100.0, 0.0]), zero, zero, zero, zero, zero)
     at_s, ratio, bin_s = wn_efficiency(cycles, 2)
     assert (at_s.tolist(), bin_s) == ([0.0, 120.0], 120.0)
     assert ratio[0] == 0.5  # (100 + 100) / (100 + 300)
@@ -71,7 +71,7 @@ def test_efficiency_is_of_sums_and_not_a_mean_of_ratios() -> None:
 
 def test_efficiency_is_not_a_number_where_no_job_wanted_any() -> None:
     zero = np.zeros(1)
-    _, ratio, _ = wn_efficiency(Cycles(60.0, zero, zero, zero, zero, zero, zero), 10)
+    _, ratio, _ = wn_efficiency(Cycles(60.0, zero, zero, zero, zero, zero, zero, zero), 10)
     assert np.isnan(ratio).all()
 
 
