@@ -180,7 +180,9 @@ def show_card(card: Card, *, acts: bool) -> None:
     out.print(f"  {card.missed_arrivals_target:.1%} of the arrivals may be missed, by the policy's prices")
     out.print("  made with " + ", ".join(f"{name} {version}" for name, version in sorted(card.versions.items())))
     out.print(f"  sha256 {card.sha256}")
-    out.print(f"backtest, {local(tested.begin)} to {local(tested.end)}, trained on what came before:")
+    out.print(
+        f"backtest ({tested.loop} loop), {local(tested.begin)} to {local(tested.end)}, trained on what came before:"
+    )
     out.print(_score_table(tested.scores))
     out.print(f"learned is {tested.verdict}")
     shown = list(card.importance.items())[:FEATURES_SHOWN]

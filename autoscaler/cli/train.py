@@ -19,16 +19,21 @@ from autoscaler.cli.common import (
 from autoscaler.cli.model import card_json, show_card
 from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
+from autoscaler.config.document import ConfigError
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import PrometheusSection
 from autoscaler.contracts import Policy
 from autoscaler.learning.card import Card, Draft
 from autoscaler.learning.forest import QuantileForest
+from autoscaler.service.backtest import ClosedLoop, Judge
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError, from_sessions, from_windows, history_windows
 from autoscaler.service.models import takes_a_model
 from autoscaler.service.zone import site_zone
 from autoscaler.simulation.open_loop import Terms
+from autoscaler.simulation.scenario_file import load_scenario
+from autoscaler.simulation.simulate import PolicyFailedError
+from autoscaler.simulation.traces.jobs import read_jobs
 from autoscaler.simulation.traces.sessions import read_sessions
 from autoscaler.simulation.traces.trace import TraceError
 from autoscaler.sources import UnreachableError
@@ -57,6 +62,18 @@ REFERENCES = ("threshold", "target_tracking", "queue_length")
     help="Learn from recorded sessions and not from Prometheus: SWF, plain or gzip, or CSV with submit_s, run_s.",
 )
 @click.option("--proof-queue", type=int, metavar="N", help="Of an SWF trace only this queue.")
+@click.option(
+    "--wn-trace",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Judge the model beside these batch jobs, SWF or CSV, on the facility of --scenario; with --proof-trace.",
+)
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The facility that the model is judged on, as in autoscaler dry-run --scenario.",
+)
 @click.option("--promote", is_flag=True, help="Let the model act, whatever its backtest says.")
 def train(
     config_file: Path,
@@ -65,6 +82,8 @@ def train(
     since: timedelta | None,
     proof_trace: Path | None,
     proof_queue: int | None,
+    wn_trace: Path | None,
+    scenario: Path | None,
     promote: bool,
 ) -> None:
     """Train a model of the PROOF load for the learned policy, and say how it does on days it has not seen.
@@ -72,29 +91,37 @@ def train(
     It learns from Prometheus's history, minute by minute; what is unknown or excluded (autoscaler model exclude) is a
     gap. First it is trained on the older part and played on the newer one, four weeks or more, in the open loop:
     what the policy wants is there a minute later. Its cost, by the policy's own prices, is compared by weeks with that
-    of threshold, target_tracking and queue_length. Then it is trained on all, and put on the shelf beside the store.
-    It acts from the controller's next cycle on if it was better than threshold and worse than none, or with --promote.
+    of threshold, target_tracking and queue_length. With --scenario and --wn-trace they are played on the facility
+    model instead, whose batch jobs lose what PROOF takes, at the cost that a dry run shows. Then it is trained on all,
+    and put on the shelf beside the store. It acts from the controller's next cycle on if it was better than threshold
+    and worse than none, or with --promote.
 
     \b
     Examples:
       autoscaler train --config autoscaler.yaml
       autoscaler train --config autoscaler.yaml --since 180d --format json | jq .acts
       autoscaler train --config autoscaler.yaml --proof-trace sessions.swf.gz --proof-queue 0
+      autoscaler train --proof-trace proof.swf.gz --wn-trace wn.swf.gz --scenario scenario.yaml
     """
     if proof_queue is not None and proof_trace is None:
         raise click.UsageError("--proof-queue goes with --proof-trace")
+    if (wn_trace is None) != (scenario is None) or (wn_trace is not None and proof_trace is None):
+        raise click.UsageError("--wn-trace and --scenario go together, and with --proof-trace")
     loaded = load_config(config_file)
     with shelf_of(loaded) as shelf:
         excluded = shelf.excluded()
+        judge = None
         try:
             if proof_trace is None:
                 minutes = _of_history(config_file, loaded, since or loaded.config.learning.since)
             else:
                 minutes = _of_trace(proof_trace, proof_queue, since)
-            draft, forest = _made(minutes.without(excluded).known(), loaded)
+                if wn_trace is not None and scenario is not None:
+                    judge = _closed_loop(scenario, proof_trace, proof_queue, wn_trace)
+            draft, forest = _made(minutes.without(excluded).known(), judge, loaded)
         except (UnreachableError, TooLittleError) as error:
             raise DegradedFailure(str(error)) from None
-        except TraceError as error:
+        except (TraceError, ConfigError, PolicyFailedError) as error:
             raise ConfigFailure(str(error)) from None
         card = shelf.add(draft, forest, datetime.now(UTC))
         acts = promote or draft.backtest.passed
@@ -124,7 +151,19 @@ def _of_trace(path: Path, queue: int | None, since: timedelta | None) -> Minutes
     return minutes if since is None else minutes.part(max(0, len(minutes.loads) - since // MINUTE), len(minutes.loads))
 
 
-def _made(minutes: Minutes, loaded: Loaded) -> tuple[Draft, QuantileForest]:
+def _closed_loop(scenario: Path, proof_trace: Path, queue: int | None, wn_trace: Path) -> ClosedLoop:
+    found = load_scenario(scenario)
+    use = found.traces
+    sessions = read_sessions(
+        proof_trace,
+        queue=queue,
+        workers=use.workers_per_session,
+        read_bytes_per_worker_s=use.read_bytes_per_worker_s,
+    )
+    return ClosedLoop(found.scenario, sessions, read_jobs(wn_trace, memory_mib=use.job_memory_mib))
+
+
+def _made(minutes: Minutes, judge: Judge | None, loaded: Loaded) -> tuple[Draft, QuantileForest]:
     try:
         from autoscaler.learning.training import TrainingError  # noqa: PLC0415 - scikit-learn is an extra
         from autoscaler.service.training import make_model  # noqa: PLC0415 - and takes a second to import
@@ -132,7 +171,7 @@ def _made(minutes: Minutes, loaded: Loaded) -> tuple[Draft, QuantileForest]:
         raise ConfigFailure(
             f"training needs scikit-learn (no module named {error.name}): pip install 'vaf-autoscaler[learned]'"
         ) from None
-    contest = _contest(loaded)
+    contest = _contest(loaded, judge)
     with share_bar("training") as tell:
         try:
             return make_model(minutes, contest, loaded.config.learning.horizon // MINUTE, tell)
@@ -140,7 +179,7 @@ def _made(minutes: Minutes, loaded: Loaded) -> tuple[Draft, QuantileForest]:
             raise TooLittleError(f"{minutes.source}: {error}") from None
 
 
-def _contest(loaded: Loaded) -> "Contest":
+def _contest(loaded: Loaded, judge: Judge | None) -> "Contest":
     from autoscaler.service.training import Contest  # noqa: PLC0415 - as above
 
     ours: Any = loaded.policy
@@ -153,7 +192,7 @@ def _contest(loaded: Loaded) -> "Contest":
         wait_core_s=learned.wait_core_seconds,
         idle_core_s=learned.idle_core_seconds,
     )
-    return Contest(learned, {name: _policy(name, loaded) for name in REFERENCES}, terms)
+    return Contest(learned, {name: _policy(name, loaded) for name in REFERENCES}, terms, judge)
 
 
 def _policy(name: str, loaded: Loaded) -> Policy:

@@ -39,13 +39,17 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Backtest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the recipe did on days it had not seen: trained on what came before ``begin``, played to ``end``."""
+    """How the recipe did on days it had not seen: trained on what came before ``begin``, played to ``end``.
+
+    In the ``open`` loop what a policy wants is there; in the ``closed`` one the facility model has its say.
+    """
 
     begin: datetime
     end: datetime
     scores: tuple[Score, ...]
     passed: bool
     verdict: str
+    loop: Literal["open", "closed"] = "open"
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,9 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 
-import msgspec
 import numpy as np
 
 from autoscaler.config.units import duration_text
@@ -16,11 +14,11 @@ from autoscaler.learning.forest import QuantileForest
 from autoscaler.learning.losses import pinball
 from autoscaler.learning.shelf import versions_here
 from autoscaler.learning.training import coming_rise, train
+from autoscaler.service.backtest import Judge, OpenLoop
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
 from autoscaler.service.models import with_fields
 from autoscaler.service.zone import zone_text
-from autoscaler.simulation.compare import compare
-from autoscaler.simulation.open_loop import Loads, Played, Terms, play
+from autoscaler.simulation.open_loop import Terms
 
 # The low ones are what is shown of a forecast; between the high ones lies what a site's price asks for.
 LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
@@ -28,7 +26,6 @@ LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
 LEAST = timedelta(days=28)
 JUDGED_SHARE = 0.4
 LEARNED = "learned"
-COST = "cost_per_week"
 # Rows on which the importance of features is measured.
 IMPORTANCE_ROWS = 4000
 SEED = 20240501
@@ -38,11 +35,15 @@ Tell = Callable[[float], None]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contest:
-    """The learned policy, still without a model, and what it is held against, the one it has to beat first."""
+    """The learned policy, still without a model, and what it is held against, the one it has to beat first.
+
+    Without a ``judge`` they are played in the open loop, on the ``terms``.
+    """
 
     learned: Policy
     others: Mapping[str, Policy]
     terms: Terms
+    judge: Judge | None = None
 
 
 def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell) -> tuple[Draft, QuantileForest]:
@@ -99,41 +100,22 @@ def _backtest(minutes: Minutes, split: int, forest: QuantileForest, contest: Con
     # In its real life a model is made anew each night: here its age is not what is judged.
     fields = {"forecaster": forest, "trained_until": minutes.end, "zone": minutes.zone}
     policies = {LEARNED: with_fields(contest.learned, fields), **contest.others}
-    load = Loads(minutes.start, minutes.loads, split)
-    played = []
-    for number, (label, policy) in enumerate(policies.items()):
-        played.append(play(label, policy, load, contest.terms, partial(_tell_part, tell, number, len(policies))))
-    own, *others = played
-    judged = [_judged(each, own) for each in others]
-    told = (f"{each.verdict} against {each.policy} ({each.reason})" for each in judged)
+    judge = contest.judge or OpenLoop(contest.terms)
+    own, *others = judge.scores(policies, minutes, split, tell)
+    told = (f"{each.verdict} against {each.policy} ({each.reason})" for each in others)
     return Backtest(
-        minutes.at(split), minutes.end, (_score(own), *judged), passed=has_passed(judged), verdict="; ".join(told)
+        minutes.at(split),
+        minutes.end,
+        (own, *others),
+        passed=has_passed(others),
+        verdict="; ".join(told),
+        loop=judge.loop,
     )
 
 
 def has_passed(others: Sequence[Score]) -> bool:
     """Whether the learned policy was better than the first of them, and worse than none."""
     return others[0].verdict == "better" and all(each.verdict != "worse" for each in others)
-
-
-def _tell_part(tell: Tell, number: int, of: int, share: float) -> None:
-    tell((number + share) / of)
-
-
-def _score(played: Played) -> Score:
-    cost = played.weeks.shares[COST]
-    return Score(
-        played.policy,
-        played.missed_arrivals_ratio,
-        played.spare_workers_mean,
-        played.changes_per_day,
-        float(cost.part.sum() / max(cost.whole.sum(), 1e-9)),
-    )
-
-
-def _judged(other: Played, own: Played) -> Score:
-    found = compare(own.weeks, other.weeks)[COST]
-    return msgspec.structs.replace(_score(other), verdict=found.verdict, reason=found.reason)
 
 
 def _target(terms: Terms) -> float:

@@ -17,11 +17,25 @@ from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.service import training
 from autoscaler.service.models import shelf_beside
+from autoscaler.service.refit import GENTLY
 from autoscaler.service.training import has_passed
 from tests.cli.history import PastSite
 from tests.cli.site import Site
 
 DAY_S = 86_400
+SCENARIO = """
+hosts:
+  - name: host
+    count: 2
+    cores: 8
+    memory_total: 8056 MiB
+    memory_reserve: 573 MiB
+    job_slots: 8
+    proof: {dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 4}
+    wn: {memory_floor: 572 MiB, memory_max: 6911 MiB}
+proof: {workers_per_session: 2}
+price: {wait_core_seconds: 8}
+"""
 
 
 @pytest.fixture
@@ -83,6 +97,46 @@ def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_s
     )
     assert "model 1 does not act: autoscaler model promote 1 lets it" in found.stdout
     assert shelf_beside(site.store).standing().acting is None
+
+
+@pytest.mark.usefixtures("small")
+def test_beside_batch_jobs_a_model_is_judged_on_the_facility_model(site: Site, trace: Path, tmp_path: Path) -> None:
+    jobs, scenario = tmp_path / "jobs.csv", tmp_path / "scenario.yaml"
+    rows = "\n".join(f"{hour * 3600},5000,1,600" for hour in range(4 * 24))
+    jobs.write_text(
+        f"# UnixStartTime: 1767571200\n# TimeZoneString: Europe/Rome\nsubmit_s,run_s,cpu_ratio,memory_mib\n{rows}\n"
+    )
+    scenario.write_text(SCENARIO)
+    values = trained(site, "--proof-trace", trace, "--wn-trace", jobs, "--scenario", scenario)
+    backtest = values["model"]["backtest"]
+    assert backtest["loop"] == "closed"
+    threshold = backtest["scores"][1]
+    assert (threshold["policy"], threshold["verdict"]) == ("threshold", "cannot tell")
+    assert 0 < threshold["missed_arrivals_ratio"] < 1
+    assert threshold["cost_per_week"] > 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--wn-trace", "jobs.csv"),
+        ("--proof-trace", "sessions.csv", "--wn-trace", "jobs.csv"),
+        ("--proof-trace", "sessions.csv", "--scenario", "scenario.yaml"),
+        ("--wn-trace", "jobs.csv", "--scenario", "scenario.yaml"),
+    ],
+)
+def test_batch_jobs_a_scenario_and_sessions_go_together(site: Site, words: tuple[str, ...]) -> None:
+    found = train(site, *words)
+    assert found.exit_code == 2
+    assert "--wn-trace and --scenario go together, and with --proof-trace" in found.stderr
+
+
+@pytest.mark.usefixtures("small")
+def test_a_scenario_that_is_none_is_told_before_anything_is_trained(site: Site, trace: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "none.yaml"
+    found = train(site, "--proof-trace", trace, "--wn-trace", trace, "--scenario", missing)
+    assert found.exit_code == 1
+    assert str(missing) in found.stderr
 
 
 @pytest.mark.usefixtures("small")
@@ -176,7 +230,9 @@ def test_a_learned_policy_with_prometheus_is_trained_each_night_by_this_very_com
     refit = nightly_training(load(site.config), site.config)
     assert refit is not None
     assert refit.at == time(3, 30)
-    found = subprocess.run(refit.command, capture_output=True, text=True, check=False, timeout=60)
+    # Not as gently as at night: a busy machine would leave it no time at all.
+    command = refit.command[len(GENTLY) :]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert found.returncode == 3, found.stderr
     assert "at least 28d are needed to train a model" in found.stderr
 

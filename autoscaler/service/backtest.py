@@ -1,0 +1,121 @@
+"""How policies do on days that a model has not seen: in the open loop, or on the facility model with its batch jobs.
+
+The first of them is judged: against each of the others, by weeks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Literal, Protocol
+
+from autoscaler.contracts import Policy
+from autoscaler.learning.card import Score
+from autoscaler.service.minutes import Minutes
+from autoscaler.simulation import contest, open_loop
+from autoscaler.simulation.align import make_workload
+from autoscaler.simulation.compare import Weekly, compare, weekly
+from autoscaler.simulation.figures import figures
+from autoscaler.simulation.open_loop import Loads, Terms
+from autoscaler.simulation.report.values import number
+from autoscaler.simulation.scenario import Scenario
+from autoscaler.simulation.traces.trace import Trace
+from autoscaler.simulation.workload import Job, Session, Workload
+
+COST = "cost_per_week"
+
+Tell = Callable[[float], None]
+Policies = Mapping[str, Policy]
+
+
+class Judge(Protocol):
+    """Plays policies on the minutes from ``split`` on, and tells how each did."""
+
+    loop: ClassVar[Literal["open", "closed"]]
+
+    def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
+        """One score for each policy; ``tell`` is told the share that is done."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoop:
+    """What a policy wants is there a stated time later; it costs what the terms say."""
+
+    loop: ClassVar[Literal["open", "closed"]] = "open"
+    terms: Terms
+
+    def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
+        """One score for each policy."""
+        load = Loads(minutes.start, minutes.loads, split)
+        played = [
+            open_loop.play(label, policy, load, self.terms, partial(_tell_part, tell, place, len(policies)))
+            for place, (label, policy) in enumerate(policies.items())
+        ]
+        return tuple(
+            Score(
+                each.policy,
+                each.missed_arrivals_ratio,
+                each.spare_workers_mean,
+                each.changes_per_day,
+                _cost(each.weeks),
+                *verdict,
+            )
+            for each, verdict in zip(played, _verdicts([each.weeks for each in played]), strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedLoop:
+    """The facility of a scenario with guards and transfers, whose batch jobs lose what PROOF takes.
+
+    The minutes must be those of the ``sessions``.
+    """
+
+    loop: ClassVar[Literal["open", "closed"]] = "closed"
+    scenario: Scenario
+    sessions: Trace[tuple[Session, ...]]
+    jobs: Trace[tuple[Job, ...]]
+
+    def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
+        """One score for each policy; raises ``TraceError``, ``PolicyFailedError``."""
+        workload = self._workload(minutes, split)
+        tasks = [contest.Task(self.scenario, workload, policy, label) for label, policy in policies.items()]
+        runs = contest.play(tasks, 1, tell)
+        weeks = [weekly(run, self.scenario) for run in runs]
+        rows = [figures(run, self.scenario) for run in runs]
+        return tuple(
+            Score(
+                run.policy,
+                number(row["missed_arrivals_ratio"]),
+                number(row["spare_workers_mean"]) or 0.0,
+                number(row["changes_per_day"]) or 0.0,
+                _cost(own),
+                *verdict,
+            )
+            for run, row, own, verdict in zip(runs, rows, weeks, _verdicts(weeks), strict=True)
+        )
+
+    def _workload(self, minutes: Minutes, split: int) -> Workload:
+        first_s = self.sessions.content[0].submit_s
+        last_s = max(session.submit_s + session.run_s for session in self.sessions.content)
+        from_s = (minutes.at(split) - self.sessions.start).total_seconds()
+        share = min(max(0.0, (from_s - first_s) / max(last_s - first_s, 1.0)), 1.0)
+        return make_workload(self.sessions, self.jobs, piece=(share, 1.0)).workload
+
+
+def _cost(weeks: Weekly) -> float:
+    cost = weeks.shares[COST]
+    return float(cost.part.sum() / max(cost.whole.sum(), 1e-9))
+
+
+def _verdicts(weeks: Sequence[Weekly]) -> Iterator[tuple[Literal["better", "worse", "cannot tell"] | None, str]]:
+    """The first one's verdict against each; none against itself."""
+    own, *others = weeks
+    yield None, ""
+    for other in others:
+        found = compare(own, other)[COST]
+        yield found.verdict, found.reason
+
+
+def _tell_part(tell: Tell, number: int, of: int, share: float) -> None:
+    tell((number + share) / of)
