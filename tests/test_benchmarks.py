@@ -179,3 +179,4 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
     first, *others = found["rows"]
     assert {"learned", "queue_length (tuned)", "elastiq", "oracle"} <= {row["policy"] for row in others}
     assert (first["policy"], first["worst_week_cost_ratio"]) == ("threshold", 1.0)
+    assert first["median_week_cost_ratio"] == 1.0

@@ -10,6 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy import stats
+
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
 from autoscaler.service.minutes import from_sessions
@@ -19,7 +22,7 @@ from autoscaler.simulation.compare import weekly
 from autoscaler.simulation.contest import play
 from autoscaler.simulation.figures import Row
 from autoscaler.simulation.ranking import DECIDES, Trial, report, tasks
-from autoscaler.simulation.run import Run
+from autoscaler.simulation.run import Floats, Run
 from autoscaler.simulation.workload import Workload
 from policies.learned import Learned
 from policies.queue_length import QueueLength
@@ -29,7 +32,7 @@ from tests.benchmarks.peers import PEERS
 from tests.benchmarks.policies import TUNING_PIECE, Ground
 
 HORIZON_MIN = 2
-IDLE_PRICES = (0.1, 0.4, 1.6)
+IDLE_PRICES = (0.02, 0.1, 0.4)
 AGELESS = timedelta(days=366)
 SHOWN = (
     "policy",
@@ -102,7 +105,7 @@ def played(
     trial = Trial("", ground.loaded.scenario, workload, ground.sessions.timezone, policies)
     runs = play(tasks(trial), jobs, progress)
     rows = report(trial, runs).rows
-    return [_shown(row, worst) for row, worst in zip(rows, _worst_weeks(runs, trial), strict=True)]
+    return [_shown(row, weeks) for row, weeks in zip(rows, _weeks(runs, trial), strict=True)]
 
 
 def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
@@ -115,13 +118,29 @@ def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
     return {"forecaster": forest, "trained_until": workload.start, "zone": minutes.zone}
 
 
-def _shown(row: Row, worst: float | None) -> dict[str, Any]:
-    return {**{key: row[key] for key in SHOWN}, "worst_week_cost_ratio": worst}
+def _shown(row: Row, weeks: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{key: row[key] for key in SHOWN}, **weeks}
 
 
-def _worst_weeks(runs: Sequence[Run], trial: Trial) -> Iterator[float | None]:
-    """Of the weeks in which the first run cost something, the highest cost of each beside it."""
+def _weeks(runs: Sequence[Run], trial: Trial) -> Iterator[Mapping[str, Any]]:
+    """Each run's cost by weeks, and what the first one's weeks are multiplied by.
+
+    One week of a full farm can cost more than all others: then a sum says how that week went, and only the ratios say
+    how weeks go. The median's 95 % interval is by the sign test (Conover), which asks nothing of how they are spread.
+    """
     costs = [weekly(run, trial.scenario).shares[DECIDES].part for run in runs]
+    there = costs[0] > 0
     for cost in costs:
-        there = costs[0] > 0
-        yield float((cost[there] / costs[0][there]).max()) if there.any() else None
+        yield {"week_costs": np.round(cost, 1).tolist(), **_ratios(cost[there] / costs[0][there])}
+
+
+def _ratios(of_weeks: Floats) -> Mapping[str, Any]:
+    if not len(of_weeks):
+        return {}
+    ends = stats.quantile_test(of_weeks, q=1.0, p=0.5).confidence_interval(0.95)
+    return {
+        "weeks_cheaper_ratio": float(np.mean(of_weeks < 1)),
+        "median_week_cost_ratio": float(np.median(of_weeks)),
+        "median_week_cost_ratio_interval": None if np.isnan(ends).any() else [float(end) for end in ends],
+        "worst_week_cost_ratio": float(of_weeks.max()),
+    }
