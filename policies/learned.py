@@ -56,8 +56,9 @@ class Learned:
     site's price asks for (the newsvendor's): ``wait_core_seconds`` is what a second is worth that a session waits for
     its workers, ``idle_core_seconds`` what a second costs in which the workers of a session stand there for nobody,
     both in core seconds of batch work. ``idle / (wait + idle)`` of the arrivals may then find too little; adaptive
-    conformal inference moves the quantile until it comes to that, whatever the load does. So that moves are not made
-    for minutes, the highest forecast of the last ``hold`` counts.
+    conformal inference moves the quantile until it comes to that, whatever the load does; only a flood, of which one
+    minute's arrivals count as ten at most, and what comes while the load is unlike any in training do not move it. So
+    that moves are not made for minutes, the highest forecast of the last ``hold`` counts.
 
     Where the forecast cannot be trusted the threshold rule, whose parameters are here too, decides alone at once: no
     model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too

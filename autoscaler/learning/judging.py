@@ -24,6 +24,9 @@ _ARRIVALS_LEAST = 50
 # with it.
 _CREDIT_SESSION_MIN = 480.0
 _COVERAGE_MARGIN = 0.1
+# Of one minute's arrivals so many count at most: a flood is one event. A thousand misses at once would move the
+# correction to its end, and at a target of 5 % it is back after ten thousand arrivals.
+_COUNTED_AT_ONCE = 10.0
 # To a computer 0.1 * 30 is a little more than 3.
 ROUNDING = 1e-9
 
@@ -113,15 +116,21 @@ def _after(over: int, notes: Notes, course: _Course, horizon_min: int) -> Notes:
     """The notes when one more minute is over: its arrivals are counted, and the forecast is judged that it ends."""
     aim, arrivals, losses, judged = notes.aim, notes.arrivals, notes.losses, notes.judged
     came, missed = _arrivals(over, course, notes.forecasts, horizon_min)
-    if came:
-        aim = replace(aim, alpha=Correction(aim.target).after(aim.alpha, came, missed))
-        arrivals = _counted(arrivals, came, missed)
+    if came and not _is_unlike_training(notes.who):
+        share = min(1.0, _COUNTED_AT_ONCE / came)
+        aim = replace(aim, alpha=Correction(aim.target).after(aim.alpha, share * came, share * missed))
+        arrivals = _counted(arrivals, share * came, share * missed)
     for forecast in notes.forecasts:
         realised = course.highest(over - horizon_min, over) if forecast.minute == over - 2 * horizon_min else None
         if realised is not None:
             judged = Judged(forecast, realised)
             losses = _lost(losses, judged, course.at(forecast.minute), aim.target)
     return replace(notes, aim=aim, arrivals=arrivals, losses=losses, judged=judged)
+
+
+def _is_unlike_training(who: Who | None) -> bool:
+    """Whether the load now is: then it says nothing of how the model does on loads that it knows."""
+    return who is not None and who.doubt is Doubt.OUT_OF_RANGE and not who.acts and who.good_since is None
 
 
 def _loads(notes: Notes, seen: Iterable[tuple[datetime, float | None]], minute: int) -> tuple[float | None, ...]:

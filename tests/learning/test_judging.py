@@ -88,6 +88,17 @@ class TestArrivals:
     def test_of_several_at_once_each_counts(self) -> None:
         assert after([0.0, 0.0, 1.0, 5.0], forecast(2, 3.0)).arrivals == Arrivals(4.0, 0.5)
 
+    def test_a_flood_of_one_minute_counts_as_ten(self) -> None:
+        notes = after([0.0, 0.0, 0.0, 1000.0], forecast(2, 100.0))
+        assert notes.arrivals == Arrivals(10.0, pytest.approx(0.1))
+        assert notes.aim.alpha == pytest.approx(Correction(0.05).after(0.05, 10, 9))
+
+    def test_those_who_come_while_the_load_is_unlike_any_in_training_do_not_count(self) -> None:
+        unlike = Who(acts=False, since=M - 9, doubt=Doubt.OUT_OF_RANGE, good_since=None)
+        for who, counted in ((unlike, 0.0), (replace(unlike, good_since=M - 1), 1.0)):
+            notes = after([0.0, 0.0, 0.0, 1.0], forecast(2, 1.0), notes=replace(START, who=who))
+            assert notes.arrivals.seen == counted
+
     def test_those_who_leave_are_no_arrivals(self) -> None:
         assert after([9.0, 9.0, 9.0, 5.0], forecast(2, 3.0)).arrivals == Arrivals()
 
