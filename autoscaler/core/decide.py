@@ -68,7 +68,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     acting = _Acting.of(Voice(demand, rules.policy.signals), placement.wanted, situation.window, rules.limits)
     voice, silent = canary_voice(rules.canary, rules.shadows, shadows)
     group = rules.canary.hosts if rules.canary else ()
-    second = acting
+    second = acting if silent is None else replace(acting, hold=f"{acting.hold}; {silent}")
     if voice is not None:
         second = _Acting.of(voice, placed(voice.demand).wanted, situation.window, rules.limits)
     hosts = []

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.rest import Rest
 from autoscaler.core.voices import Canary, remembering
 from autoscaler.model import Decision, Demand, Facility, GuardLimits, Memory, Situation, Window
 from autoscaler.store.records import decision_from_json, decision_to_json
@@ -95,6 +96,15 @@ def test_where_a_canary_fails_the_acting_policy_decides_and_the_reason_says_so()
     assert granted(decision) == [1, 1, 1, 1]
     assert decision.hosts[1].reason.endswith("; canary odd does not act: policy failed: LookupError: 0")
     assert decision.error is None
+
+
+def test_a_host_at_rest_says_too_that_its_canary_failed() -> None:
+    rules = Rules(Static(0), LIMITS, shadows={"odd": Counting(most=-1)}, canary=Canary("odd", frozenset({"host-2"})))
+    rest, situation = Rest(), Situation(Window(NOW), HOSTS)
+    for _ in range(2):
+        decision = decide(situation, FACILITY, rules, rest)
+    assert decision.hosts[0].reason == "hold: always 0 workers"
+    assert decision.hosts[1].reason == "hold: always 0 workers; canary odd does not act: policy failed: LookupError: 0"
 
 
 def test_a_canary_whose_signals_are_unknown_holds_its_own_hosts_only() -> None:
