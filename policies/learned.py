@@ -67,8 +67,8 @@ class Learned:
     fewer served than aimed at, and no correction left. The forecast is made and judged on, and has a say again when
     nothing spoke against it for ``return_after``; so it is at the beginning, too.
 
-    With the model come the end of the past it was trained on, the ``zone`` of its hours, and the ``alpha`` that the
-    correction had come to when it was tested.
+    With the model come its name, the end of the past it was trained on, the ``zone`` of its hours, and the ``alpha``
+    that the correction had come to when it was tested.
 
     It has no clock: a forecaster that keeps a limit on how long it takes raises where it took longer, which is a
     failure like any other.
@@ -88,6 +88,7 @@ class Learned:
     return_after: timedelta = timedelta(hours=2)
     model_max_age: timedelta = timedelta(days=30)
     forecaster: Forecaster | None = field(default=None, repr=False, compare=False, metadata=_OF_THE_MODEL)
+    model: str | None = field(default=None, metadata=_OF_THE_MODEL)
     trained_until: datetime | None = field(default=None, metadata=_OF_THE_MODEL)
     zone: tzinfo = field(default=UTC, metadata=_OF_THE_MODEL)
     alpha: float | None = field(default=None, metadata=_OF_THE_MODEL)

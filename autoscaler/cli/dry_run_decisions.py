@@ -15,7 +15,10 @@ from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, only
 from autoscaler.cli.progress import tracked
 from autoscaler.cli.tables import WAITING, cap_text, console
 from autoscaler.config.units import duration_text, seconds_text
-from autoscaler.model import Cut, Step, StepKind, Transfer
+from autoscaler.core.decide import Rules
+from autoscaler.learning.shelf import ModelError
+from autoscaler.model import Cut, Decision, Facility, Step, StepKind, Transfer
+from autoscaler.service.models import PastModels, shelf_beside, take_a_model
 from autoscaler.simulation.redecide import Difference, differences, missing_history, redecide
 from autoscaler.store.records import Record, Unreadable
 from autoscaler.store.sql import SqlStore
@@ -50,11 +53,14 @@ class Short:
 class Account:
     """What was looked at. ``left_out`` counts decisions by host and reason; what cannot be read is in words.
 
-    ``short`` is by the place of the configuration.
+    ``short`` is by the place of the configuration. ``model_gone`` counts decisions that are left out by why their model
+    cannot be had, ``model_untold`` those that do not say with which model they were made.
     """
 
     decided: int = 0
     different: int = 0
+    model_gone: Counter[str] = field(default_factory=Counter)
+    model_untold: int = 0
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
     short: dict[int, Short] = field(default_factory=lambda: defaultdict(Short))
     unreadable: list[str] = field(default_factory=list)
@@ -64,7 +70,7 @@ class Account:
         """Differences count more than what could not be compared."""
         if self.different:
             return EXIT_DIFFERENT
-        return EXIT_DEGRADED if self.left_out or self.unreadable else 0
+        return EXIT_DEGRADED if self.left_out or self.unreadable or self.model_gone else 0
 
 
 def decide_again(asked: Asked) -> int:
@@ -97,22 +103,56 @@ def _entries(store: SqlStore, asked: Asked) -> Iterator[Record | Unreadable]:
     return tracked(store.stream(since), store.count(since), "decisions")
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One configuration, and how it decides a decision again: with the model that the decision was made with."""
+
+    facility: Facility
+    rules: Rules
+    acting: Rules
+    models: PastModels
+
+    @classmethod
+    def of(cls, one: Configured, models: PastModels) -> "_Side":
+        side = one.side
+        return cls(side.facility, one.loaded.rules, side.rules, models)
+
+    @property
+    def learns(self) -> bool:
+        return take_a_model(self.rules)
+
+    def rules_for(self, decision: Decision) -> Rules:
+        """Raises ``ModelError``; where the decision does not name a model, it is the one that acts now."""
+        given = self.models.given(self.rules, decision) if self.learns else None
+        return self.acting if given is None else given
+
+
 def _found(entries: Iterator[Record | Unreadable], configured: list[Configured], account: Account) -> Iterator[Found]:
     """The decisions that differ: as stored and as decided again, or as decided again by the two configurations."""
-    sides = [one.side for one in configured]
+    # The models are those of the controller that made the decisions, whatever it is held against.
+    models = PastModels(shelf_beside(configured[0].loaded.config.controller.store))
+    sides = [_Side.of(one, models) for one in configured]
     for entry in entries:
         if isinstance(entry, Unreadable):
             account.unreadable.append(entry.problem)
             continue
+        try:
+            rules = [side.rules_for(entry.decision) for side in sides]
+        except ModelError as error:
+            account.model_gone[str(error)] += 1
+            continue
         account.decided += 1
+        account.model_untold += any(
+            side.learns and each is side.acting for side, each in zip(sides, rules, strict=True)
+        )
         readings = [entry.decision]
-        for place, side in enumerate(sides):
-            again = redecide(entry.decision, side.facility, side.rules)
+        for place, (side, its_rules) in enumerate(zip(sides, rules, strict=True)):
+            again = redecide(entry.decision, side.facility, its_rules)
             account.left_out.update(again.left_out.items())
             readings.append(again.decision)
             # A policy that decides its own decisions again sees all that it saw.
             if again.decision.policy != entry.decision.policy:
-                held = missing_history(entry.decision, side.rules.policy)
+                held = missing_history(entry.decision, its_rules.policy)
                 if held is not None:
                     account.short[place].add(held)
         one, two = readings[-2:]
@@ -132,6 +172,8 @@ def _print_lines(found: Iterator[Found], account: Account, configured: list[Conf
             "different": account.different,
             "unreadable": account.unreadable,
             "left_out": left_out,
+            "model_gone": [{"why": why, "decisions": count} for why, count in account.model_gone.items()],
+            "model_untold": account.model_untold,
             "short_history": [
                 {
                     "config": str(configured[place].file),
@@ -180,6 +222,10 @@ def _sentences(account: Account, configured: list[Configured]) -> Iterator[str]:
             f"history, {seconds_text(short.longest.total_seconds())} at most: for it their past is not fully known, "
             "and it may hold where it would have decided otherwise"
         )
+    for why, count in account.model_gone.items():
+        yield f"{count} decisions are left out, because the model that they were made with cannot be had: {why}"
+    if account.model_untold:
+        yield f"decisions that name no model, decided again with the one that acts now: {account.model_untold}"
     yield from account.unreadable
     if account.unreadable:
         yield f"decisions that cannot be read: {len(account.unreadable)}"

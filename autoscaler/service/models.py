@@ -2,17 +2,26 @@
 
 import dataclasses
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
+from autoscaler.learning.card import Card
 from autoscaler.learning.shelf import Model, ModelError, Shelf
+from autoscaler.model import Decision
 from autoscaler.service.timed import TimedForecaster
 from autoscaler.service.zone import zone_named
 
 _log = logging.getLogger("autoscaler")
+
+# Of a sha256 so much tells models of one number apart, where a folder was removed and its number used again.
+_SHORT = 12
+# As a policy's repr has it, and a stored decision with it.
+_NO_MODEL = "None"
+_NAMED = re.compile(rf"\bmodel=({_NO_MODEL}|'\d+ [0-9a-f]{{{_SHORT}}}')")
 
 
 def shelf_beside(store: Path) -> Shelf:
@@ -23,6 +32,11 @@ def shelf_beside(store: Path) -> Shelf:
 def takes_a_model(policy: Policy) -> bool:
     """Whether a policy has a place for a forecaster."""
     return dataclasses.is_dataclass(policy) and any(each.name == "forecaster" for each in dataclasses.fields(policy))
+
+
+def take_a_model(rules: Rules) -> bool:
+    """Whether the policy, or a shadow of it, has a place for a forecaster."""
+    return any(map(takes_a_model, (rules.policy, *rules.shadows.values())))
 
 
 class ActingModel:
@@ -38,7 +52,7 @@ class ActingModel:
 
     def given(self, rules: Rules) -> Rules:
         """The rules, their policies with the model that acts: the acting one, and the shadows."""
-        if not any(map(takes_a_model, (rules.policy, *rules.shadows.values()))):
+        if not take_a_model(rules):
             return rules
         # The stamp comes first: who promotes between the two is seen in the next cycle.
         seen = rules, self._shelf.stamp()
@@ -53,9 +67,7 @@ class ActingModel:
                 _log.info("no model acts: the policy goes without one")
                 return rules
             model = self._shelf.read(number)
-            fields = fields_of(model)
-            shadows = {name: _filled(policy, fields) for name, policy in rules.shadows.items()}
-            given = dataclasses.replace(rules, policy=_filled(rules.policy, fields), shadows=shadows)
+            given = _with(rules, fields_of(model))
         except (ModelError, ValueError) as error:
             _log.warning("the policy goes without a model: %s", error)
         except Exception:  # noqa: BLE001 - no model and no file of one ever ends a cycle
@@ -66,6 +78,55 @@ class ActingModel:
         return rules
 
 
+class PastModels:
+    """Gives the policies the model that a stored decision was made with."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._found: dict[str, Mapping[str, object] | ModelError] = {}
+
+    def given(self, rules: Rules, decision: Decision) -> Rules | None:
+        """The rules with that model, or without where none acted; ``None`` where the decision does not say.
+
+        Raises ``ModelError`` where the model cannot be had any more.
+        """
+        named = _named(decision)
+        if named is None or named == _NO_MODEL:
+            return None if named is None else rules
+        name = named.strip("'")
+        found = self._found[name] if name in self._found else self._found.setdefault(name, self._read(name))
+        if isinstance(found, ModelError):
+            raise found
+        return _with(rules, found)
+
+    def _read(self, name: str) -> Mapping[str, object] | ModelError:
+        number = int(name.split(maxsplit=1)[0])
+        try:
+            model = self._shelf.read(number)
+            fields = fields_of(model)
+        except (ModelError, ValueError) as error:
+            return ModelError(str(error))
+        if fields["model"] != name:
+            return ModelError(f"{self._shelf.folder}: model {number} is not the one any more that was called {name}")
+        return fields
+
+
+def _named(decision: Decision) -> str | None:
+    """The model that its policies name, the shadows too: all of them have the same one."""
+    found = [_NAMED.search(text) for text in (decision.policy, *(each.policy for each in decision.opinions))]
+    return next((each[1] for each in found if each is not None), None)
+
+
+def name_of(card: Card) -> str:
+    """A model as decisions name it: its number, and how its sha256 begins."""
+    return f"{card.number} {card.sha256[:_SHORT]}"
+
+
+def _with(rules: Rules, fields: Mapping[str, object]) -> Rules:
+    shadows = {name: _filled(policy, fields) for name, policy in rules.shadows.items()}
+    return dataclasses.replace(rules, policy=_filled(rules.policy, fields), shadows=shadows)
+
+
 def _filled(policy: Policy, fields: Mapping[str, object]) -> Policy:
     return with_fields(policy, fields) if takes_a_model(policy) else policy
 
@@ -73,7 +134,12 @@ def _filled(policy: Policy, fields: Mapping[str, object]) -> Policy:
 def fields_of(model: Model) -> Mapping[str, object]:
     """What a policy gets of a model; raises ``ValueError`` where this machine cannot tell its hours."""
     data = model.card.data
-    return {"forecaster": TimedForecaster(model.forest), "trained_until": data.end, "zone": zone_named(data.zone)}
+    return {
+        "forecaster": TimedForecaster(model.forest),
+        "model": name_of(model.card),
+        "trained_until": data.end,
+        "zone": zone_named(data.zone),
+    }
 
 
 def with_fields(policy: Policy, fields: Mapping[str, object]) -> Policy:

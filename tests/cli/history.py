@@ -10,6 +10,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from autoscaler.config.load import load
+from autoscaler.service.models import ActingModel, shelf_beside
 from tests.cli.site import Site
 from tests.service.plant import Plant
 
@@ -86,7 +87,9 @@ class PastSite:
         loaded = load(self.config)
         limits = loaded.config.guards.limits()
         begin = self.start - 10 * MINUTE + late
-        plant = Plant(self.site.folder, loaded.config.facility(), loaded.policy, limits, now=begin)
+        with_model = ActingModel(shelf_beside(self.site.store)).given
+        facility = loaded.config.facility()
+        plant = Plant(self.site.folder, facility, loaded.policy, limits, now=begin, with_model=with_model)
         try:
             while plant.now < self.start + until * MINUTE:
                 plant.source.queued = self.queued(plant.now)

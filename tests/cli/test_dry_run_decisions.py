@@ -1,6 +1,7 @@
 """`autoscaler dry-run --from-decisions`: the stored decisions, decided again."""
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -9,8 +10,11 @@ import pytest
 from click.testing import Result
 from pytest_httpserver import HTTPServer
 
+from autoscaler.learning.shelf import Shelf, versions_here
+from autoscaler.service.models import shelf_beside
 from tests.cli.history import PastSite
 from tests.cli.site import Site
+from tests.learning.models import NOW, a_draft, a_forest
 
 
 @pytest.fixture
@@ -141,3 +145,50 @@ def test_nothing_is_written(past: PastSite) -> None:
     before = {path: path.read_bytes() for path in past.site.folder.iterdir()}
     again(past)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def add_model(shelf: Shelf) -> None:
+    """One more, and let it act."""
+    shelf.promote(shelf.add(a_draft(versions=versions_here()), a_forest(), NOW).number)
+
+
+@pytest.fixture
+def learned(two_hosts: Site, httpserver: HTTPServer) -> PastSite:
+    """The same site under the learned policy with a model, after which another one was let act."""
+    past = PastSite(two_hosts, httpserver)
+    two_hosts.replace("{name: threshold,", "{name: learned,")
+    shelf = shelf_beside(two_hosts.store)
+    add_model(shelf)
+    past.live()
+    add_model(shelf)
+    return past
+
+
+def test_decisions_are_decided_again_with_the_model_that_made_them(learned: PastSite) -> None:
+    result = again(learned)
+    assert (result.exit_code, result.stdout) == (0, "decisions decided again: 70, differently: none\n")
+
+
+def test_decisions_whose_model_is_gone_are_left_out_and_told_and_exit_code_3(learned: PastSite) -> None:
+    shutil.rmtree(shelf_beside(learned.site.store).folder / "0001")
+    result = again(learned)
+    assert result.exit_code == 3
+    said = " ".join(result.stdout.split())
+    assert "70 decisions are left out, because the model that they were made with cannot be had: " in said
+    assert "there is no model 1" in said
+    assert "decisions decided again: 0, differently: none" in said
+    (gone,) = lines(learned)[-1]["model_gone"]
+    assert gone["decisions"] == 70
+
+
+def test_a_policy_that_takes_no_model_decides_decisions_whose_model_is_gone(learned: PastSite) -> None:
+    shutil.rmtree(shelf_beside(learned.site.store).folder)
+    learned.site.replace("{name: learned,", "{name: threshold,")
+    assert again(learned).exit_code == 0
+
+
+def test_decisions_that_name_no_model_are_decided_with_the_one_that_acts_and_told(past: PastSite) -> None:
+    past.site.replace("{name: threshold,", "{name: learned,")
+    add_model(shelf_beside(past.site.store))
+    assert "decisions that name no model, decided again with the one that acts now: 70" in again(past).stdout
+    assert lines(past)[-1]["model_untold"] == 70

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 from pytest_httpserver import HTTPServer
 
 from autoscaler.cli.comparison import comparison_json
+from autoscaler.learning.shelf import versions_here
+from autoscaler.service.models import shelf_beside
 from autoscaler.simulation.report.values import Report
 from tests.cli.history import MINUTE, PastSite
 from tests.cli.site import Site
+from tests.learning.models import NOW, a_draft, a_forest
 from tests.simulation.runs import a_report, a_run
 
 README = Path(__file__).parents[2] / "README.md"
@@ -86,9 +90,14 @@ def test_of_a_replay_of_history(two_hosts: Site, httpserver: HTTPServer) -> None
 
 def test_of_decisions_that_are_decided_again(two_hosts: Site, httpserver: HTTPServer) -> None:
     past = PastSite(two_hosts, httpserver)
-    past.live()
+    two_hosts.replace("{name: threshold,", "{name: learned,")
+    shelf = shelf_beside(two_hosts.store)
+    past.live(until=40)
+    shelf.promote(shelf.add(a_draft(versions=versions_here()), a_forest(), NOW).number)
+    past.live(until=60)
     two_hosts.text = without_host_2(two_hosts.text)
     two_hosts.replace("idle: 5m", "idle: 2h")
+    shutil.rmtree(shelf.folder)
     check("`--from-decisions`", *output(two_hosts, "--from-decisions"))
 
 

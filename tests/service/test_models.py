@@ -1,8 +1,9 @@
 """The model that acts is in the policy's hands, another one takes its place, and trouble with one ends no cycle."""
 
 import logging
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,12 +13,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.decide import Rules, decide
 from autoscaler.learning.features import FEATURES
 from autoscaler.learning.forest import QuantileForest
-from autoscaler.learning.shelf import Shelf, versions_here
-from autoscaler.model import Demand, GuardLimits, Window
-from autoscaler.service.models import ActingModel, shelf_beside
+from autoscaler.learning.shelf import ModelError, Shelf, versions_here
+from autoscaler.model import Decision, Demand, Facility, GuardLimits, Situation, Window
+from autoscaler.service.models import ActingModel, PastModels, shelf_beside
 from policies.threshold import Threshold
 from tests.learning.models import NOW, a_draft, a_forest
 from tests.service.plant import Plant, hosts_named
@@ -30,7 +31,8 @@ class Forecasting:
     signals: ClassVar[tuple[str, ...]] = ()
     history: ClassVar[timedelta] = timedelta(0)
 
-    forecaster: QuantileForest | None = None
+    forecaster: QuantileForest | None = field(default=None, repr=False)
+    model: str | None = None
     trained_until: datetime | None = None
     zone: tzinfo | None = None
 
@@ -166,3 +168,51 @@ def test_a_running_controller_takes_over_a_promoted_model_at_its_next_cycle(tmp_
     wanted.append(plant.cycle().decision.demand.workers)
     plant.close()
     assert wanted == [2, 5]
+
+
+def decided(shelf: Shelf) -> Decision:
+    """A decision by the model that acts now."""
+    return decide(Situation(Window(NOW), ()), Facility(()), ActingModel(shelf).given(RULES))
+
+
+def test_a_decision_names_the_model_it_was_made_with(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    assert f"model='1 {shelf.read(1).card.sha256[:12]}'" in decided(shelf).policy
+
+
+def test_a_past_decision_gets_the_model_it_was_made_with(shelf: Shelf) -> None:
+    shelf.promote(add(shelf, 4.0))
+    made = decided(shelf)
+    shelf.promote(add(shelf, 5.0))
+    given = PastModels(shelf).given(RULES, made)
+    assert given is not None
+    assert given.policy.decide(Window(NOW)).workers == 4
+
+
+def test_a_past_decision_that_was_made_without_a_model_gets_none(shelf: Shelf) -> None:
+    made = decided(shelf)
+    shelf.promote(add(shelf))
+    assert PastModels(shelf).given(RULES, made) is RULES
+
+
+def test_a_past_decision_of_a_policy_that_names_no_model_says_nothing_of_one(shelf: Shelf) -> None:
+    made = decide(Situation(Window(NOW), ()), Facility(()), Rules(Threshold(), GuardLimits()))
+    assert PastModels(shelf).given(RULES, made) is None
+
+
+def test_a_model_that_a_shadow_names_is_the_one_of_the_decision(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    rules = ActingModel(shelf).given(Rules(Threshold(), GuardLimits(), shadows={"bold": Forecasting()}))
+    made = decide(Situation(Window(NOW), ()), Facility(()), rules)
+    assert PastModels(shelf).given(RULES, made) is not None
+
+
+def test_another_model_of_the_same_number_is_not_taken_for_it(shelf: Shelf) -> None:
+    shelf.promote(add(shelf, 4.0))
+    made = decided(shelf)
+    shutil.rmtree(shelf.folder)
+    add(shelf, 5.0)
+    models = PastModels(shelf)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="model 1 is not the one any more that was called 1 "):
+            models.given(RULES, made)
