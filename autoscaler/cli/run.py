@@ -25,7 +25,7 @@ from autoscaler.contracts import StoreError
 from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.service.loop import Bell, run_cycles
-from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
+from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.service.refit import Refit
@@ -57,7 +57,8 @@ def run(config_file: Path, cycles: int | None) -> None:
     _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, settings.store)
     controller = _controller(loaded, store)
     newest: list[Cycle] = []
-    bell, metrics = Bell(), PolicyMetrics()
+    bell, metrics, refit = Bell(), PolicyMetrics(), nightly_training(loaded, config_file)
+    shown = [metrics, *([] if refit is None else [RefitMetrics(refit)])]
 
     def cycle() -> None:
         newest[:] = [controller.cycle()]
@@ -66,9 +67,9 @@ def run(config_file: Path, cycles: int | None) -> None:
     try:
         with (
             nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
-            metrics_at(settings.metrics_listen, metrics) if settings.metrics_listen else nullcontext(),
+            metrics_at(settings.metrics_listen, *shown) if settings.metrics_listen else nullcontext(),
         ):
-            failed = run_cycles(cycle, settings.interval, cycles, bell, nightly_training(loaded, config_file))
+            failed = run_cycles(cycle, settings.interval, cycles, bell, refit)
     except (NudgeError, MetricsError) as error:
         raise ConfigFailure(str(error)) from None
     finally:

@@ -1,7 +1,7 @@
-"""The policies as Prometheus sees them: what each wants, and how well a learned one has forecast.
+"""The policies as Prometheus sees them: what each wants, how well a learned one has forecast, and its nightly training.
 
-Everything is of the newest decision; before the first one there is nothing. Holding is no number, so that a demand that
-is not there means hold, and an unknown forecast is not a forecast of 0.
+What is of policies is of the newest decision; before the first one there is nothing. Holding is no number, so that a
+demand that is not there means hold, and an unknown forecast is not a forecast of 0.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from autoscaler.learning.notes import Standing, standing
 from autoscaler.model import Decision, Demand, Memory
+from autoscaler.service.refit import Refit
 
 ACTING = "acting"
 
@@ -42,14 +43,36 @@ class PolicyMetrics(Collector):
         yield from _scores(standings)
 
 
+class RefitMetrics(Collector):
+    """Shows what became of the nightly training."""
+
+    def __init__(self, refit: Refit) -> None:
+        self._refit = refit
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of the newest one; before it has ended there is no time."""
+        yield GaugeMetricFamily(
+            "autoscaler_refit_failures",
+            "Nightly trainings that failed in a row, up to the newest one; 0 since the last good one.",
+            self._refit.failed,
+        )
+        if self._refit.ended_at is not None:
+            yield GaugeMetricFamily(
+                "autoscaler_refit_ended_timestamp_seconds",
+                "When the newest nightly training ended, good or bad; none since the controller was started.",
+                self._refit.ended_at.timestamp(),
+            )
+
+
 @contextmanager
-def metrics_at(address: tuple[str, int], metrics: PolicyMetrics) -> Iterator[tuple[str, int]]:
+def metrics_at(address: tuple[str, int], *metrics: Collector) -> Iterator[tuple[str, int]]:
     """Serve the metrics while the ``with`` block runs; yield the address, with the port that was given.
 
     Raises ``MetricsError``.
     """
     registry = CollectorRegistry()
-    registry.register(metrics)
+    for each in metrics:
+        registry.register(each)
     try:
         server, thread = start_http_server(address[1], address[0], registry)
     except OSError as error:

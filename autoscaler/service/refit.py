@@ -3,8 +3,8 @@
 import logging
 import subprocess
 import threading
-from collections.abc import Sequence
-from datetime import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, time
 
 _log = logging.getLogger("autoscaler")
 
@@ -16,12 +16,20 @@ GENTLY = ("nice", "-n", "19")
 class Refit:
     """Runs ``command`` at a time of day, when the loop's scheduler says so; whatever becomes of it, the loop goes on.
 
-    ``failed`` counts the failures in a row.
+    ``failed`` counts the failures in a row, up to the newest one that ended, at ``ended_at``.
     """
 
-    def __init__(self, command: Sequence[str], at: time, longest_s: float = LONGEST_S) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        at: time,
+        longest_s: float = LONGEST_S,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.at = at
         self.failed = 0
+        self.ended_at: datetime | None = None
+        self._clock = clock
         self.command = (*GENTLY, *command)
         self._longest_s = longest_s
         self._turn = threading.Lock()
@@ -34,10 +42,11 @@ class Refit:
             problem = self._run()
         except Exception as error:  # noqa: BLE001 - the scheduler would only log it, without the count
             problem = f"{type(error).__name__}: {error}"
-        if problem is None:
-            self.failed = 0
-        elif not self._ending:
-            self.failed += 1
+        if self._ending:
+            return
+        self.failed = 0 if problem is None else self.failed + 1
+        self.ended_at = self._clock()
+        if problem is not None:
             _log.warning("no new model, failure %d in a row: %s", self.failed, problem)
 
     def end(self) -> None:

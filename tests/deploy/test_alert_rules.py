@@ -3,11 +3,13 @@
 import re
 import shutil
 import subprocess
+from datetime import time
 from pathlib import Path
 
 import pytest
 
-from autoscaler.service.metrics import PolicyMetrics
+from autoscaler.service.metrics import PolicyMetrics, RefitMetrics
+from autoscaler.service.refit import Refit
 from tests.service.test_metrics import LEARNED, decided
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "autoscaler.rules.yml"
@@ -27,5 +29,6 @@ def test_each_alert_fires_when_it_is_to_and_not_before(tmp_path: Path) -> None:
 def test_every_metric_of_a_rule_exists() -> None:
     metrics = PolicyMetrics()
     metrics.show(decided(LEARNED))
-    there = {metric.name for metric in metrics.collect()}
+    refit = RefitMetrics(Refit([], time(3, 30)))
+    there = {metric.name for each in (metrics, refit) for metric in each.collect()}
     assert set(re.findall(r"expr: (autoscaler_\w+)", RULES.read_text())) <= there

@@ -1,5 +1,7 @@
 """The policies as Prometheus sees them."""
 
+from datetime import time
+
 import pytest
 import requests
 from prometheus_client import CollectorRegistry, generate_latest
@@ -7,7 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.learning.notes import Aim, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
-from autoscaler.service.metrics import MetricsError, PolicyMetrics, metrics_at
+from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
+from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW
 
 LOCAL = ("127.0.0.1", 0)
@@ -74,12 +77,28 @@ def test_a_learned_policy_shows_its_forecast_what_came_of_it_and_why_it_stepped_
     assert found["autoscaler_forecast_pinball_loss_sessions", "next", "forecast"] == 0.125
 
 
+def of_refit(refit: Refit) -> dict[str, float]:
+    return {sample.name: sample.value for metric in RefitMetrics(refit).collect() for sample in metric.samples}
+
+
+def test_the_nightly_training_shows_its_failures_in_a_row_and_when_the_newest_one_ended() -> None:
+    refit = Refit(["/nonexistent/python"], time(3, 30), clock=lambda: NOW)
+    assert of_refit(refit) == {"autoscaler_refit_failures": 0}
+    refit.run()
+    assert of_refit(refit) == {
+        "autoscaler_refit_failures": 1,
+        "autoscaler_refit_ended_timestamp_seconds": NOW.timestamp(),
+    }
+
+
 def test_they_are_served_at_an_address() -> None:
     metrics = PolicyMetrics()
     metrics.show(decided({}))
-    with metrics_at(LOCAL, metrics) as (host, port):
+    refit = RefitMetrics(Refit([], time(3, 30)))
+    with metrics_at(LOCAL, metrics, refit) as (host, port):
         answer = requests.get(f"http://{host}:{port}/metrics", timeout=30)
     assert 'autoscaler_demand_workers{policy="acting"} 8.0' in answer.text
+    assert "autoscaler_refit_failures 0.0" in answer.text
 
 
 def test_an_address_that_is_taken_is_an_error_that_names_it() -> None:

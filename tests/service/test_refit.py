@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
@@ -74,6 +74,15 @@ def test_a_good_night_ends_the_count(tmp_path_factory: pytest.TempPathFactory) -
     assert nightly.failed == 0
 
 
+@pytest.mark.parametrize("program", ["pass", "import sys; sys.exit(1)"])
+def test_it_knows_when_the_newest_one_ended_good_or_bad(program: str) -> None:
+    now = datetime(2026, 11, 23, 3, 33, tzinfo=UTC)
+    nightly = Refit([sys.executable, "-c", program], AT, clock=lambda: now)
+    assert nightly.ended_at is None
+    nightly.run()
+    assert nightly.ended_at == now
+
+
 def test_a_training_is_ended_with_the_loop_and_is_then_no_failure(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "autoscaler")
     long = refit("import time; time.sleep(600)")
@@ -83,7 +92,7 @@ def test_a_training_is_ended_with_the_loop_and_is_then_no_failure(caplog: pytest
     long.end()
     thread.join(DEADLINE_S)
     assert not thread.is_alive()
-    assert (long.failed, caplog.records) == (0, [])
+    assert (long.failed, long.ended_at, caplog.records) == (0, None, [])
 
 
 def test_it_comes_at_its_time_by_the_sites_clock_and_no_cycle_waits_for_it() -> None:
