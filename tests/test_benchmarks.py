@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.benchmarks import learned, learned_closed, policies, replay, scale
+from autoscaler.learning.notes import standing
+from autoscaler.model import Memory
+from tests.benchmarks import (
+    learned,
+    learned_adversarial,
+    learned_closed,
+    learned_cost,
+    learned_decisions,
+    policies,
+    replay,
+    scale,
+)
+from tests.learning.models import a_forest
 
 
 def test_the_benchmark_of_a_facility_measures_its_cycles() -> None:
@@ -180,3 +192,57 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
     assert {"learned", "queue_length (tuned)", "elastiq", "oracle"} <= {row["policy"] for row in others}
     assert (first["policy"], first["worst_week_cost_ratio"]) == ("threshold", 1.0)
     assert first["median_week_cost_ratio"] == 1.0
+
+
+@pytest.fixture
+def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Episodes of half a day, and a model of four days."""
+    short = {name: replace(each, days=min(each.days, 0.5)) for name, each in learned_adversarial.EPISODES.items()}
+    monkeypatch.setattr(learned_adversarial, "EPISODES", {name: short[name] for name in ("zeros", "clock set back")})
+    monkeypatch.setattr(learned_adversarial, "ORDINARY_DAYS", 0.5)
+    monkeypatch.setattr(learned_adversarial, "TRAINED_DAYS", 4)
+
+
+@pytest.mark.usefixtures("few_days")
+def test_the_benchmark_of_learning_plays_episodes_made_to_fool_it() -> None:
+    arguments = ["--part", "adversarial", "--seeds", "1"]
+    found = json.loads(CliRunner().invoke(learned.main, arguments, catch_exceptions=False).stdout)["adversarial"]
+    zeros, clock = found["zeros"], found["clock set back"]
+    assert len(zeros["seeds"]) == 1
+    assert zeros["seeds"][0]["threshold"]["sessions"] == 0
+    assert zeros["seeds"][0]["ratio_episode"] is None
+    assert zeros["worst_ratio_episode"] is None
+    assert clock["worst_ratio"] == clock["seeds"][0]["ratio"]
+    assert clock["seeds"][0]["threshold"]["stepped_back_ratio"] == 1.0
+    assert clock["seeds"][0]["learned"]["sessions"] == clock["seeds"][0]["threshold"]["sessions"]
+
+
+def test_the_episodes_have_the_length_that_they_are_about() -> None:
+    days = {name: each.days for name, each in learned_adversarial.EPISODES.items()}
+    assert (days["holidays"], days["missing data"]) == (30, 7)
+    flood = learned_adversarial.workload(learned_adversarial.EPISODES["flood of sessions"], 0)
+    assert sum(each.run_s == 60.0 for each in flood.sessions) == 1000
+
+
+def test_the_benchmark_of_learning_measures_decisions_memory_and_training() -> None:
+    found = learned_cost.measure(rows=2000, decisions=20)
+    decision, training = found["decision"], found["training"]
+    assert 0 < decision["learned"]["median_ms"] <= decision["learned"]["worst_ms"]
+    assert decision["more_peak_mib"] == decision["learned"]["peak_mib"] - decision["threshold"]["peak_mib"]
+    assert training["minutes"] >= 2000
+    assert training["cpu_s"] > 0
+
+
+def test_decisions_are_measured_with_a_forecast(tmp_path: Path) -> None:
+    """After four hours of loads."""
+    model = tmp_path / "model.npz"
+    np.savez(model, **a_forest().arrays())
+    policy = learned_decisions.policy("learned", model)
+    memory: Memory = {}
+    *in_time, _late = learned_decisions.situations(learned_decisions.WARM_UP + 1, policy.history)
+    for situation in in_time:
+        window = replace(situation.window, memory=memory)
+        memory = policy.remember(window, policy.decide(window))
+    stands = standing(memory)
+    assert stands is not None
+    assert stands.forecast is not None

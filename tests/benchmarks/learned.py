@@ -1,5 +1,7 @@
 """What learning wins: `python -m tests.benchmarks.learned --traces FOLDER --part open` measures it and prints JSON.
 
+The parts `adversarial` and `cost` need no traces: see learned_adversarial.py and learned_cost.py.
+
 `FOLDER` holds traces of the Parallel Workloads Archive, which are not in the project: SDSC-BLUE-2000-4.2-cln.swf.gz, of
 which queue 0 is interactive, and LPC-EGEE-2004-1.2-cln.swf.gz, whose queues 1 (test) and 2 (short) are short Grid jobs.
 The queue of the former was closed long before the trace ends: its completed jobs in the time of the whole trace are a
@@ -20,7 +22,7 @@ learned from, the rest is measured.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, tzinfo
 from math import exp, log
@@ -37,6 +39,7 @@ from autoscaler.learning.training import train
 from autoscaler.simulation.traces import swf
 from autoscaler.simulation.traces.table import open_table
 from autoscaler.simulation.traces.usable import usable_rows
+from tests.benchmarks import learned_adversarial, learned_cost
 from tests.benchmarks.learned_closed import closed_loop
 from tests.benchmarks.policies import progress, teller, traces_option
 
@@ -249,13 +252,37 @@ def measure(folder: Path, delays_min: Sequence[int] = DELAYS_MIN) -> dict[str, A
     return found
 
 
+PARTS: Mapping[str, Callable[["Asked"], dict[str, Any]]] = {
+    "open": lambda asked: measure(asked.folder()),
+    "closed": lambda asked: closed_loop(asked.folder(), asked.jobs, teller),
+    "adversarial": lambda asked: learned_adversarial.measure(asked.seeds, asked.jobs, teller("adversarial")),
+    "cost": lambda _asked: learned_cost.measure(),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options."""
+
+    traces: Path | None
+    jobs: int
+    seeds: int
+
+    def folder(self) -> Path:
+        """Where the traces are; ends the command where nobody said so."""
+        if self.traces is None:
+            raise click.UsageError("this part needs --traces")
+        return self.traces
+
+
 @click.command(help=__doc__.splitlines()[0])
-@traces_option
-@click.option("--part", type=click.Choice(["open", "closed"]), required=True, help="What is measured.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes of the closed loop.")
-def main(traces: Path, part: str, jobs: int) -> None:
+@traces_option(required=False)
+@click.option("--part", type=click.Choice(list(PARTS)), required=True, help="What is measured.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Of the made days.")
+def main(traces: Path | None, part: str, jobs: int, seeds: int) -> None:
     """Measure, and print the result."""
-    found = measure(traces) if part == "open" else closed_loop(traces, jobs, teller)
+    found = PARTS[part](Asked(traces, jobs, seeds))
     print(json.dumps({part: found}, allow_nan=False))  # noqa: T201 - this is its output
 
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -54,6 +54,7 @@ READING = "slac-lcls-hpss-transfers-2018.csv.gz"
 TUNING_PIECE = (0.6, 0.8)
 SETTING = Figure("", "", "What the tuning chose, or tries; null for the policy's own defaults.")
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 Settings = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -198,17 +199,19 @@ def values(reported: Report, tuning: Report) -> dict[str, Any]:
     return {**comparison_json(reported), "tuning": comparison_json(tuning)}
 
 
-traces_option = click.option(
-    "--traces",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    metavar="FOLDER",
-    help="Where the published traces are.",
-)
+def traces_option(*, required: bool = True) -> Callable[[Command], Command]:
+    """Add ``--traces FOLDER``."""
+    return click.option(
+        "--traces",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        required=required,
+        metavar="FOLDER",
+        help="Where the published traces are.",
+    )
 
 
 @click.command(help=__doc__.splitlines()[0])
-@traces_option
+@traces_option()
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
 @click.option("--table", is_flag=True, help="Show a table too, on standard error.")
 @click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots there.")

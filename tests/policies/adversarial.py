@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from autoscaler.contracts import Policy
+from autoscaler.contracts import Policy, Remembering
 from autoscaler.learning.features import FEATURES, Floats
-from autoscaler.model import Demand, Memory, Window
+from autoscaler.model import Demand, Memory, Sample, Window
 from autoscaler.simulation.figures import figures
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.simulate import simulate
@@ -84,12 +84,11 @@ BAD: Mapping[str, Callable[[Mapping[str, float]], float]] = {
 
 
 @dataclass(frozen=True)
-class Unread:
-    """A policy that sees nothing between two times, as when no exporter can be read."""
+class Altered:
+    """A policy that sees each window otherwise than it is."""
 
     policy: Policy
-    begin: datetime
-    end: datetime
+    seen: Callable[[Window], Window]
     timeless: ClassVar[bool] = False
 
     @property
@@ -104,24 +103,37 @@ class Unread:
 
     def decide(self, window: Window) -> Demand:
         """Ask the policy with what can be seen."""
-        return self.policy.decide(self._seen(window))
+        return self.policy.decide(self.seen(window))
 
     def remember(self, window: Window, demand: Demand) -> Memory:
         """Ask the policy with what can be seen."""
-        return self.policy.remember(self._seen(window), demand) if isinstance(self.policy, Learned) else {}
+        return self.policy.remember(self.seen(window), demand) if isinstance(self.policy, Remembering) else {}
 
-    def _seen(self, window: Window) -> Window:
-        series = tuple(
-            replace(
-                each,
-                samples=tuple(
-                    replace(sample, value=None) if self.begin <= sample.at < self.end else sample
-                    for sample in each.samples
-                ),
-            )
-            for each in window.series
-        )
-        return replace(window, series=series)
+
+def unread(begin: datetime, end: datetime) -> Callable[[Window], Window]:
+    """Nothing is seen between two times, as when no exporter can be read."""
+
+    def seen(window: Window) -> Window:
+        return _with_samples(window, lambda at: replace(at, value=None) if begin <= at.at < end else at)
+
+    return seen
+
+
+def clock_set(at: datetime, by: timedelta) -> Callable[[Window], Window]:
+    """The machine's clock is set at a time; what was read before keeps the time that it was read at."""
+
+    def seen(window: Window) -> Window:
+        if window.now < at:
+            return window
+        moved = _with_samples(window, lambda each: replace(each, at=each.at + by) if each.at >= at else each)
+        return replace(moved, now=window.now + by)
+
+    return seen
+
+
+def _with_samples(window: Window, made: Callable[[Sample], Sample]) -> Window:
+    series = tuple(replace(each, samples=tuple(map(made, each.samples))) for each in window.series)
+    return replace(window, series=series)
 
 
 def scenario() -> Scenario:

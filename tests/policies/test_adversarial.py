@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.simulation.simulate import simulate
-from tests.policies.adversarial import BAD, EPISODES, START, Unread, cost, fooled, rule, scenario, workload
+from tests.policies.adversarial import BAD, EPISODES, START, Altered, cost, fooled, rule, scenario, unread, workload
 
 # Over the end of summer time, with a few hours in which a model that turned bad can do harm.
 HOURS = 15.0
@@ -30,5 +30,5 @@ def test_a_model_that_is_bad_from_the_beginning_costs_nothing(model: str) -> Non
 def test_hours_without_data_cost_at_most_five_percent_more() -> None:
     played = workload("regular", HOURS)
     begin, end = START + timedelta(hours=7), START + timedelta(hours=12)
-    ruled, bad = (cost(Unread(policy, begin, end), played) for policy in (rule(), fooled(BAD["turns bad"])))
+    ruled, bad = (cost(Altered(policy, unread(begin, end)), played) for policy in (rule(), fooled(BAD["turns bad"])))
     assert bad <= 1.05 * ruled

@@ -1,0 +1,287 @@
+"""What a forecast costs when days come that it was not made for: `learned` beside `threshold` in the facility model.
+
+A made site: ten machines whose slots are nearly full of batch jobs, and people who come by the local hour and weekday.
+A model is trained on eight weeks of it. Some days like those are played first, so that the forecast has a say, then the
+episode at its real length, and ordinary days again, on which the forecast has to come back. In its real life the model
+would be made anew each night; here it stays as it is, and its age is not held against it.
+
+Costs are core hours, by the facility model's price, of the days `before`, of the `episode`, and of those `after` it;
+`ratio_...` are those of `learned` by those of `threshold`, null where the latter costs nothing, and `ratio` is of the
+episode with the days after it. `extra_share` is what `learned` costs more in the episode, as a share of what as many
+ordinary days cost `threshold`. `ratio_before` shows how much of a ratio is no more than the luck of a few days.
+`stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import cos, pi
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from autoscaler.contracts import Policy
+from autoscaler.learning.training import train
+from autoscaler.model import Allocation, Demand, Host, Memory, ProofDomain, Window, WnDomain
+from autoscaler.service.minutes import from_sessions
+from autoscaler.service.training import LEVELS
+from autoscaler.simulation.figures import HOUR_S, experience, lost_core_s
+from autoscaler.simulation.run import Run
+from autoscaler.simulation.scenario import Machine, Price, Scenario
+from autoscaler.simulation.simulate import simulate
+from autoscaler.simulation.workload import Job, Session, Workload
+from policies.learned import Learned
+from policies.threshold import Threshold
+from tests.policies.adversarial import Altered, clock_set, unread
+
+ZONE = ZoneInfo("Europe/Rome")
+DAY_S = 86_400.0
+HOSTS, CORES, WORKERS = 10, 8, 8
+# A host gives two or three workers without swapping, more only at the cost of its jobs.
+JOB_MIB = (50, 800)
+HOST = Host(
+    name="host",
+    uri="model:///host",
+    memory_total_mib=8056,
+    memory_reserve_mib=573,
+    proof=ProofDomain("proof", Allocation(572, 32, 1.0), 792, 0, 4, 256),
+    wns=(WnDomain("wn", 572, 6911, 256, 572, 256, 32),),
+)
+# Nine tenths of the slots have a job, which runs for four and a half hours in the mean.
+JOBS_A_DAY = 375
+# Who comes asks several times, with a pause to think.
+VISITS_A_DAY, VISIT, PAUSE_S, RUN_LOG_S, RUN_SPREAD = 40, 4, 120.0, 5.0, 1.3
+WEEKEND = 0.2
+TRAINED_DAYS, HORIZON_MIN = 56, 2
+# Before an episode and after it.
+ORDINARY_DAYS = 3
+AGELESS = timedelta(days=366)
+# At ten in the morning. The clocks change in the first night of the episode.
+SPRING, SUMMER = datetime(2026, 3, 25, 10, tzinfo=ZONE), datetime(2026, 6, 1, 10, tzinfo=ZONE)
+AUTUMN = datetime(2026, 10, 21, 10, tzinfo=ZONE)
+SEED = 20261127
+# Core hours: sums are rounded.
+NOTHING = 0.01
+PIECES = ("before", "episode", "after")
+
+# After an episode began, at one o'clock.
+FLOOD_S = 3 * HOUR_S
+
+Sessions = list[Session]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Episode:
+    """So many days that are unlike the others.
+
+    ``people`` come there in such a share of their usual number, and ``more`` of theirs beside them. ``altered`` is how
+    a window is seen, by when the episode begins and ends; ``more_jobs`` are batch jobs that come at once.
+    """
+
+    days: float
+    people: float = 1.0
+    more: Callable[[float], Sessions] = lambda _days: []
+    more_jobs: int = 0
+    altered: Callable[[datetime, datetime], Callable[[Window], Window]] | None = None
+    start: datetime = SUMMER
+
+
+EPISODES: Mapping[str, Episode] = {
+    "step up": Episode(7, people=3.0),
+    "step down": Episode(7, people=1 / 3),
+    "holidays": Episode(30, people=0.03),
+    "flood of sessions": Episode(1, more=lambda _days: [Session(FLOOD_S, 60.0, WORKERS)] * 1000),
+    "flood of batch jobs": Episode(1, more_jobs=1000),
+    "summer time begins": Episode(7, start=SPRING),
+    "summer time ends": Episode(7, start=AUTUMN),
+    "clock set forward": Episode(7, altered=lambda begin, _end: clock_set(begin, timedelta(hours=1))),
+    "clock set back": Episode(7, altered=lambda begin, _end: clock_set(begin, timedelta(hours=-1))),
+    "missing data": Episode(7, altered=unread),
+    "constant": Episode(7, people=0.0, more=lambda days: [Session(60.0, days * DAY_S - 120.0, WORKERS)] * 2),
+    "zeros": Episode(7, people=0.0),
+}
+
+
+@dataclass(frozen=True)
+class Play:
+    """An episode to be played by a policy."""
+
+    episode: str
+    seed: int
+    label: str
+    policy: Policy
+
+
+@dataclass
+class Watched:
+    """A policy, and whether a forecast of it had a say, cycle by cycle."""
+
+    policy: Policy
+    signals: tuple[str, ...] = ()
+    history: timedelta = timedelta(0)
+    stood: list[bool] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.signals, self.history = self.policy.signals, self.policy.history
+
+    def decide(self, window: Window) -> Demand:
+        """Ask it."""
+        return self.policy.decide(window)
+
+    def remember(self, window: Window, demand: Demand) -> Memory:
+        """Ask it, and see how it stands."""
+        memory = self.policy.remember(window, demand) if isinstance(self.policy, Learned) else {}
+        self.stood.append(bool(memory.get("who", (0.0,))[0]))
+        return memory
+
+
+def measure(seeds: int, jobs: int, tell: Callable[[float], None]) -> dict[str, Any]:
+    """Play all episodes with so many seeds and processes; each one's worst seed, and what each seed gave."""
+    policies = {"threshold": Threshold(workers_per_session=WORKERS), "learned": learned()}
+    plays = [
+        Play(name, seed, label, policy)
+        for name in EPISODES
+        for seed in range(seeds)
+        for label, policy in policies.items()
+    ]
+    found = list(_told(_found(plays, jobs), len(plays), tell))
+    pairs = [_compared(play, *costs) for play, *costs in zip(plays[::2], found[::2], found[1::2], strict=True)]
+    return {name: _row(pairs[place * seeds : (place + 1) * seeds]) for place, name in enumerate(EPISODES)}
+
+
+def _found(plays: Sequence[Play], jobs: int) -> Iterator[dict[str, Any]]:
+    if jobs == 1:
+        yield from map(played, plays)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        yield from pool.imap(played, plays)
+
+
+def _told(found: Iterator[dict[str, Any]], count: int, tell: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+    for number, each in enumerate(found, start=1):
+        yield each
+        tell(number / count)
+
+
+def _compared(play: Play, ruled: Mapping[str, Any], forecast: Mapping[str, Any]) -> dict[str, Any]:
+    whole = [found["episode"] + found["after"] for found in (forecast, ruled)]
+    ratios = {piece: _ratio(forecast[piece], ruled[piece]) for piece in PIECES}
+    ordinary = ruled["before"] / ORDINARY_DAYS * EPISODES[play.episode].days
+    return {
+        "ratio": _ratio(*whole),
+        **{f"ratio_{piece}": ratio for piece, ratio in ratios.items()},
+        "extra_share": _ratio(forecast["episode"] - ruled["episode"], ordinary),
+        "threshold": ruled,
+        "learned": forecast,
+    }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > NOTHING else None
+
+
+def _row(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    keys = [key for key in seeds[0] if key.startswith(("ratio", "extra"))]
+    worst = {key: max((each[key] for each in seeds if each[key] is not None), default=None) for key in keys}
+    return {**{f"worst_{key}": value for key, value in worst.items()}, "seeds": seeds}
+
+
+def played(play: Play) -> dict[str, Any]:
+    """What an episode costs under a policy."""
+    episode = EPISODES[play.episode]
+    begin = episode.start + timedelta(days=ORDINARY_DAYS)
+    watched = Watched(play.policy)
+    policy: Policy = watched
+    if episode.altered is not None:
+        policy = Altered(policy, episode.altered(begin, begin + timedelta(days=episode.days)))
+    run = simulate(scenario(), workload(episode, play.seed), policy, play.label)
+    edges_s = [0.0, ORDINARY_DAYS * DAY_S, (ORDINARY_DAYS + episode.days) * DAY_S, run.duration_s]
+    lived = experience(run)
+    inside = (lived.submit_s >= edges_s[1]) & (lived.submit_s < edges_s[2])
+    first, last = (int(edge_s / run.cycles.interval_s) for edge_s in edges_s[1:3])
+    stood = watched.stood[first:last]
+    return {
+        **dict(zip(PIECES, costs(run, edges_s), strict=True)),
+        "missed_arrivals_ratio": float(lived.missed[inside].mean()) if inside.any() else None,
+        "sessions": int(inside.sum()),
+        "stepped_back_ratio": 1 - sum(stood) / len(stood),
+        "moves": len(run.moves),
+    }
+
+
+def costs(run: Run, edges_s: Sequence[float]) -> list[float]:
+    """Core hours of each piece: of the sessions that came, and of the batch work that was lost in it."""
+    lived, lost = experience(run), lost_core_s(run)
+    cycles_s = np.arange(len(lost)) * run.cycles.interval_s
+    waited = np.histogram(lived.submit_s, edges_s, weights=lived.wait_s)[0] * scenario().price.wait_core_s
+    return [float(each) / HOUR_S for each in waited + np.histogram(cycles_s, edges_s, weights=lost)[0]]
+
+
+def scenario() -> Scenario:
+    """Ten machines."""
+    machines = [Machine(replace(HOST, name=f"host-{number}"), CORES, CORES) for number in range(HOSTS)]
+    return Scenario(tuple(machines), Price(wait_core_s=8.0))
+
+
+def workload(episode: Episode, seed: int) -> Workload:
+    """Ordinary days, the episode, and ordinary days."""
+    random = np.random.default_rng([SEED, seed])
+    days = 2 * ORDINARY_DAYS + episode.days
+    begin_s, end_s = ORDINARY_DAYS * DAY_S, (ORDINARY_DAYS + episode.days) * DAY_S
+    usual = people(episode.start, days, random)
+    unlike = people(episode.start, days, random, episode.people) if episode.people != 1 else usual
+    sessions = [each for each in usual if not begin_s <= each.submit_s < end_s]
+    sessions += [each for each in unlike if begin_s <= each.submit_s < end_s]
+    sessions += [replace(each, submit_s=each.submit_s + begin_s) for each in episode.more(episode.days)]
+    jobs = batch_jobs(days, random)
+    jobs += [replace(each, submit_s=begin_s + FLOOD_S) for each in batch_jobs(10, random)[: episode.more_jobs]]
+    return Workload(
+        episode.start.astimezone(UTC),
+        days * DAY_S,
+        tuple(sorted(sessions, key=lambda each: each.submit_s)),
+        tuple(sorted(jobs, key=lambda each: each.submit_s)),
+    )
+
+
+def people(start: datetime, days: float, random: Random, share: float = 1.0) -> Sessions:
+    """Sessions of so many days, by the local hour and weekday."""
+    hours = np.arange(int(days * 24))
+    at = [(start.astimezone(UTC) + timedelta(hours=int(hour))).astimezone(ZONE) for hour in hours]
+    rates = np.array([(1.0 - cos(2 * pi * (each.hour - 3) / 24)) * _weight(each) for each in at])
+    counts = random.poisson(rates / 24 * VISITS_A_DAY * share)
+    visits_s = np.repeat(hours * HOUR_S, counts) + random.uniform(0, HOUR_S, counts.sum())
+    runs_s = random.lognormal(RUN_LOG_S, RUN_SPREAD, (len(visits_s), VISIT))
+    pauses_s = random.exponential(PAUSE_S, (len(visits_s), VISIT))
+    at_s = visits_s[:, np.newaxis] + np.cumsum(runs_s + pauses_s, axis=1) - runs_s
+    rows = sorted(zip(at_s.ravel().tolist(), runs_s.ravel().tolist(), strict=True))
+    return [Session(come_s, run_s, WORKERS) for come_s, run_s in rows if come_s < days * DAY_S]
+
+
+def _weight(at: datetime) -> float:
+    return WEEKEND if at.weekday() >= 5 else 1.0
+
+
+def batch_jobs(days: float, random: Random) -> list[Job]:
+    """Jobs at any time, with run times as skewed as real ones."""
+    count = int(JOBS_A_DAY * days)
+    at_s, runs_s = np.sort(random.uniform(0, days * DAY_S, count)), random.lognormal(9.0, 1.2, count)
+    mib = random.integers(*JOB_MIB, count)
+    return [Job(float(a), float(r), 0.9, int(m)) for a, r, m in zip(at_s, runs_s, mib, strict=True)]
+
+
+def learned() -> Learned:
+    """The learned policy with a model of ordinary weeks."""
+    begin = SPRING - timedelta(days=TRAINED_DAYS)
+    past = people(begin, TRAINED_DAYS, np.random.default_rng([SEED, 2**16]))
+    minutes = from_sessions(past, begin, ZONE, "made")
+    forest = train(minutes.loads, minutes.start, horizon_min=HORIZON_MIN, levels=LEVELS, zone=ZONE)
+    return Learned(
+        workers_per_session=WORKERS,
+        model_max_age=AGELESS,
+        forecaster=forest,
+        trained_until=SPRING,
+        zone=ZONE,
+    )
