@@ -470,6 +470,11 @@ class Decision:
     opinions: tuple[Opinion, ...] = ()
 
     @property
+    def policy_error(self) -> str | None:
+        """What the policy raised: then that is all that it says; ``None`` where a guard is to blame, or nobody."""
+        return self.error if self.demand.reason == self.error else None
+
+    @property
     def memories(self) -> Mapping[str, Memory]:
         """What the shadow policies are to know in the next cycle, by their names."""
         return {opinion.name: opinion.memory for opinion in self.opinions}

@@ -22,6 +22,8 @@ from policies.threshold import Threshold
 _RANGE_MARGIN = 0.5
 # Of what features look back on, so much must be known.
 _KNOWN_LEAST = 0.5
+# Forecasts are corrected between these shares.
+_LEAST_TARGET, _MOST_TARGET = 0.0001, 0.5
 _LONGEST_HORIZON_MIN = features.HISTORY_MIN // 2
 _LONGEST_HOLD = timedelta(hours=4)
 _LONGEST_DETAIL = 200
@@ -67,8 +69,7 @@ class Learned:
     fewer served than aimed at, and no correction left. The forecast is made and judged on, and has a say again when
     nothing spoke against it for ``return_after``; so it is at the beginning, too.
 
-    With the model come its name, the end of the past it was trained on, the ``zone`` of its hours, and the ``alpha``
-    that the correction had come to when it was tested.
+    With the model come its name, the end of the past it was trained on, and the ``zone`` of its hours.
 
     It has no clock: a forecaster that keeps a limit on how long it takes raises where it took longer, which is a
     failure like any other.
@@ -89,9 +90,8 @@ class Learned:
     model_max_age: timedelta = timedelta(days=30)
     forecaster: Forecaster | None = field(default=None, repr=False, compare=False, metadata=_OF_THE_MODEL)
     model: str | None = field(default=None, metadata=_OF_THE_MODEL)
-    trained_until: datetime | None = field(default=None, metadata=_OF_THE_MODEL)
-    zone: tzinfo = field(default=UTC, metadata=_OF_THE_MODEL)
-    alpha: float | None = field(default=None, metadata=_OF_THE_MODEL)
+    trained_until: datetime | None = field(default=None, repr=False, metadata=_OF_THE_MODEL)
+    zone: tzinfo = field(default=UTC, repr=False, metadata=_OF_THE_MODEL)
     # The newest window with what follows from it: no state, since it only spares finding the same again.
     _newest: list[tuple[Window, _Look]] = field(init=False, default_factory=list, repr=False, compare=False)
 
@@ -100,14 +100,17 @@ class Learned:
         self._threshold()
         if not all(0 < price < math.inf for price in (self.wait_core_seconds, self.idle_core_seconds)):  # NaN too
             raise ValueError("wait_core_seconds and idle_core_seconds must be more than 0")
+        if not _LEAST_TARGET <= self.target <= _MOST_TARGET:
+            raise ValueError(
+                f"idle_core_seconds over both prices is {self.target:.3g}, the share of arrivals that may find too "
+                f"little; it must be {_LEAST_TARGET:g} to {_MOST_TARGET:g}"
+            )
         if not timedelta(0) <= self.hold <= _LONGEST_HOLD:
             raise ValueError(f"hold must be 0s or more and at most {minutes(_LONGEST_HOLD)}")
         if self.return_after < timedelta(0) or self.model_max_age <= timedelta(0):
             raise ValueError("return_after must be 0s or more, and model_max_age longer than 0s")
         if self.forecaster is not None and self.trained_until is None:
             raise ValueError("a forecaster needs trained_until, the end of the past it was trained on")
-        if self.alpha is not None and not 0 < self.alpha < 1:
-            raise ValueError("alpha must be between 0 and 1")
 
     @property
     def history(self) -> timedelta:
@@ -135,7 +138,11 @@ class Learned:
 
     def _larger(self, reactive: Demand, notes: Notes) -> Demand:
         now = notes.forecasts[-1]
-        peak = max(each.high for each in notes.forecasts if each.minute >= now.minute - _in_minutes(self.hold))
+        since = now.minute - _in_minutes(self.hold)
+        if notes.who is not None:
+            # What was doubted when it was made has no say later.
+            since = max(since, notes.who.since)
+        peak = max([now.high, *(each.high for each in notes.forecasts if each.minute >= since)])
         workers = self._workers(peak)
         told = f"{now.in_words} are forecast"
         if peak > now.high:
@@ -153,7 +160,7 @@ class Learned:
 
     def _looked(self, window: Window) -> _Look:
         horizon_min = _horizon_min(self.forecaster)
-        notes = caught_up(Notes.of(window.memory, self.target, self.alpha), all_loads(window), window.now, horizon_min)
+        notes = caught_up(Notes.of(window.memory, self.target), all_loads(window), window.now, horizon_min)
         minute = minute_of(window.now)
         answer = self._ask(notes, window.now)
         oldest = minute - max(2 * (horizon_min or 0), _in_minutes(self.hold))
@@ -166,7 +173,7 @@ class Learned:
     def _ask(self, notes: Notes, now: datetime) -> _Answer:
         if self.forecaster is None:
             return _Answer(None, Doubt.NO_MODEL)
-        loads = carried(notes.loads)
+        loads = carried(notes.loads)[-features.HISTORY_MIN - 1 :]
         known = sum(load is not None for load in loads)
         if len(loads) <= features.HISTORY_MIN or known < _KNOWN_LEAST * len(loads) or loads[-1] is None:
             return _Answer(None, Doubt.SHORT_MEMORY)

@@ -19,6 +19,7 @@ from autoscaler.cli.progress import share_bar
 from autoscaler.config.document import ConfigError, did_you_mean
 from autoscaler.config.policies import PolicyError, make_policy, policy_names
 from autoscaler.contracts import Policy
+from autoscaler.service.models import takes_a_model
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.contest import ClusterError, Task, play, play_on_dask
 from autoscaler.simulation.ranking import ORACLE, Trial, report, tasks
@@ -76,6 +77,12 @@ def _trial(path: Path, name: str, contest: Contest, proof_trace: Path) -> Trial:
     aligned = make_workload(sessions, jobs, reading, piece=use.piece)
     traces = [trace for trace in (sessions, jobs, reading) if trace is not None]
     about = [remark for trace in traces for remark in trace.remarks()]
+    about += [
+        f"{label} is played without a model, and so decides as the threshold rule does: autoscaler train with "
+        "--proof-trace, --wn-trace and --scenario plays it with one"
+        for label, policy in policies.items()
+        if takes_a_model(policy)
+    ]
     if about and use.piece != (0.0, 1.0):
         about.append(
             f"what is counted in a trace is of the whole file; played is the piece {use.piece[0]:g} to {use.piece[1]:g}"

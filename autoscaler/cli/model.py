@@ -133,13 +133,18 @@ def rollback(config_file: Path) -> None:
 def reset(config_file: Path) -> None:
     """Let no model act: the learned policy is then the threshold policy. The models are kept.
 
+    The next nightly training may promote one again; learning.refit_at: null in the configuration keeps it from that.
+
     \b
     Example:
       autoscaler model reset
     """
     with shelf_of(load_config(config_file)) as shelf:
         shelf.reset()
-    click.echo("no model acts from the next cycle on; autoscaler model rollback lets the last one act again")
+    click.echo(
+        "no model acts from the next cycle on; autoscaler model rollback lets the last one act again, and so may the "
+        "nightly training (learning.refit_at)"
+    )
 
 
 @model.command(epilog=EXIT_CODES)

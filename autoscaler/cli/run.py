@@ -29,6 +29,7 @@ from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.service.refit import Refit
+from autoscaler.service.timed import TimedForecaster
 from autoscaler.sources import make_source
 from autoscaler.store.sql import SqlStore
 
@@ -103,5 +104,5 @@ def _controller(loaded: Loaded, store: SqlStore) -> Controller:
         store=store,
         pace=Pace(settings.host_timeout, settings.transfer_stall),
         clock=lambda: datetime.now(UTC),
-        with_model=ActingModel(shelf_beside(settings.store)).given,
+        with_model=ActingModel(shelf_beside(settings.store), TimedForecaster).given,
     )

@@ -1,5 +1,6 @@
 """``autoscaler train``: a model of the site's load, its backtest, and whether it acts."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +22,8 @@ from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
 from autoscaler.config.document import ConfigError
 from autoscaler.config.load import Loaded
-from autoscaler.config.policies import PolicyError, make_policy
+from autoscaler.config.policies import PolicyError, policy_like
 from autoscaler.config.schema import PrometheusSection
-from autoscaler.contracts import Policy
 from autoscaler.learning.card import Card, Draft
 from autoscaler.learning.forest import QuantileForest
 from autoscaler.service.backtest import ClosedLoop, Judge
@@ -182,9 +182,7 @@ def _made(minutes: Minutes, judge: Judge | None, loaded: Loaded) -> tuple[Draft,
 def _contest(loaded: Loaded, judge: Judge | None) -> "Contest":
     from autoscaler.service.training import Contest  # noqa: PLC0415 - as above
 
-    ours: Any = loaded.policy
-    priced = takes_a_model(ours) and all(hasattr(ours, name) for name in PRICES)
-    learned: Any = ours if priced else _policy(LEARNED, loaded)
+    learned, parameters = _judged(loaded)
     terms = Terms(
         reaction_min=REACTION_MIN,
         workers_per_session=learned.workers_per_session,
@@ -192,19 +190,21 @@ def _contest(loaded: Loaded, judge: Judge | None) -> "Contest":
         wait_core_s=learned.wait_core_seconds,
         idle_core_s=learned.idle_core_seconds,
     )
-    return Contest(learned, {name: _policy(name, loaded) for name in REFERENCES}, terms, judge)
+    try:
+        others = {name: policy_like(name, parameters) for name in REFERENCES}
+    except PolicyError as error:
+        raise ConfigFailure(f"what a model has to beat cannot be made of the configuration's policy: {error}") from None
+    return Contest(learned, others, terms, judge)
 
 
-def _policy(name: str, loaded: Loaded) -> Policy:
-    """A policy with those of the configuration's parameters that it has, too."""
-    kept = {}
-    for key, value in loaded.config.policy.parameters.items():
-        try:
-            make_policy(name, {key: value})
-        except PolicyError:
-            continue
-        kept[key] = value
-    return make_policy(name, kept)
+def _judged(loaded: Loaded) -> tuple[Any, Mapping[str, Any]]:
+    """The policy that a model is for, and its parameters: the acting one, else the first shadow that takes a model."""
+    config = loaded.config
+    named = [(loaded.policy, config.policy), *((loaded.shadows[name], each) for name, each in config.shadows.items())]
+    for policy, section in named:
+        if takes_a_model(policy) and all(hasattr(policy, name) for name in PRICES):
+            return policy, section.parameters
+    return policy_like(LEARNED, config.policy.parameters), config.policy.parameters
 
 
 def _show(card: Card, output: str, *, acts: bool) -> None:

@@ -50,6 +50,12 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     return policy
 
 
+def policy_like(name: str, parameters: Mapping[str, Any]) -> Policy:
+    """The policy called ``name`` with those of another's parameters that it has, too; raises ``PolicyError``."""
+    own = {field.name for field in _parameters(_load(name))}
+    return make_policy(name, {key: value for key, value in parameters.items() if key in own})
+
+
 def policy_text(name: str, policy: Policy) -> str:
     """A policy with all its parameters, as a configuration would write them."""
     fields = [field.name for field in _parameters(policy)]

@@ -112,7 +112,7 @@ def _means(back: Floats) -> list[Floats]:
 
 
 def _since(moves: Floats) -> Floats:
-    """Minutes since the last move; as long as is known where there was none."""
+    """Minutes since the last move; HISTORY_MIN where there was none."""
     moved = moves > 0.0
     since: Floats = np.where(moved.any(axis=1), moved.argmax(axis=1), moved.shape[1]).astype(np.float64)
     return since

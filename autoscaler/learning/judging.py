@@ -14,6 +14,8 @@ from autoscaler.learning.notes import MOST, Arrivals, Doubt, Forecast, Judged, L
 
 # A reading that is missing counts as the one before it for so many minutes: one lost scrape is not a loss of memory.
 CARRIED_MIN = 5
+# Loads that are remembered: a gap at the beginning of what features look back on is closed, too.
+LOADS_KEPT = HISTORY_MIN + 1 + CARRIED_MIN
 # Rolling means forget over so many minutes, and over so many arrivals.
 LOSS_MIN = 120
 ARRIVALS = 100
@@ -134,18 +136,18 @@ def _is_unlike_training(who: Who | None) -> bool:
 
 
 def _loads(notes: Notes, seen: Iterable[tuple[datetime, float | None]], minute: int) -> tuple[float | None, ...]:
-    """One load for each minute, the newest reading of it; as far back as anything is known and features look."""
-    length = HISTORY_MIN + 1
-    later = 0 if notes.minute is None else minute - notes.minute
+    """One load for each minute, the newest reading of it; from the first one on that was ever known."""
+    later = 0 if notes.minute is None or not notes.loads else minute - notes.minute
     # Of a clock that was set back, the loads that are still to come are dropped.
-    kept = notes.loads[:later] if later < 0 else (*notes.loads[later - length :], *[None] * min(later, length))
-    loads: list[float | None] = [*[None] * length, *kept][-length:]
+    kept = notes.loads[:later] if later < 0 else (*notes.loads, *[None] * min(later, LOADS_KEPT))
+    kept = kept[-LOADS_KEPT:]
+    loads: list[float | None] = [*[None] * (LOADS_KEPT - len(kept)), *kept]
     for at, load in seen:
         place = minute_of(at) - minute - 1
-        if load is not None and load <= MOST and -length <= place < 0:
+        if load is not None and load <= MOST and -LOADS_KEPT <= place < 0:
             loads[place] = load
-    known = next((place for place, load in enumerate(loads) if load is not None), length)
-    return tuple(loads[known:])
+    known = next((place for place, load in enumerate(loads) if load is not None), None)
+    return () if known is None else tuple(loads[min(known, LOADS_KEPT - len(kept)) :])
 
 
 def _arrivals(minute: int, course: _Course, forecasts: Iterable[Forecast], horizon_min: int) -> tuple[float, float]:

@@ -128,15 +128,14 @@ class Notes:
     who: Who | None = None
 
     @classmethod
-    def of(cls, memory: Memory, target: float, alpha: float | None = None) -> "Notes":
-        """Read the memory; what was scored for another target begins anew, the correction with this ``alpha``."""
-        first = target if alpha is None else alpha
+    def of(cls, memory: Memory, target: float) -> "Notes":
+        """Read the memory; what was scored for another target begins anew."""
         alone = _numbers(memory, "minute")
         minute = None if len(alone) != 1 or alone[0] is None else int(alone[0])
         if minute is None:
-            return cls(Aim(target, first))
+            return cls(Aim(target, target))
         return cls(
-            _aim(memory, target, first),
+            _aim(memory, target),
             minute,
             tuple([load if load is not None and 0 <= load <= MOST else None for load in memory.get("loads", ())]),
             tuple(_forecasts(memory)),
@@ -291,9 +290,9 @@ def _forecasts(memory: Memory) -> Iterator[Forecast]:
             yield Forecast(int(minute), *sessions)
 
 
-def _aim(memory: Memory, target: float, first: float) -> Aim:
+def _aim(memory: Memory, target: float) -> Aim:
     aimed = _record(memory, "alpha", 2)
-    return Aim(target, aimed[0] if aimed and aimed[1] == target and 0 < aimed[0] < 1 else first)
+    return Aim(target, aimed[0] if aimed and aimed[1] == target and 0 < aimed[0] < 1 else target)
 
 
 def _losses(memory: Memory, target: float) -> Losses:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -59,8 +60,8 @@ class Refused:
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A stretch of time, its end not in it."""
 
-    begin: datetime
-    end: datetime
+    begin: Annotated[datetime, msgspec.Meta(tz=True)]
+    end: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,6 +238,11 @@ class Shelf:
         return [each for each in (was.acting, *was.before) if each is not None]
 
     def _prune(self) -> None:
+        try:
+            self.standing()
+        except ModelError:
+            # Nobody knows which one acts.
+            return
         kept = {*self._numbers()[-KEPT:], *self._named()}
         for number in self._numbers():
             if number not in kept:

@@ -4,9 +4,11 @@ The first of them is judged: against each of the others, by weeks.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Literal, Protocol
+
+import numpy as np
 
 from autoscaler.contracts import Policy
 from autoscaler.learning.card import Score
@@ -68,7 +70,8 @@ class OpenLoop:
 class ClosedLoop:
     """The facility of a scenario with guards and transfers, whose batch jobs lose what PROOF takes.
 
-    The minutes must be those of the ``sessions``.
+    The minutes must be those of the ``sessions``; who came in one that is not known, or excluded, does not come. The
+    learned policy begins as after a start: it has no say for the first hours.
     """
 
     loop: ClassVar[Literal["open", "closed"]] = "closed"
@@ -96,11 +99,21 @@ class ClosedLoop:
         )
 
     def _workload(self, minutes: Minutes, split: int) -> Workload:
-        first_s = self.sessions.content[0].submit_s
-        last_s = max(session.submit_s + session.run_s for session in self.sessions.content)
+        sessions = self._of_known_time(minutes)
+        first_s = sessions[0].submit_s
+        last_s = max(session.submit_s + session.run_s for session in sessions)
         from_s = (minutes.at(split) - self.sessions.start).total_seconds()
         share = min(max(0.0, (from_s - first_s) / max(last_s - first_s, 1.0)), 1.0)
-        return make_workload(self.sessions, self.jobs, piece=(share, 1.0)).workload
+        return make_workload(replace(self.sessions, content=sessions), self.jobs, piece=(share, 1.0)).workload
+
+    def _of_known_time(self, minutes: Minutes) -> tuple[Session, ...]:
+        begin_s = (minutes.start - self.sessions.start).total_seconds()
+        places = [int((session.submit_s - begin_s) // 60) for session in self.sessions.content]
+        return tuple(
+            session
+            for session, place in zip(self.sessions.content, places, strict=True)
+            if 0 <= place < len(minutes.loads) and not np.isnan(minutes.loads[place])
+        )
 
 
 def _cost(weeks: Weekly) -> float:

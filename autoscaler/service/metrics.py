@@ -86,7 +86,7 @@ def metrics_at(address: tuple[str, int], *metrics: Collector) -> Iterator[tuple[
 
 
 def _heard(decision: Decision) -> Iterator[tuple[str, Demand, Memory, str | None]]:
-    yield ACTING, decision.demand, decision.memory, decision.error
+    yield ACTING, decision.demand, decision.memory, decision.policy_error
     for opinion in decision.opinions:
         yield opinion.name, opinion.demand, opinion.memory, opinion.error
 

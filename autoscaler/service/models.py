@@ -3,16 +3,15 @@
 import dataclasses
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoscaler.contracts import Policy
+from autoscaler.contracts import Forecaster, Policy
 from autoscaler.core.decide import Rules
 from autoscaler.learning.card import Card
 from autoscaler.learning.shelf import Model, ModelError, Shelf
 from autoscaler.model import Decision
-from autoscaler.service.timed import TimedForecaster
 from autoscaler.service.zone import zone_named
 
 _log = logging.getLogger("autoscaler")
@@ -42,13 +41,16 @@ def take_a_model(rules: Rules) -> bool:
 class ActingModel:
     """Gives a policy the model that acts now; without one it has none, and is what it is in a cold start.
 
-    Each problem is told once, when the shelf says anew which model acts; none of them is an exception.
+    A model that cannot be read is tried again each time, and the last good one goes on until it can. Each problem is
+    told once; none of them is an exception. ``guarded`` puts a guard around a forecaster.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, guarded: Callable[[Forecaster], Forecaster] = lambda model: model) -> None:
         self._shelf = shelf
+        self._guarded = guarded
         self._looked: tuple[Rules, tuple[int, int, int] | None] | None = None
         self._given: Rules | None = None
+        self._told = ""
 
     def given(self, rules: Rules) -> Rules:
         """The rules, their policies with the model that acts: the acting one, and the shadows."""
@@ -56,26 +58,35 @@ class ActingModel:
             return rules
         # The stamp comes first: who promotes between the two is seen in the next cycle.
         seen = rules, self._shelf.stamp()
-        if self._given is None or seen != self._looked:
-            self._looked, self._given = seen, self._with_model(rules)
-        return self._given
+        if seen == self._looked and self._given is not None:
+            return self._given
+        try:
+            found = self._with_model(rules)
+        except Exception as error:  # noqa: BLE001 - no model and no file of one ever ends a cycle
+            last_good = self._given if self._looked is not None and self._looked[0] == rules else None
+            self._warn(error, "the model before goes on" if last_good else "the policy goes without a model")
+            return last_good or rules
+        self._looked, self._given, self._told = seen, found, ""
+        return found
 
     def _with_model(self, rules: Rules) -> Rules:
-        try:
-            number = self._shelf.standing().acting
-            if number is None:
-                _log.info("no model acts: the policy goes without one")
-                return rules
-            model = self._shelf.read(number)
-            given = _with(rules, fields_of(model))
-        except (ModelError, ValueError) as error:
-            _log.warning("the policy goes without a model: %s", error)
-        except Exception:  # noqa: BLE001 - no model and no file of one ever ends a cycle
-            _log.exception("the policy goes without a model: reading it failed unexpectedly")
-        else:
-            _log.info("model %d acts, made %s", number, model.card.made_at.isoformat(timespec="seconds"))
-            return given
-        return rules
+        """Raises ``ModelError``, ``ValueError``."""
+        number = self._shelf.standing().acting
+        if number is None:
+            _log.info("no model acts: the policy goes without one")
+            return rules
+        model = self._shelf.read(number)
+        fields = fields_of(model)
+        given = _with(rules, {**fields, "forecaster": self._guarded(model.forest)})
+        _log.info("model %d acts, made %s", number, model.card.made_at.isoformat(timespec="seconds"))
+        return given
+
+    def _warn(self, error: Exception, instead: str) -> None:
+        expected = isinstance(error, ModelError | ValueError)
+        told = f"{instead}: {error if expected else f'reading it failed unexpectedly: {type(error).__name__}: {error}'}"
+        if told != self._told:
+            _log.warning("%s", told, exc_info=None if expected else error)
+            self._told = told
 
 
 class PastModels:
@@ -135,7 +146,7 @@ def fields_of(model: Model) -> Mapping[str, object]:
     """What a policy gets of a model; raises ``ValueError`` where this machine cannot tell its hours."""
     data = model.card.data
     return {
-        "forecaster": TimedForecaster(model.forest),
+        "forecaster": model.forest,
         "model": name_of(model.card),
         "trained_until": data.end,
         "zone": zone_named(data.zone),

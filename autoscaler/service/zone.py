@@ -18,6 +18,9 @@ def zone_text(zone: tzinfo) -> str:
 
 def zone_named(text: str) -> tzinfo:
     """The zone that ``zone_text`` named; raises ``ValueError``."""
+    if text == zone_text(here := site_zone()):
+        # Where /etc/localtime is a copy, the zone has no name that another machine would know.
+        return here
     if text.startswith(("UTC+", "UTC-")):
         return _offset(text)
     try:

@@ -4,13 +4,17 @@ A demand is held against the load that is there once it could be in effect, a ``
 what a policy would have changed for the sessions themselves (fewer that wait) only the facility model tells.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand
 
 ACTING = "acting"
+
+# A policy is the same one with each night's model.
+_MODEL = re.compile(r", model=(None|'[^']*')")
 
 
 @dataclass(slots=True)
@@ -60,6 +64,10 @@ class Score:
         self._wanted = wanted
         self._past.append((at, wanted))
 
+    def fall_silent(self) -> None:
+        """It is not asked any more, or nobody knows what was: what it wanted does not count from here on."""
+        self._past.clear()
+
     def wanted_at(self, at: datetime) -> int | None:
         """What it wanted then; older demands are forgotten."""
         while len(self._past) > 1 and self._past[1][0] <= at:
@@ -85,13 +93,25 @@ class Scores:
         load = _load(decision)
         if self._before is not None and self._before[0] < decision.at <= self._before[0] + self._gap:
             self._judge(decision.at, load, *self._before)
-        self._score(ACTING, decision.policy).want(decision.at, decision.demand, failed=decision.error is not None)
+        elif self._before is not None:
+            self._silence(())
+        failed = decision.policy_error is not None
+        spoke = [self._heard(ACTING, decision.policy, decision.at, decision.demand, failed=failed)]
         for each in decision.opinions:
-            self._score(each.name, each.policy).want(decision.at, each.demand, failed=each.error is not None)
+            failed = each.error is not None
+            spoke.append(self._heard(each.name, each.policy, decision.at, each.demand, failed=failed))
+        self._silence(spoke)
         self._before = decision.at, load
 
-    def _score(self, name: str, policy: str) -> Score:
-        return self._scores.setdefault((name, policy), Score(name, policy))
+    def _heard(self, name: str, policy: str, at: datetime, demand: Demand, *, failed: bool) -> tuple[str, str]:
+        key = name, _MODEL.sub("", policy)
+        self._scores.setdefault(key, Score(*key)).want(at, demand, failed=failed)
+        return key
+
+    def _silence(self, but: Collection[tuple[str, str]]) -> None:
+        for key, score in self._scores.items():
+            if key not in but:
+                score.fall_silent()
 
     def _judge(self, at: datetime, load: float | None, before: datetime, load_before: float | None) -> None:
         if load is None or load_before is None:

@@ -13,12 +13,17 @@ from click.testing import Result
 from pytest_httpserver import HTTPServer
 
 from autoscaler.cli.run import nightly_training
+from autoscaler.cli.train import _contest
 from autoscaler.config.load import load
 from autoscaler.learning.card import Score
+from autoscaler.learning.shelf import Range
 from autoscaler.service import training
+from autoscaler.service.backtest import ClosedLoop
+from autoscaler.service.minutes import from_sessions
 from autoscaler.service.models import shelf_beside
 from autoscaler.service.refit import GENTLY
 from autoscaler.service.training import has_passed
+from autoscaler.simulation.traces.sessions import read_sessions
 from tests.cli.history import PastSite
 from tests.cli.site import Site
 
@@ -97,6 +102,29 @@ def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_s
     )
     assert "model 1 does not act: autoscaler model promote 1 lets it" in found.stdout
     assert shelf_beside(site.store).standing().acting is None
+
+
+def test_a_shadow_that_takes_a_model_is_judged_at_its_own_prices(site: Site) -> None:
+    site.text += "\nshadows: {ahead: {name: learned, wait_core_seconds: 2, idle_core_seconds: 0.2}}\n"
+    site.write()
+    terms = _contest(load(site.config), None).terms
+    assert (terms.wait_core_s, terms.idle_core_s) == (2, 0.2)
+
+
+def test_what_is_to_be_beaten_has_all_parameters_of_the_policy_that_it_has_too(site: Site) -> None:
+    site.replace("name: threshold,", "name: threshold, grow_running: 2, shrink_load: 2,")
+    assert _contest(load(site.config), None).others["threshold"] == load(site.config).policy
+
+
+@pytest.mark.usefixtures("small")
+def test_who_came_in_excluded_time_does_not_come_on_the_facility_model(trace: Path) -> None:
+    sessions = read_sessions(trace, queue=None, workers=2)
+    minutes = from_sessions(sessions.content, sessions.start, sessions.timezone, "trace")
+    noon = sessions.start + timedelta(days=3, hours=12)
+    known = minutes.without([Range(noon, noon + timedelta(hours=3))])
+    come = ClosedLoop(None, sessions, None)._of_known_time(known)  # type: ignore[arg-type]
+    gone = {each.submit_s // 3600 for each in sessions.content} - {each.submit_s // 3600 for each in come}
+    assert gone == {3 * 24 + 12, 3 * 24 + 13, 3 * 24 + 14}
 
 
 @pytest.mark.usefixtures("small")

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.learning.conformal import Correction
-from autoscaler.learning.features import HISTORY_MIN
-from autoscaler.learning.judging import carried, caught_up, doubt_of_the_past, who_decides
+from autoscaler.learning.judging import LOADS_KEPT, carried, caught_up, doubt_of_the_past, who_decides
 from autoscaler.learning.notes import Aim, Arrivals, Doubt, Forecast, Losses, Notes, Who, minute_of
 from autoscaler.testing import NOW
 
@@ -49,13 +48,17 @@ class TestLoads:
         assert caught_up(notes, [(NOW, 3.0)], NOW, L).loads == (1.0, 2.0, None, 3.0)
 
     def test_what_no_feature_looks_back_on_is_forgotten(self) -> None:
-        notes = replace(START, minute=M - 1, loads=tuple(map(float, range(HISTORY_MIN + 1))))
+        notes = replace(START, minute=M - 1, loads=tuple(map(float, range(LOADS_KEPT))))
         assert caught_up(notes, [(NOW, 3.0)], NOW, L).loads == (*notes.loads[1:], 3.0)
 
-    @pytest.mark.parametrize("later", [HISTORY_MIN, HISTORY_MIN + 1, HISTORY_MIN + 2, 10 * HISTORY_MIN])
+    def test_a_gap_stays_one_when_it_comes_to_the_front(self) -> None:
+        notes = replace(START, minute=M - 1, loads=(1.0, *[None] * 3, *[2.0] * (LOADS_KEPT - 4)))
+        assert caught_up(notes, [(NOW, 3.0)], NOW, L).loads == (*notes.loads[1:], 3.0)
+
+    @pytest.mark.parametrize("later", [LOADS_KEPT - 1, LOADS_KEPT, LOADS_KEPT + 1, 10 * LOADS_KEPT])
     def test_after_a_long_time_nothing_is_left(self, later: int) -> None:
-        notes = replace(START, minute=M - later, loads=(1.0,) * (HISTORY_MIN + 1))
-        kept = [1.0] if later == HISTORY_MIN else []
+        notes = replace(START, minute=M - later, loads=(1.0,) * LOADS_KEPT)
+        kept = [1.0] if later == LOADS_KEPT - 1 else []
         assert [load for load in caught_up(notes, [], NOW, L).loads if load is not None] == kept
 
     @pytest.mark.parametrize("sooner", [1, 2, 3, 1000])

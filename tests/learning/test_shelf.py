@@ -270,6 +270,14 @@ def test_a_file_current_that_cannot_be_understood_is_a_sentence_and_promote_writ
     assert shelf.standing().acting == 1
 
 
+def test_while_nobody_knows_which_model_acts_none_is_removed(shelf: Shelf) -> None:
+    shelf.promote(added(shelf)[0])
+    (shelf.folder / "current").write_text("muddle")
+    for _ in range(KEPT + 2):
+        added(shelf)
+    assert len(shelf.entries()) == KEPT + 3
+
+
 def test_a_folder_in_which_nobody_can_write_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
     with pytest.raises(ModelError, match=r"models: .*: check the folder of models"):
@@ -290,9 +298,11 @@ def test_a_time_that_ends_before_it_begins_is_not_excluded(shelf: Shelf) -> None
 
 def test_excluded_times_that_cannot_be_understood_are_a_sentence(shelf: Shelf) -> None:
     shelf.exclude(NOW, NOW + HOUR)
-    (shelf.folder / "excluded.json").write_text('[{"begin": "yesterday"}]')
-    with pytest.raises(ModelError, match=r"excluded\.json: cannot be understood"):
-        shelf.excluded()
+    without_zone = '[{"begin": "2026-11-01T00:00:00", "end": "2026-11-02T00:00:00"}]'
+    for text in ('[{"begin": "yesterday"}]', without_zone):
+        (shelf.folder / "excluded.json").write_text(text)
+        with pytest.raises(ModelError, match=r"excluded\.json: cannot be understood"):
+            shelf.excluded()
 
 
 @given(st.binary(max_size=300))

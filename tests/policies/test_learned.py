@@ -166,11 +166,6 @@ class TestCorrection:
         assert played.stands.alpha == pytest.approx(Correction(0.05).after(0.05, 2, 0))
         assert played.stands.alpha > 0.05
 
-    def test_it_begins_with_what_it_came_to_when_the_model_was_tested(self) -> None:
-        """The median, not the 95 % that the price asks for."""
-        played = Played(learned(Says((0.0, 1.0, 2.0)), alpha=0.5))
-        assert (played.stands.alpha, played.demand.workers) == (0.5, 8)
-
     def test_without_arrivals_nothing_is_learned(self) -> None:
         played = Played(learned(Says((0.0, 1.0, 2.0))), 3.0)
         assert (played.stands.alpha, played.stands.arrivals) == (pytest.approx(played.policy.target), 0)
@@ -281,11 +276,28 @@ class TestSteppingBack:
         played.policy = replace(played.policy, forecaster=good)
         assert [played.minute(1.0).workers for _ in range(12)] == [8] * 10 + [24] * 2
 
+    def test_a_forecast_that_was_doubted_has_no_say_when_it_returns(self) -> None:
+        played = Played(learned(Says((0.0, 1.0, 2.0)), hold=timedelta(hours=1)), 1.0)
+        good = played.policy.forecaster
+        played.policy = replace(played.policy, forecaster=Says((0.0, 50.0, 60.0), high=-WIDE))
+        played.minute(1.0)
+        played.policy = replace(played.policy, forecaster=good)
+        assert [played.minute(1.0).workers for _ in range(12)] == [24] * 12
+
     def test_a_short_gap_is_closed(self) -> None:
         played = Played(learned(), 1.0)
         for _ in range(5):
             assert played.minute(None).workers is None
         assert played.minute(1.0).workers == 24
+
+    @pytest.mark.parametrize("gap_min", [1, 5, 30])
+    def test_a_gap_that_leaves_the_memory_changes_nothing(self, gap_min: int) -> None:
+        played = Played(learned(Says((0.0, 1.0, 2.0))), 1.0)
+        for minute in range(2 * HISTORY_MIN):
+            played.trusted()
+            played.minute(None if minute < gap_min else 1.0)
+            if minute > HISTORY_MIN - 10:
+                assert played.stands.acts, minute
 
     def test_a_long_gap_lets_it_wait_for_its_features(self) -> None:
         played = Played(learned(), 1.0)
@@ -448,7 +460,8 @@ class TestParameters:
             ({"return_after": -MINUTE}, "return_after must be 0s or more, and model_max_age longer than 0s"),
             ({"model_max_age": timedelta(0)}, "return_after must be 0s or more, and model_max_age longer than 0s"),
             ({"trained_until": None}, "a forecaster needs trained_until"),
-            ({"alpha": 1.0}, "alpha must be between 0 and 1"),
+            ({"wait_core_seconds": 1e300, "idle_core_seconds": 1e-30}, "it must be 0.0001 to 0.5"),
+            ({"wait_core_seconds": 1, "idle_core_seconds": 9}, "both prices is 0.9, the share .* it must be"),
         ],
     )
     def test_those_that_make_no_sense_are_refused(self, parameters: dict[str, Any], reason: str) -> None:

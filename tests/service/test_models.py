@@ -19,6 +19,7 @@ from autoscaler.learning.forest import QuantileForest
 from autoscaler.learning.shelf import ModelError, Shelf, versions_here
 from autoscaler.model import Decision, Demand, Facility, GuardLimits, Situation, Window
 from autoscaler.service.models import ActingModel, PastModels, shelf_beside
+from autoscaler.service.timed import TimedForecaster
 from policies.threshold import Threshold
 from tests.learning.models import NOW, a_draft, a_forest
 from tests.service.plant import Plant, hosts_named
@@ -136,6 +137,30 @@ def test_a_model_that_is_refused_is_one_warning_and_the_policy_goes_without(
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage().startswith("the policy goes without a model: /")
+
+
+@pytest.mark.parametrize("harm", [alter, muddle])
+def test_the_last_good_model_goes_on_while_the_one_that_acts_cannot_be_read(
+    shelf: Shelf, harm: Callable[[Shelf], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    shelf.promote(add(shelf))
+    acting = ActingModel(shelf)
+    acting.given(RULES)
+    shelf.promote(add(shelf, 8.0))
+    arrays, current = shelf.folder / "0002" / "arrays.npz", shelf.folder / "current"
+    good = arrays.read_bytes(), current.read_bytes()
+    arrays.write_bytes(b"altered") if harm is alter else harm(shelf)
+    assert [acting.given(RULES).policy.decide(Window(NOW)).workers for _ in range(3)] == [4, 4, 4]
+    arrays.write_bytes(good[0])
+    current.write_bytes(good[1])
+    assert acting.given(RULES).policy.decide(Window(NOW)).workers == 8
+    assert caplog.text.count("the model before goes on") == 1
+
+
+def test_a_guard_is_put_around_the_forecaster(shelf: Shelf) -> None:
+    shelf.promote(add(shelf))
+    assert isinstance(policy_of(ActingModel(shelf, TimedForecaster).given(RULES)).forecaster, TimedForecaster)
+    assert not isinstance(policy_of(ActingModel(shelf).given(RULES)).forecaster, TimedForecaster)
 
 
 @dataclass(frozen=True, slots=True)

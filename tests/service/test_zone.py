@@ -1,10 +1,13 @@
 """Time zones by name, there and back."""
 
+import io
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from autoscaler.service import zone
 from autoscaler.service.zone import site_zone, zone_named, zone_text
 
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -25,3 +28,9 @@ def test_this_machines_zone_can_be_named() -> None:
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         zone_named(text)
+
+
+def test_where_the_clock_is_a_copy_the_zone_without_a_name_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    nameless = ZoneInfo.from_file(io.BytesIO(Path("/usr/share/zoneinfo/Europe/Rome").read_bytes()), key="local")
+    monkeypatch.setattr(zone, "site_zone", lambda: nameless)
+    assert zone_named(zone_text(nameless)) is nameless

@@ -63,6 +63,36 @@ def test_an_unknown_load_and_a_pause_are_not_known_time() -> None:
     assert [score.known_s for score in scores] == [0]
 
 
+def heard(*opinions: str | None, every: timedelta = MINUTE) -> dict[str, Score]:
+    """Nobody is there; beside the acting policy another one wants two workers, or is not there."""
+    scores = Scores(2, 2 * MINUTE, 10 * MINUTE)
+    for number, policy in enumerate(opinions):
+        at = NOW + number * every
+        others = () if policy is None else (Opinion("next", policy, Demand(2, "")),)
+        window = proof_window([0.0], [0.0], now=at)
+        scores.add(Decision(at, "Ours()", Situation(window, ()), Demand(2, ""), (), opinions=others))
+    return {score.policy: score for score in scores}
+
+
+def test_a_policy_that_is_not_asked_any_more_is_not_scored_on() -> None:
+    found = heard(*["Other()"] * 5, *[None] * 20)
+    assert found["Other()"].known_s == 4 * 60
+    assert found["Ours()"].known_s == 23 * 60
+
+
+def test_a_policy_with_another_model_is_the_same_one() -> None:
+    found = heard("Learned(hold=5, model='1 aa')", "Learned(hold=5, model='2 bb')", "Learned(hold=5, model=None)")
+    assert list(found) == ["Ours()", "Learned(hold=5)"]
+
+
+def test_what_a_guard_raised_is_no_error_of_the_policy() -> None:
+    scores = Scores(2, 2 * MINUTE, 10 * MINUTE)
+    situation = Situation(proof_window([0.0], [0.0], now=NOW), ())
+    scores.add(Decision(NOW, "Ours()", situation, Demand(2, "two"), (), error="guard failed on host-1"))
+    scores.add(Decision(NOW + MINUTE, "Ours()", situation, Demand(None, "it failed"), (), error="it failed"))
+    assert [score.errors for score in scores] == [1]
+
+
 def test_a_shadow_policy_is_scored_beside_the_acting_one() -> None:
     found = scored((0, 0), (0, 0), (0, 0), (1, 0), next=Demand(8, ""))
     assert (found[ACTING].missed_ratio, found["next"].missed_ratio) == (1, 0)
