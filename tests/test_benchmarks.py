@@ -196,9 +196,10 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
 
 @pytest.fixture
 def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Episodes of half a day, and a model of four days."""
+    """Episodes of half a day, and a small model of four days."""
     short = {name: replace(each, days=min(each.days, 0.5)) for name, each in learned_adversarial.EPISODES.items()}
     monkeypatch.setattr(learned_adversarial, "EPISODES", {name: short[name] for name in ("zeros", "clock set back")})
+    monkeypatch.setattr(learned_adversarial, "LEVELS", (0.5, 0.95))
     monkeypatch.setattr(learned_adversarial, "ORDINARY_DAYS", 0.5)
     monkeypatch.setattr(learned_adversarial, "TRAINED_DAYS", 4)
 
@@ -224,7 +225,8 @@ def test_the_episodes_have_the_length_that_they_are_about() -> None:
     assert sum(each.run_s == 60.0 for each in flood.sessions) == 1000
 
 
-def test_the_benchmark_of_learning_measures_decisions_memory_and_training() -> None:
+def test_the_benchmark_of_learning_measures_decisions_memory_and_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learned_cost, "LEVELS", (0.5, 0.95))
     found = learned_cost.measure(rows=2000, decisions=20)
     decision, training = found["decision"], found["training"]
     assert 0 < decision["learned"]["median_ms"] <= decision["learned"]["worst_ms"]
