@@ -114,16 +114,18 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """The site's set of hypervisors."""
+    """The site's set of hypervisors, also ``by_name``."""
 
     hosts: tuple[Host, ...]
+    by_name: Mapping[str, Host] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look through the hosts once: every cycle asks for each of them."""
+        object.__setattr__(self, "by_name", {host.name: host for host in self.hosts})
 
     def host(self, name: str) -> Host:
         """Return the host called ``name``; raises ``KeyError``."""
-        for host in self.hosts:
-            if host.name == name:
-                return host
-        raise KeyError(name)
+        return self.by_name[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ BALLOON_TOLERANCE_MIB = 8
 # A hypervisor keeps a cap as a quota of whole microseconds for each vCPU.
 CAP_TOLERANCE_CORES = 0.02
 
+# Looked up for every domain in every cycle, and slow to look up in the enumeration.
+_RUNNING = DomainState.RUNNING
+
 
 def memory_for_guests_mib(host: Host, observed: HostObservation) -> int:
     """What all domains together may hold: the machine's memory less the reserve of Domain-0 or the host itself.
@@ -55,14 +58,14 @@ def workers_fitting(host: Host, memory_mib: int) -> int:
 
 def workers_now(host: Host, proof: DomainObservation) -> int:
     """How many workers the PROOF domain has, by the memory read back; none unless it runs."""
-    if proof.state is not DomainState.RUNNING:
+    if proof.state is not _RUNNING:
         return 0
     return workers_fitting(host, proof.allocation.memory_mib + BALLOON_TOLERANCE_MIB)
 
 
 def can_run(host: Host, proof: DomainObservation) -> bool:
     """Whether PROOF runs, or is asleep by our own hand; one that somebody else stopped is not started."""
-    if proof.state is DomainState.RUNNING:
+    if proof.state is _RUNNING:
         return True
     return proof.state is not DomainState.ABSENT and host.proof.dormant_state is not DomainState.RUNNING
 
@@ -100,7 +103,7 @@ def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
     was asked for, too: it goes on growing when it is resumed.
     """
     domain = observed.domain(wn.name)
-    if domain.state is not DomainState.RUNNING:
+    if domain.state is not _RUNNING:
         return max(wn.memory_floor_mib, domain.committed_mib if domain.state.holds_memory else 0)
     needs = None if domain.used_mib is None else domain.used_mib + wn.memory_margin_mib
     if wn.swap_down_to_mib is not None:

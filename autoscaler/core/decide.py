@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 
 from autoscaler.contracts import Policy
-from autoscaler.core.allocation import memory_for_guests_mib, workers_now
+from autoscaler.core.allocation import workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
@@ -23,10 +22,10 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
+    Opinion,
     Quarantine,
     Situation,
     Transfer,
-    Window,
 )
 
 
@@ -52,63 +51,31 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     """
     demand, memory, error = ask(rules.policy, situation.window)
     shadows = opinions(rules.shadows, situation)
-    known = {host.name: host for host in facility.hosts}
-    timers = {each.host: each for each in situation.timers}
-    quarantines, barred = _quarantines(situation, known)
-    placed = partial(
-        place,
-        facility=facility,
-        observed=situation.hosts,
-        quarantined=quarantines.keys(),
-        barred=barred.keys(),
-        strained=_strained(situation, rules.limits),
-        seat_of=None if rest is None else rest.seat,
-    )
-    placement = placed(demand)
-    acting = _Acting.of(Voice(demand, rules.policy.signals), placement.wanted, situation.window, rules.limits)
-    voice, silent = canary_voice(rules.canary, rules.shadows, shadows)
-    group = rules.canary.hosts if rules.canary else ()
-    second = acting if silent is None else replace(acting, hold=f"{acting.hold}; {silent}")
-    if voice is not None:
-        second = _Acting.of(voice, placed(voice.demand).wanted, situation.window, rules.limits)
+    cycle = _Cycle.of(situation, facility, rules, rest)
+    acting, unplaced = cycle.acting(Voice(demand, rules.policy.signals))
+    canary = _acting_canary(cycle, acting, shadows)
+    group = rules.canary.hosts if rules.canary else frozenset()
+    resting = {**acting.resting, **{name: canary.resting.get(name) for name in group}}
     hosts = []
     for observed in situation.hosts:
-        name = observed.host
-        who = second if name in group else acting
-        wanted, known_now = who.wanted.get(name), who.known
-        resting = rest if known_now else None
-        if name in quarantines:
-            at = situation.window.now if known_now else None
-            hosts.append(_quarantined(known[name], observed, quarantines[name], at))
-            continue
-        if wanted is None:
-            hosts.append(_left_alone(observed))
-            continue
-        if resting is not None and name not in barred and resting.needs_nothing(observed, wanted):
-            hosts.append(HostDecision(name, wanted, wanted, wanted, who.hold))
-            continue
-        try:
-            current = workers_now(known[name], observed.domain(known[name].proof.name))
-            mine = timers.get(name, HostTimers(name))
-            view = HostView(known[name], observed, current, mine, situation.window, who.voice.signals, rules.limits)
-            decided = _decide_host(view, wanted, who.voice, rules.guards, known=known_now)
-            if resting is not None:
-                resting.note(known[name], observed, decided)
-            if name in barred:
-                decided = replace(decided, reason=f"{decided.reason}; {_told(barred[name])}")
-            if silent and name in group:
-                decided = replace(decided, reason=f"{decided.reason}; {silent}")
-            hosts.append(decided)
-        except Exception as problem:  # noqa: BLE001 - whatever a guard raises, the plan is emptied, not the loop ended
-            error = error or f"guard failed on {name}: {type(problem).__name__}: {problem}"
-            hosts.append(HostDecision(name, None, wanted, None, error))
+        decided = resting.get(observed.host)
+        if decided is None:
+            who = canary if observed.host in group else acting
+            decided = who.not_placed(observed)
+            if decided is None:
+                try:
+                    decided = who.with_guards(observed)
+                except Exception as problem:  # noqa: BLE001 - whatever a guard raises empties the plan, it ends no loop
+                    error = error or f"guard failed on {observed.host}: {type(problem).__name__}: {problem}"
+                    decided = HostDecision(observed.host, None, who.wanted[observed.host], None, error)
+        hosts.append(decided)
     decision = Decision(
         situation.window.now,
         repr(rules.policy),
         situation,
         demand,
         tuple(hosts),
-        placement.unplaced,
+        unplaced,
         error,
         memory,
         shadows,
@@ -117,28 +84,115 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
 
 
 @dataclass(frozen=True, slots=True)
-class _Acting:
-    """A voice, the workers its placement wants by host, and whether its demand rests on what is known."""
+class _Cycle:
+    """What all hosts of a cycle are decided with, whoever acts on them."""
 
-    voice: Voice
-    wanted: Mapping[str, int]
-    known: bool
-    hold: str
+    situation: Situation
+    facility: Facility
+    rules: Rules
+    rest: Rest | None
+    timers: Mapping[str, HostTimers]
+    quarantines: Mapping[str, Quarantine]
+    barred: Mapping[str, Quarantine]
 
     @classmethod
-    def of(cls, voice: Voice, wanted: Mapping[str, int], window: Window, limits: GuardLimits) -> "_Acting":
-        unknown = unknown_reason(window, voice.signals, limits)
-        return cls(voice, wanted, voice.demand.workers is not None and not unknown, f"hold: {voice.words}")
+    def of(cls, situation: Situation, facility: Facility, rules: Rules, rest: Rest | None) -> "_Cycle":
+        timers = {each.host: each for each in situation.timers}
+        return cls(situation, facility, rules, rest, timers, *_quarantines(situation, facility))
+
+    def acting(self, voice: Voice) -> "tuple[_Acting, int]":
+        """The voice with its placement, and the workers that found no place in it."""
+        placement = place(
+            voice.demand,
+            self.facility,
+            self.situation.hosts,
+            quarantined=self.quarantines.keys(),
+            barred=self.barred.keys(),
+            strained=_strained(self.situation, self.rules.limits),
+            seats_of=None if self.rest is None else self.rest.seats,
+        )
+        unknown = unknown_reason(self.situation.window, voice.signals, self.rules.limits)
+        known = voice.demand.workers is not None and not unknown
+        rest = self.rest if known else None
+        resting = {} if rest is None else rest.resting(self.situation.hosts, placement.wanted, f"hold: {voice.words}")
+        for name in self.barred:
+            # Its reason says so.
+            resting.pop(name, None)
+        return _Acting(self, voice, placement.wanted, unknown, known, rest, resting), placement.unplaced
+
+
+@dataclass(frozen=True, slots=True)
+class _Acting:
+    """A voice in a cycle: the workers its placement wants by host, and whether its demand rests on what is known.
+
+    ``resting`` has the decisions of hosts that are known to stay as they are; ``silent`` says which voice should have
+    acted instead.
+    """
+
+    cycle: _Cycle
+    voice: Voice
+    wanted: Mapping[str, int]
+    unknown: str | None
+    known: bool
+    rest: Rest | None
+    resting: Mapping[str, HostDecision]
+    silent: str | None = None
+
+    def not_placed(self, observed: HostObservation) -> HostDecision | None:
+        """Decide a host that has no part in the placement, ``None`` for the others: the guards decide them."""
+        if observed.host in self.wanted:
+            return None
+        quarantine = self.cycle.quarantines.get(observed.host)
+        if quarantine is None:
+            return _left_alone(observed)
+        at = self.cycle.situation.window.now if self.known else None
+        return _quarantined(self.cycle.facility.by_name[observed.host], observed, quarantine, at)
+
+    def with_guards(self, observed: HostObservation) -> HostDecision:
+        """Decide a host by what the guards let through of what is wanted."""
+        cycle, name = self.cycle, observed.host
+        host = cycle.facility.by_name[name]
+        current = workers_now(host, observed.domain(host.proof.name))
+        timers = cycle.timers.get(name) or HostTimers(name)
+        view = HostView(host, observed, current, timers, cycle.situation.window.now, self.unknown, cycle.rules.limits)
+        decided = self._decide_host(view, self.wanted[name])
+        if self.rest is not None:
+            self.rest.note(host, observed, decided)
+        barred = cycle.barred.get(name)
+        more = [_told(barred)] if barred else []
+        more += [self.silent] if self.silent else []
+        return replace(decided, reason="; ".join([decided.reason, *more])) if more else decided
+
+    def _decide_host(self, view: HostView, wanted: int) -> HostDecision:
+        current = view.current
+        granted, cuts = run_guards(wanted, view, self.cycle.rules.guards)
+        if not self.known:
+            # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked
+            # anew, because the guard that holds cuts nothing where no change is wanted.
+            granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
+        else:
+            planned = plan if self.rest is None else self.rest.plan
+            transfer = planned(view.host, view.observed, current, granted)
+        why = _why(_verb(current, granted, transfer), self.voice.words, cuts, view)
+        return HostDecision(view.host.name, current, wanted, granted, why, cuts, transfer)
+
+
+def _acting_canary(cycle: _Cycle, acting: _Acting, shadows: tuple[Opinion, ...]) -> _Acting:
+    """Who acts on the canary's hosts: the acting policy where the canary has no voice, which their reasons then say."""
+    voice, silent = canary_voice(cycle.rules.canary, cycle.rules.shadows, shadows)
+    if voice is not None:
+        return cycle.acting(voice)[0]
+    # What is known to rest would not say it.
+    return acting if silent is None else replace(acting, silent=silent, rest=None, resting={})
 
 
 def _strained(situation: Situation, limits: GuardLimits) -> set[str]:
     now = situation.window.now
-    return {timers.host for timers in situation.timers if strained_for(timers, limits, now)}
+    swapped = [timers for timers in situation.timers if timers.strained_at is not None]
+    return {timers.host for timers in swapped if strained_for(timers, limits, now)}
 
 
-def _quarantines(
-    situation: Situation, known: Mapping[str, Host]
-) -> tuple[dict[str, Quarantine], dict[str, Quarantine]]:
+def _quarantines(situation: Situation, facility: Facility) -> tuple[dict[str, Quarantine], dict[str, Quarantine]]:
     """The quarantines by host: those that bind it, and those that only keep its PROOF domain from being woken.
 
     A domain that does not run is not stuck, its host can go on without it; one that could not be woken gets no workers
@@ -147,7 +201,7 @@ def _quarantines(
     quarantines = {each.host: each.quarantine for each in situation.timers if each.quarantine is not None}
     binding, barring = {}, {}
     for observed in situation.hosts if quarantines else ():
-        quarantine, host = quarantines.get(observed.host), known[observed.host]
+        quarantine, host = quarantines.get(observed.host), facility.by_name[observed.host]
         if quarantine is None or observed.state is not HostState.READY or quarantine.domain not in host.domain_names:
             continue
         if observed.domain(quarantine.domain).state is DomainState.RUNNING:
@@ -155,19 +209,6 @@ def _quarantines(
         elif quarantine.domain == host.proof.name and situation.window.now < quarantine.probe_at:
             barring[observed.host] = quarantine
     return binding, barring
-
-
-def _decide_host(view: HostView, wanted: int, voice: Voice, guards: tuple[Guard, ...], *, known: bool) -> HostDecision:
-    current = view.current
-    granted, cuts = run_guards(wanted, view, guards)
-    if not known:
-        # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked anew,
-        # because the guard that holds cuts nothing where no change is wanted.
-        granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
-    else:
-        transfer = plan(view.host, view.observed, current, granted)
-    why = _why(_verb(current, granted, transfer), voice.words, cuts, view)
-    return HostDecision(view.host.name, current, wanted, granted, why, cuts, transfer)
 
 
 def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
@@ -178,7 +219,7 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
 
 def _why(verb: str, words: str, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
-    taken, guests = view.observed.committed_mib, memory_for_guests_mib(view.host, view.observed)
+    taken, guests = view.observed.committed_mib, view.guests_mib
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {words}{limits}{over}"
 

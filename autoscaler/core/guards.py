@@ -7,8 +7,9 @@ is there now is already illegal.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 from autoscaler.core.allocation import (
     can_run,
@@ -26,15 +27,24 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What a guard may look at: one ready host, its present workers, timers, and the signals the demand rests on."""
+    """What a guard may look at: one ready host, its present workers and timers.
+
+    ``unknown`` says which signal that the demand rests on is missing or stale, ``None`` when all are known;
+    ``guests_mib`` is the host's memory for guests.
+    """
 
     host: Host
     observed: HostObservation
     current: int
     timers: HostTimers
-    window: Window
-    signals: tuple[str, ...]
+    now: datetime
+    unknown: str | None
     limits: GuardLimits
+    guests_mib: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reckon once what several guards ask for."""
+        object.__setattr__(self, "guests_mib", memory_for_guests_mib(self.host, self.observed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,15 @@ class Verdict:
 Guard = Callable[[int, HostView], Verdict]
 
 
+@cache
+def _let_through(workers: int) -> Verdict:
+    """One and the same for each number: most verdicts are of this kind."""
+    return Verdict(workers, "")
+
+
 def fresh(wanted: int, view: HostView) -> Verdict:
     """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
-    reason = unknown_reason(view.window, view.signals, view.limits)
-    return Verdict(wanted, "") if reason is None else Verdict(view.current, reason)
+    return _let_through(wanted) if view.unknown is None else Verdict(view.current, view.unknown)
 
 
 def dead_band(wanted: int, view: HostView) -> Verdict:
@@ -59,37 +74,37 @@ def dead_band(wanted: int, view: HostView) -> Verdict:
     small = 0 < abs(wanted - view.current) < view.limits.dead_band_workers
     if small and wanted and view.current:
         return Verdict(view.current, f"a change of less than {view.limits.dead_band_workers} workers")
-    return Verdict(wanted, "")
+    return _let_through(wanted)
 
 
 def cooldown(wanted: int, view: HostView) -> Verdict:
     """Wait after the last change, for a time of its own in each direction."""
     if wanted == view.current:
-        return Verdict(wanted, "")
+        return _let_through(wanted)
     direction, wait = (
         ("grow", view.limits.grow_cooldown) if wanted > view.current else ("shrink", view.limits.shrink_cooldown)
     )
-    now = view.window.now
+    now = view.now
     # A timer from the future was written by a clock that was set back since; it would block the host until then.
     changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None and at <= now + CLOCK_SKEW]
     left = wait - (now - max(changes)) if changes else timedelta(0)
     if left > timedelta(0):
         return Verdict(view.current, f"may {direction} again in {left.total_seconds():.0f} s")
-    return Verdict(wanted, "")
+    return _let_through(wanted)
 
 
 def strain(wanted: int, view: HostView) -> Verdict:
     """Leave the Worker Nodes alone for a while after one began to swap."""
-    left = strained_for(view.timers, view.limits, view.window.now)
+    left = strained_for(view.timers, view.limits, view.now)
     if wanted <= view.current or left <= timedelta(0):
-        return Verdict(wanted, "")
+        return _let_through(wanted)
     return Verdict(view.current, f"a Worker Node began to swap; may grow again in {left.total_seconds():.0f} s")
 
 
 def wn_floor(wanted: int, view: HostView) -> Verdict:
     """Leave each Worker Node what it uses plus a margin; less, down to its floor, only where the site lets it swap."""
     if wanted <= view.current:
-        return Verdict(wanted, "")
+        return _let_through(wanted)
     floors = {wn.name: wn_floor_mib(wn, view.observed) for wn in view.host.wns}
     silent = [name for name, floor in floors.items() if floor is None]
     if silent:
@@ -98,7 +113,7 @@ def wn_floor(wanted: int, view: HostView) -> Verdict:
     kept = sum(floor or 0 for floor in floors.values())
     allowed = max(view.current, _most_within(wanted, kept, view))
     if allowed == wanted:
-        return Verdict(wanted, "")
+        return _let_through(wanted)
     return Verdict(allowed, f"{' and '.join(floors)} keep{'s' if len(floors) == 1 else ''} {kept} MiB")
 
 
@@ -113,7 +128,7 @@ def bounds(wanted: int, view: HostView) -> Verdict:
     most = int(min(proof.workers_max, domain_max, cores))
     least = min(proof.workers_min, most)
     if least <= wanted <= most:
-        return Verdict(wanted, "")
+        return _let_through(wanted)
     of_cores = "" if cores >= min(proof.workers_max, domain_max) else f"; the host has {cores:g} cores for guests"
     reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most{of_cores})"
     return Verdict(min(max(wanted, least), most), reason)
@@ -121,17 +136,17 @@ def bounds(wanted: int, view: HostView) -> Verdict:
 
 def host_sum(wanted: int, view: HostView) -> Verdict:
     """Keep PROOF, the Worker Nodes' floors and every other domain within the host's memory for guests."""
-    kept = sum(wn.memory_floor_mib for wn in view.host.wns)
+    kept = sum([wn.memory_floor_mib for wn in view.host.wns])
     allowed = _most_within(wanted, kept, view)
     if allowed == wanted:
-        return Verdict(wanted, "")
-    needs, guests = proof_needs_mib(view.host, view.observed, wanted), memory_for_guests_mib(view.host, view.observed)
-    return Verdict(allowed, f"{needs} MiB for PROOF and {view.host.name} has {guests} MiB for guests")
+        return _let_through(wanted)
+    needs = proof_needs_mib(view.host, view.observed, wanted)
+    return Verdict(allowed, f"{needs} MiB for PROOF and {view.host.name} has {view.guests_mib} MiB for guests")
 
 
 def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
     """How many of the wanted workers fit beside what the Worker Nodes keep; none where PROOF could not even start."""
-    room = memory_for_guests_mib(view.host, view.observed) - view.observed.unmanaged_mib - kept_mib
+    room = view.guests_mib - view.observed.unmanaged_mib - kept_mib
     fitting = min(wanted, workers_fitting(view.host, room))
     return fitting if fitting and proof_needs_mib(view.host, view.observed, fitting) <= room else 0
 

@@ -1,8 +1,8 @@
 """Demand spread over hosts: thinly over all of them, with the least movement and the least harm to the batch jobs."""
 
 import heapq
-from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from autoscaler.core.allocation import can_run, workers_now
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
@@ -21,7 +21,7 @@ class Seat:
     """What placement needs to know of one usable host.
 
     ``wn_unused_mib`` is memory its batch jobs would not miss. ``strained``: one of its Worker Nodes began to swap a
-    short while ago.
+    short while ago. ``kept`` is as many of its present workers as it may have.
     """
 
     host: str
@@ -30,47 +30,64 @@ class Seat:
     workers_max: int
     wn_unused_mib: int
     strained: bool = False
+    kept: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Reckon once what every cycle begins with."""
+        object.__setattr__(self, "kept", min(max(self.current, self.workers_min), self.workers_max))
+
+
+SeatsOf = Callable[[Facility, Sequence[HostObservation]], Sequence[Seat | None]]
 
 
 def place(
     demand: Demand,
     facility: Facility,
-    observed: Iterable[HostObservation],
+    observed: Sequence[HostObservation],
     *,
-    quarantined: Container[str] = (),
-    barred: Container[str] = (),
-    strained: Container[str] = (),
-    seat_of: Callable[[Host, HostObservation], Seat] | None = None,
+    quarantined: Collection[str] = (),
+    barred: Collection[str] = (),
+    strained: Collection[str] = (),
+    seats_of: SeatsOf | None = None,
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
     A host in a transfer counts with the workers it moves to, a late one and one in quarantine with those they have, and
-    none of them gets others; an unusable host counts with none and gets none. ``seat_of`` only saves time.
+    none of them gets others; an unusable host counts with none and gets none. ``seats_of`` only saves time.
     """
-    known = {host.name: host for host in facility.hosts}
-    seat_of = seat_of or seat
     fixed = 0
     seats = []
-    for observation in observed:
-        name, state = observation.host, observation.state
-        if state is HostState.MOVING:
-            fixed += observation.moving_to_workers or 0
-        elif state is HostState.LATE or (state is HostState.READY and name in quarantined):
-            fixed += seat_of(known[name], observation).current
-        elif state is HostState.READY:
-            own = seat_of(known[name], observation)
-            if name in barred:
-                own = replace(own, workers_min=0, workers_max=0)
-            elif name in strained:
-                own = replace(own, strained=True)
+    for each, own in zip(observed, (seats_of or seats_in)(facility, observed), strict=True):
+        if own is None or own.host in quarantined:
+            fixed += _fixed(facility, each)
+        else:
             seats.append(own)
+    if barred or strained:
+        seats = [_restricted(seat, barred, strained) for seat in seats]
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
     return spread(max(present, demand.workers - fixed), seats)
 
 
-def spread(demand: int, seats: Iterable[Seat]) -> Placement:
+def _fixed(facility: Facility, observed: HostObservation) -> int:
+    """The workers that a host without a part in the placement counts with."""
+    match observed.state:
+        case HostState.MOVING:
+            return observed.moving_to_workers or 0
+        case HostState.LATE | HostState.READY:
+            return seat(facility.by_name[observed.host], observed).current
+        case HostState.UNUSABLE:
+            return 0
+
+
+def _restricted(seat: Seat, barred: Collection[str], strained: Collection[str]) -> Seat:
+    if seat.host in barred:
+        return replace(seat, workers_min=0, workers_max=0)
+    return replace(seat, strained=True) if seat.host in strained else seat
+
+
+def spread(demand: int, seats: Sequence[Seat]) -> Placement:
     """Fill the emptiest host first, empty the fullest first, starting from what every host has.
 
     Starting from the present keeps a host's workers where their queries run: nothing moves only to look even. A PROOF
@@ -78,50 +95,59 @@ def spread(demand: int, seats: Iterable[Seat]) -> Placement:
     Node would miss the memory least, then by name. Strained hosts are filled last, as a guard will not let them grow,
     and emptied first.
     """
-    by_name = {seat.host: seat for seat in seats}
-    wanted = {name: min(max(seat.current, seat.workers_min), seat.workers_max) for name, seat in by_name.items()}
+    wanted = {seat.host: seat.kept for seat in seats}
     surplus = sum(wanted.values()) - demand
-    if surplus >= 0:
-        _take_from_fullest(wanted, by_name, surplus)
-        return Placement(wanted, 0)
-    return Placement(wanted, _give_to_emptiest(wanted, by_name, -surplus))
+    if surplus > 0:
+        _take_from_fullest(wanted, seats, surplus)
+    unplaced = _give_to_emptiest(wanted, seats, -surplus) if surplus < 0 else 0
+    return Placement(wanted, unplaced)
 
 
-def _give_to_emptiest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> int:
+def _give_to_emptiest(wanted: dict[str, int], seats: Iterable[Seat], workers: int) -> int:
     heap = [
-        (seat.strained, wanted[name], -seat.wn_unused_mib, name)
-        for name, seat in seats.items()
-        if wanted[name] < seat.workers_max
+        (seat.strained, seat.kept, -seat.wn_unused_mib, seat.host, seat.workers_max)
+        for seat in seats
+        if seat.kept < seat.workers_max
     ]
     heapq.heapify(heap)
     while workers and heap:
-        strained, _, harm, name = heapq.heappop(heap)
-        wanted[name] += 1
+        strained, has, harm, name, most = heapq.heappop(heap)
+        wanted[name] = has + 1
         workers -= 1
-        if wanted[name] < seats[name].workers_max:
-            heapq.heappush(heap, (strained, wanted[name], harm, name))
+        if has + 1 < most:
+            heapq.heappush(heap, (strained, has + 1, harm, name, most))
     return workers
 
 
-def _take_from_fullest(wanted: dict[str, int], seats: Mapping[str, Seat], workers: int) -> None:
+def _take_from_fullest(wanted: dict[str, int], seats: Iterable[Seat], workers: int) -> None:
     heap = [
-        (not seat.strained, -wanted[name], seat.wn_unused_mib, name)
-        for name, seat in seats.items()
-        if wanted[name] > seat.workers_min
+        (not seat.strained, -seat.kept, seat.wn_unused_mib, seat.host, seat.workers_min)
+        for seat in seats
+        if seat.kept > seat.workers_min
     ]
     heapq.heapify(heap)
     while workers and heap:
-        calm, _, harm, name = heapq.heappop(heap)
-        wanted[name] -= 1
+        calm, lacks, harm, name, least = heapq.heappop(heap)
+        wanted[name] = -lacks - 1
         workers -= 1
-        if wanted[name] > seats[name].workers_min:
-            heapq.heappush(heap, (calm, -wanted[name], harm, name))
+        if wanted[name] > least:
+            heapq.heappush(heap, (calm, lacks + 1, harm, name, least))
+
+
+def seats_in(facility: Facility, observed: Iterable[HostObservation]) -> list[Seat | None]:
+    """The seat of each host, ``None`` for one that is not ready: it has no part in the placement."""
+    return [seat_of(facility, each) for each in observed]
+
+
+def seat_of(facility: Facility, observed: HostObservation) -> Seat | None:
+    """The seat of a host, if it is ready."""
+    return seat(facility.by_name[observed.host], observed) if observed.state is HostState.READY else None
 
 
 def seat(host: Host, observed: HostObservation) -> Seat:
     """What placement needs to know of a ready host."""
     wns = [observed.domain(wn.name) for wn in host.wns]
-    unused = sum(wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None)
-    current = workers_now(host, observed.domain(host.proof.name))
-    most = host.proof.workers_max if can_run(host, observed.domain(host.proof.name)) else 0
+    unused = sum([wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None])
+    proof = observed.domain(host.proof.name)
+    current, most = workers_now(host, proof), host.proof.workers_max if can_run(host, proof) else 0
     return Seat(host.name, current, min(host.proof.workers_min, most), most, unused)

@@ -1,50 +1,92 @@
-"""Which hosts are known to need nothing, so that deciding them again can be left out.
+"""What is known of hosts from earlier cycles, so that deciding it again can be left out.
 
 Deciding thousands of cycles of which few change anything, most of the work is to find again that a host which keeps its
 workers has nothing to do. That rests on its own domains alone: not on the time, and not on what its Worker Nodes use,
 which matters only to a host that is to grow, has too little memory for what is there, or a Worker Node beyond its
-maximum.
+maximum. How a host comes to other workers rests on the same, and on how small its Worker Nodes may become.
 """
 
-from autoscaler.core.allocation import memory_for_guests_mib
-from autoscaler.core.placement import Seat, seat
-from autoscaler.model import DomainObservation, Host, HostDecision, HostObservation
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+
+from autoscaler.core.allocation import memory_for_guests_mib, wn_floor_mib
+from autoscaler.core.placement import Seat, seat_of, seats_in
+from autoscaler.core.plan import plan
+from autoscaler.model import DomainObservation, Facility, Host, HostDecision, HostObservation, Transfer
+
+# What a host looked like when a transfer was planned, the floors of its Worker Nodes, and the transfer.
+_Planned = tuple[HostObservation, list[int | None], Transfer | None]
+
+# A policy finds the same words again for the same load: so many of them are kept.
+REASONS = 100
 
 
 class Rest:
-    """Remembers hosts that were decided to stay as they are, by what they then looked like, and every host's seat.
+    """Remembers hosts that were decided to stay as they are, and transfers, by what the hosts looked like then.
 
     For one facility and one set of guards and limits. With it or without it, ``decide`` decides the same
     (tests/core/test_rest.py).
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], HostObservation] = {}
-        self._seats: dict[str, tuple[HostObservation, Seat]] = {}
+        self._resting: dict[tuple[str, int | None], HostObservation] = {}
+        self._said: dict[str, dict[tuple[str, int | None], HostDecision]] = {}
+        self._planned: dict[tuple[str, int, int], _Planned] = {}
+        self._hosts: Sequence[HostObservation] = ()
+        self._seats: list[Seat | None] = []
 
-    def needs_nothing(self, observed: HostObservation, workers: int) -> bool:
-        """Whether the host is known to stay as it is with so many workers wanted."""
-        known = self._known.get((observed.host, workers))
-        if known is observed:
-            return True
-        if known is None or not _alike(known, observed):
-            return False
-        # The very same observation is recognised at once, should it come again.
-        self._known[observed.host, workers] = observed
-        return True
+    def resting(
+        self, hosts: Iterable[HostObservation], wanted: Mapping[str, int], reason: str
+    ) -> dict[str, HostDecision]:
+        """The decisions of hosts that are known to stay as they are with the workers that are wanted, by name."""
+        found, resting, said = {}, self._resting, self._said_with(reason)
+        for observed in hosts:
+            name = observed.host
+            workers = wanted.get(name)
+            key = name, workers
+            known = resting.get(key)
+            if known is not observed:
+                if known is None or not _alike(known, observed):
+                    continue
+                # The very same observation is recognised at once, should it come again.
+                resting[key] = observed
+            decided = said.get(key)
+            if decided is None:
+                decided = said[key] = HostDecision(name, workers, workers, workers, reason)
+            found[name] = decided
+        return found
+
+    def _said_with(self, reason: str) -> dict[tuple[str, int | None], HostDecision]:
+        """The decisions to leave a host as it is that were made with this reason, of the latest reasons."""
+        if reason not in self._said:
+            if len(self._said) == REASONS:
+                del self._said[next(iter(self._said))]
+            self._said[reason] = {}
+        return self._said[reason]
 
     def note(self, host: Host, observed: HostObservation, decided: HostDecision) -> None:
         """Remember a host that was decided with known signals, if it stays as it is."""
         same = decided.wanted == decided.current == decided.granted and decided.transfer is None and not decided.cuts
         if same and decided.current is not None and _fits(host, observed):
-            self._known[observed.host, decided.current] = observed
+            self._resting[observed.host, decided.current] = observed
 
-    def seat(self, host: Host, observed: HostObservation) -> Seat:
-        """The host's seat, made anew only for a new observation."""
-        known = self._seats.get(observed.host)
-        if known is None or known[0] is not observed:
-            known = self._seats[observed.host] = observed, seat(host, observed)
-        return known[1]
+    def plan(self, host: Host, observed: HostObservation, current: int, granted: int) -> Transfer | None:
+        """What ``plan`` plans: what guests use counts there only for the floors of the Worker Nodes."""
+        key, floors = (observed.host, current, granted), [wn_floor_mib(wn, observed) for wn in host.wns]
+        known = self._planned.get(key)
+        if known is None or known[1] != floors or not _alike(known[0], observed):
+            known = self._planned[key] = observed, floors, plan(host, observed, current, granted)
+        return known[2]
+
+    def seats(self, facility: Facility, observed: Sequence[HostObservation]) -> list[Seat | None]:
+        """What ``seats_in`` says, made anew only for new observations."""
+        if len(observed) != len(self._hosts):
+            self._seats = seats_in(facility, observed)
+        else:
+            before = zip(self._hosts, self._seats, observed, strict=True)
+            self._seats = [seat if known is seen else seat_of(facility, seen) for known, seat, seen in before]
+        self._hosts = observed
+        return self._seats
 
 
 def _fits(host: Host, observed: HostObservation) -> bool:
@@ -54,21 +96,18 @@ def _fits(host: Host, observed: HostObservation) -> bool:
 
 
 def _alike(one: HostObservation, other: HostObservation) -> bool:
-    """Whether a host that needs nothing in the one needs nothing in the other either."""
+    """Whether the two differ in nothing that counts for a host at rest: it needs nothing in the other either."""
     return (
-        one.state == other.state
-        and one.unmanaged_mib == other.unmanaged_mib
-        and (one.memory_total_mib, one.cores, one.control_mib)
-        == (other.memory_total_mib, other.cores, other.control_mib)
+        _of_the_host(one) == _of_the_host(other)
         and len(one.domains) == len(other.domains)
         and all(map(_same_domain, one.domains, other.domains))
     )
 
 
 def _same_domain(one: DomainObservation, other: DomainObservation) -> bool:
-    return one is other or (
-        one.allocation == other.allocation
-        and one.state == other.state
-        and (one.memory_max_mib, one.vcpus) == (other.memory_max_mib, other.vcpus)
-        and (one.asked_mib, one.start_mib) == (other.asked_mib, other.start_mib)
-    )
+    return one is other or _of_the_domain(one) == _of_the_domain(other)
+
+
+# What counts, as tuples: they are compared at once, and what is the same object is not looked into.
+_of_the_host = attrgetter("state", "unmanaged_mib", "memory_total_mib", "cores", "control_mib")
+_of_the_domain = attrgetter("allocation", "state", "memory_max_mib", "vcpus", "asked_mib", "start_mib")

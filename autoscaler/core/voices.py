@@ -8,7 +8,7 @@ were its own, the others what the acting policy would give them.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from autoscaler.contracts import Policy, Remembering
+from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
 
 
@@ -40,7 +40,9 @@ def ask(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
         demand = policy.decide(window)
         if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
             raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
-        memory = policy.remember(window, demand) if isinstance(policy, Remembering) else {}
+        # Not isinstance(policy, Remembering): that takes as long as many a decision.
+        remember = getattr(policy, "remember", None)
+        memory: Memory = {} if remember is None else remember(window, demand)
     except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
         error = f"policy failed: {type(problem).__name__}: {problem}"
         return Demand(None, error), window.memory, error

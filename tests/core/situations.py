@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from autoscaler.core.guards import HostView
+from autoscaler.core.guards import HostView, unknown_reason
 from autoscaler.model import (
     Allocation,
     DomainObservation,
@@ -81,6 +81,9 @@ windows = st.builds(
     st.sampled_from([0, 0, 0, 1]),
 )
 
+# Those that a demand may rest on.
+signals = st.sampled_from([(), SIGNALS, SIGNALS[:1]])
+
 
 def _view(
     host: Host,
@@ -89,25 +92,26 @@ def _view(
     clock: tuple[int | None, int | None, int, int],
     rest: tuple[Window, tuple[str, ...], int],
 ) -> HostView:
-    window, signals, dead_band_workers = rest
+    window, of_demand, dead_band_workers = rest
     proof_max_mib, wn_used_mib, unmanaged_mib = sizes
     grew_s, shrank_s, grow_cooldown_s, shrink_cooldown_s = clock
     domains = (
         DomainObservation("proof", Allocation(572, 32), proof_max_mib, 8, 0.0),
         DomainObservation("wn", Allocation(6911, 256), 6911, 8, 0.0, wn_used_mib),
     )
+    limits = GuardLimits(
+        dead_band_workers=dead_band_workers,
+        grow_cooldown=timedelta(seconds=grow_cooldown_s),
+        shrink_cooldown=timedelta(seconds=shrink_cooldown_s),
+    )
     return HostView(
         host=host,
         observed=HostObservation(host.name, HostState.READY, domains, unmanaged_mib),
         current=current,
         timers=HostTimers(host.name, _at(grew_s), _at(shrank_s)),
-        window=window,
-        signals=signals,
-        limits=GuardLimits(
-            dead_band_workers=dead_band_workers,
-            grow_cooldown=timedelta(seconds=grow_cooldown_s),
-            shrink_cooldown=timedelta(seconds=shrink_cooldown_s),
-        ),
+        now=window.now,
+        unknown=unknown_reason(window, of_demand, limits),
+        limits=limits,
     )
 
 
@@ -118,7 +122,7 @@ views = st.builds(
     st.tuples(memory, perhaps_memory, unmanaged),
     st.integers(0, 20),
     st.tuples(ages_s, ages_s, st.sampled_from([0, 60, 300]), st.sampled_from([0, 60, 300])),
-    st.tuples(windows, st.sampled_from([(), SIGNALS, SIGNALS[:1]]), st.integers(1, 4)),
+    st.tuples(windows, signals, st.integers(1, 4)),
 )
 
 

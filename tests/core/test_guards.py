@@ -18,11 +18,12 @@ from autoscaler.core.guards import (
     host_sum,
     run_guards,
     strain,
+    unknown_reason,
     wn_floor,
 )
 from autoscaler.model import Allocation, DomainState, GuardLimits, Host, HostTimers, Window
 from autoscaler.testing import A_SWAPPING_WN, A_WN, NOW, a_host, a_window, observed
-from tests.core.situations import unhurried, views, wanted_workers, without_dead_band
+from tests.core.situations import signals, unhurried, views, wanted_workers, windows, without_dead_band
 
 HOLDING = [fresh, dead_band, cooldown, strain, wn_floor]
 
@@ -35,18 +36,19 @@ def a_view(
     unmanaged_mib: int = 0,
     timers: HostTimers | None = None,
     window: Window | None = None,
+    signals: tuple[str, ...] = ("load",),
     limits: GuardLimits | None = None,
 ) -> HostView:
     """The prototype's host at so many workers, everything fresh, no timer running."""
-    host = host or a_host()
+    host, window, limits = host or a_host(), window or a_window({"load": [1.0]}), limits or GuardLimits()
     return HostView(
         host=host,
         observed=observed(host, workers=current, wn_used_mib=wn_used_mib, unmanaged_mib=unmanaged_mib),
         current=current,
         timers=timers or HostTimers(host.name),
-        window=window or a_window({"load": [1.0]}),
-        signals=("load",),
-        limits=limits or GuardLimits(),
+        now=window.now,
+        unknown=unknown_reason(window, signals, limits),
+        limits=limits,
     )
 
 
@@ -68,14 +70,14 @@ def within_host_sum(workers: int, view: HostView) -> bool:
     return workers == 0 or total_mib <= memory_for_guests_mib(host, view.observed)
 
 
-def unknown(view: HostView) -> bool:
+def unknown(window: Window, names: tuple[str, ...]) -> bool:
     """Whether a signal the demand rests on has no value, no age, or an age that means nothing."""
-    for name in view.signals:
-        signal = view.window.signal(name)
+    for name in names:
+        signal = window.signal(name)
         if signal.latest is None or signal.fresh_at is None:
             return True
-        age_s = (view.window.now - signal.fresh_at).total_seconds()
-        if age_s < -5 or age_s > view.limits.fresh_for.total_seconds():
+        age_s = (window.now - signal.fresh_at).total_seconds()
+        if age_s < -5 or age_s > 90:
             return True
     return False
 
@@ -144,8 +146,16 @@ def test_all_guards_never_increase_the_change_of_what_is_legal_now(wanted: int, 
 @given(wanted=wanted_workers, view=views)
 def test_an_unknown_signal_holds_and_a_known_one_does_not(wanted: int, view: HostView) -> None:
     verdict = fresh(wanted, view)
-    assert verdict.workers == (view.current if unknown(view) else wanted)
-    assert bool(verdict.reason) == unknown(view)
+    assert verdict.workers == (wanted if view.unknown is None else view.current)
+    assert verdict.reason == (view.unknown or "")
+
+
+@unhurried
+@given(windows, signals)
+def test_a_signal_without_a_value_or_of_an_age_that_means_nothing_is_unknown(
+    window: Window, names: tuple[str, ...]
+) -> None:
+    assert bool(unknown_reason(window, names, GuardLimits())) == unknown(window, names)
 
 
 @unhurried
@@ -208,12 +218,12 @@ def test_a_signal_that_is_not_configured_holds() -> None:
 
 
 def test_one_stale_signal_of_two_holds() -> None:
-    both = replace(a_view(2, window=a_window({"load": [1.0], "queue": [None]})), signals=("load", "queue"))
+    both = a_view(2, window=a_window({"load": [1.0], "queue": [None]}), signals=("load", "queue"))
     assert fresh(5, both).workers == 2
 
 
 def test_a_policy_that_reads_nothing_is_never_held_for_staleness() -> None:
-    assert fresh(5, replace(a_view(2, window=a_window({})), signals=())).workers == 5
+    assert fresh(5, a_view(2, window=a_window({}), signals=())).workers == 5
 
 
 @pytest.mark.parametrize(
