@@ -8,13 +8,22 @@ all, a donor is lent the acceptor's weight and gives first; the acceptor takes m
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, cap_cores
 from autoscaler.model import Allocation, Host, HostObservation, StepKind, Transfer
 from autoscaler.simulation.constants import Physics
 from autoscaler.simulation.cpu import Claim, share_cores
+
+Allocations = Mapping[str, Allocation]
+Cores = Mapping[str, float]
+
+# MiB per second: what donors release, and what acceptors take until the donors are done, and then.
+_Speeds = tuple[float, float, float]
+
+# Looked up for every step, and slow to look up in the enumeration.
+_CPU, _LEND, _RESIZES = StepKind.CPU, StepKind.LEND, (StepKind.SHRINK, StepKind.GROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,91 +50,76 @@ def movement(
 
     ``busy_cores`` is what the work in each domain would use, had it the machine to itself.
     """
-    goals = _goals(observed, transfer)
+    present = {domain.name: domain.allocation for domain in observed.domains}
+    goals = _goals(present, transfer)
     proof, wns = host.proof.name, [wn.name for wn in host.wns]
-    growth_mib = goals[proof].memory_mib - observed.domain(proof).allocation.memory_mib
-    paces = _Paces(_paces(observed, _lent(observed, transfer), busy_cores), _paces(observed, goals, busy_cores))
+    growth_mib = goals[proof].memory_mib - present[proof].memory_mib
+    paces = _Paces(observed, _lent(present, transfer), goals, busy_cores)
     if growth_mib <= 0:
         # Its workers are idle, so that all it gives is free.
-        flow = _Flow(0, -growth_mib, paces.speeds([proof], wns, physics), physics)
-        duration_s = flow.arrival_s(-growth_mib, -growth_mib) + physics.cpu_change_s
-        return Movement(duration_s, (), None, goals, -growth_mib, 0, strained=False)
+        flow = _Flow(0, -growth_mib, -growth_mib, paces.speeds([proof], wns, physics), physics)
+        return Movement(flow.done_s + physics.cpu_change_s, (), None, goals, -growth_mib, 0, strained=False)
     donors = [_Donor(observed, name, goal, physics) for name, goal in goals.items() if name != proof]
     free_mib = max(0, transfer.memory_for_guests_mib - observed.committed_mib)
     unused_mib, used_mib = sum(donor.unused_mib for donor in donors), sum(donor.cold_mib for donor in donors)
     got_mib = min(growth_mib, free_mib + unused_mib + used_mib)
     swapped_mib = max(0, got_mib - free_mib - unused_mib)
-    flow = _Flow(free_mib, unused_mib, paces.speeds(wns, [proof], physics), physics)
+    flow = _Flow(free_mib, unused_mib, got_mib, paces.speeds(wns, [proof], physics), physics)
     a_worker_mib = host.proof.memory_per_worker_mib
     first_mib = _missing_mib(host, observed)
-    arrivals = [flow.arrival_s(mib, got_mib) for mib in range(first_mib, got_mib + 1, a_worker_mib)]
-    left = dict(goals)
-    left[proof] = goals[proof].resized(goals[proof].memory_mib - growth_mib + got_mib)
-    back_mib = growth_mib - got_mib
-    for donor in donors:
-        kept_mib = min(back_mib, donor.beyond_mib)
-        back_mib -= kept_mib
-        left[donor.name] = goals[donor.name].resized(goals[donor.name].memory_mib + kept_mib)
+    arrivals = [flow.arrival_s(mib) for mib in range(first_mib, got_mib + 1, a_worker_mib)]
     return Movement(
-        duration_s=flow.arrival_s(got_mib, got_mib) + physics.cpu_change_s,
+        duration_s=flow.done_s + physics.cpu_change_s,
         arrivals=tuple(arrivals[: transfer.workers_to - transfer.workers_from]),
         squeeze_from_s=flow.released_s(got_mib - swapped_mib) if swapped_mib else None,
-        left=left,
+        left=goals if got_mib == growth_mib else _kept(goals, proof, donors, growth_mib - got_mib),
         moved_mib=got_mib,
         swapped_mib=swapped_mib,
         strained=got_mib < growth_mib,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Speeds:
-    """MiB per second: what donors release, and what acceptors take until the donors are done, and then."""
-
-    release: float
-    take_meanwhile: float
-    take_then: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Paces:
     """What part of a core the CPU has that moves a domain's balloon, while CPU is lent and when it is set for good."""
 
-    lent: Mapping[str, float]
-    final: Mapping[str, float]
+    def __init__(self, observed: HostObservation, lent: Allocations, final: Allocations, busy_cores: Cores) -> None:
+        # In the guest itself the balloon comes before the work.
+        wanted = {each.name: min(busy_cores.get(each.name, 0.0) + 1, float(each.vcpus)) for each in observed.domains}
+        cores = math.inf if observed.cores is None else observed.cores
+        self._lent, self._final = _paces(cores, wanted, lent), _paces(cores, wanted, final)
 
-    def speeds(self, donors: Iterable[str], acceptors: Iterable[str], physics: Physics) -> _Speeds:
+    def speeds(self, donors: Iterable[str], acceptors: Sequence[str], physics: Physics) -> _Speeds:
         """The slowest donor and the slowest acceptor, which the others of their kind resemble."""
-        free, give = physics.balloon_free_mib_per_s, physics.balloon_give_mib_per_s
-        takers = list(acceptors)
-        return _Speeds(
-            free * min(self.lent[name] for name in donors),
-            give * min(self.lent[name] for name in takers),
-            give * min(self.final[name] for name in takers),
+        return (
+            physics.balloon_free_mib_per_s * min(map(self._lent.__getitem__, donors)),
+            physics.balloon_give_mib_per_s * min(map(self._lent.__getitem__, acceptors)),
+            physics.balloon_give_mib_per_s * min(map(self._final.__getitem__, acceptors)),
         )
 
 
 class _Flow:
     """Memory on its way: what is free at once, then what donors do not use, then what they have to swap out."""
 
-    def __init__(self, free_mib: float, unused_mib: float, speeds: _Speeds, physics: Physics) -> None:
+    def __init__(self, free_mib: float, unused_mib: float, all_mib: float, speeds: _Speeds, physics: Physics) -> None:
         self._free_mib, self._unused_mib = free_mib, unused_mib
-        self._speeds, self._physics = speeds, physics
+        self._release, self._take_meanwhile, self._take_then = speeds
+        self._physics = physics
         self._begun_s = 2 * physics.step_s
+        self._all_released_s = self.released_s(all_mib)
+        self._taken_mib = min(all_mib, self._take_meanwhile * (self._all_released_s - self._begun_s))
+        self.done_s = self.arrival_s(all_mib)
 
     def released_s(self, mib: float) -> float:
         """When so much has come free."""
         quick_mib = min(max(0.0, mib - self._free_mib), self._unused_mib)
         slow_mib = max(0.0, mib - self._free_mib - self._unused_mib)
-        slow_s = slow_mib / self._physics.balloon_swap_mib_per_s
-        return self._begun_s + quick_mib / self._speeds.release + slow_s
+        return self._begun_s + quick_mib / self._release + slow_mib / self._physics.balloon_swap_mib_per_s
 
-    def arrival_s(self, mib: float, all_mib: float) -> float:
-        """When so much, of all that is moved, is where it is to be."""
-        done_s = self.released_s(all_mib)
-        taken_mib = min(all_mib, self._speeds.take_meanwhile * (done_s - self._begun_s))
-        if mib > taken_mib:
-            return done_s + (mib - taken_mib) / self._speeds.take_then
-        return max(self.released_s(mib), self._begun_s + mib / self._speeds.take_meanwhile)
+    def arrival_s(self, mib: float) -> float:
+        """When so much is where it is to be."""
+        if mib > self._taken_mib:
+            return self._all_released_s + (mib - self._taken_mib) / self._take_then
+        return max(self.released_s(mib), self._begun_s + mib / self._take_meanwhile)
 
 
 class _Donor:
@@ -142,38 +136,41 @@ class _Donor:
         self.beyond_mib = gives_mib - self.unused_mib - self.cold_mib
 
 
-def _goals(observed: HostObservation, transfer: Transfer) -> dict[str, Allocation]:
+def _goals(present: Allocations, transfer: Transfer) -> dict[str, Allocation]:
     """What each domain is to have in the end: the last word of its memory steps and of its CPU steps."""
-    goals = {domain.name: domain.allocation for domain in observed.domains}
+    goals = dict(present)
     for step in transfer.steps:
-        goal = goals[step.domain]
-        if step.kind in (StepKind.SHRINK, StepKind.GROW):
-            goals[step.domain] = goal.resized(step.after.memory_mib)
-        elif step.kind is StepKind.CPU:
+        kind, goal = step.kind, goals[step.domain]
+        if kind is _CPU:
             goals[step.domain] = Allocation(goal.memory_mib, step.after.cpu_weight, step.after.cpu_cap_cores)
+        elif kind in _RESIZES:
+            goals[step.domain] = goal.resized(step.after.memory_mib)
     return goals
 
 
-def _lent(observed: HostObservation, transfer: Transfer) -> dict[str, Allocation]:
+def _kept(goals: Allocations, proof: str, donors: Iterable[_Donor], back_mib: int) -> Allocations:
+    """What each domain has in the end when donors keep so much of what PROOF was to get."""
+    left = {**goals, proof: goals[proof].resized(goals[proof].memory_mib - back_mib)}
+    for donor in donors:
+        kept_mib = min(back_mib, donor.beyond_mib)
+        back_mib -= kept_mib
+        left[donor.name] = goals[donor.name].resized(goals[donor.name].memory_mib + kept_mib)
+    return left
+
+
+def _lent(present: Allocations, transfer: Transfer) -> Allocations:
     """What each domain has while memory moves."""
-    loans = {step.domain: step.after for step in transfer.steps if step.kind is StepKind.LEND}
-    return {domain.name: loans.get(domain.name, domain.allocation) for domain in observed.domains}
+    return {**present, **{step.domain: step.after for step in transfer.steps if step.kind is _LEND}}
 
 
-def _paces(
-    observed: HostObservation, allocations: Mapping[str, Allocation], busy_cores: Mapping[str, float]
-) -> dict[str, float]:
-    """How fast a CPU of each domain is when one more of them moves the balloon, 1 = a core of its own.
-
-    In the guest itself the balloon comes before the work.
-    """
-    wanted = {each.name: min(busy_cores.get(each.name, 0.0) + 1, float(each.vcpus)) for each in observed.domains}
-    claims = {
-        name: Claim(min(cores, cap_cores(allocations[name])), allocations[name].cpu_weight)
-        for name, cores in wanted.items()
-    }
-    shares = share_cores(math.inf if observed.cores is None else observed.cores, claims)
-    return {name: min(1.0, shares[name] / cores) for name, cores in wanted.items()}
+def _paces(cores: float, wanted: Cores, allocations: Allocations) -> Cores:
+    """How fast a CPU of each domain is when one more of them moves the balloon, 1 = a core of its own."""
+    # Mostly there are cores for all.
+    shares = {name: min(most, cap_cores(allocations[name])) for name, most in wanted.items()}
+    if sum(shares.values()) > cores:
+        claims = {name: Claim(claim, allocations[name].cpu_weight) for name, claim in shares.items()}
+        shares = share_cores(cores, claims)
+    return {name: min(1.0, shares[name] / most) for name, most in wanted.items()}
 
 
 def _missing_mib(host: Host, observed: HostObservation) -> int:
