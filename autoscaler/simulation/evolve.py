@@ -55,11 +55,12 @@ def remembered(timers: HostTimers, transfer: Transfer, at: datetime) -> HostTime
 
     As in the store, a change of no workers starts no timer; a domain that was tried in quarantine has moved.
     """
-    if timers.quarantine is not None and tried(transfer) == timers.quarantine.domain:
-        timers = replace(timers, quarantine=None)
-    if transfer.workers_to > transfer.workers_from:
-        return replace(timers, grew_at=at)
-    return replace(timers, shrank_at=at) if transfer.workers_to < transfer.workers_from else timers
+    quarantine = timers.quarantine
+    if quarantine is not None and tried(transfer) == quarantine.domain:
+        quarantine = None
+    grew_at = at if transfer.workers_to > transfer.workers_from else timers.grew_at
+    shrank_at = at if transfer.workers_to < transfer.workers_from else timers.shrank_at
+    return HostTimers(timers.host, grew_at, shrank_at, timers.strained_at, quarantine)
 
 
 def dormant(host: Host) -> HostObservation:

@@ -23,7 +23,8 @@ class Site:
     Its jobs all run at the same speed, so that one clock, ``jobs_clock_s``, tells which ends next whatever the speed
     was meanwhile. ``workers`` are those that are there, ``busy`` those that sessions hold, ``free`` the
     others; ``told_speed`` is the speed of the workers that these sessions know of. ``version`` counts how often it has
-    changed when the next job ends, ``told_version`` is what the batch system knows of.
+    changed when the next job ends, ``told_version`` is what the batch system knows of. ``seen`` is the last
+    observation, ``None`` when it no longer holds.
     """
 
     def __init__(self, machine: Machine, physics: Physics, meter: Meter) -> None:
@@ -56,7 +57,7 @@ class Site:
         self._told_workers = 0
         self._wn_cap = self._sum_of_caps()
         self._wn_mib = self._sum_of_wn_memory()
-        self._seen: HostObservation | None = None
+        self.seen: HostObservation | None = None
         # Jobs come and go far more often than PROOF's allocation changes.
         self._proof_seen = self._domain(self.host.proof.name, None)
         meter.proof_memory_mib += self._allocations[self.host.proof.name].memory_mib
@@ -75,14 +76,14 @@ class Site:
 
     def observation(self) -> HostObservation:
         """What the controller reads of the machine."""
-        if self._seen is None:
+        if self.seen is None:
             state = HostState.READY if self.transfer is None else HostState.MOVING
             moving = None if self.transfer is None else self.transfer.workers_to
             used_mib = self._used_mib()
             wns = (self._domain(wn.name, used_mib) for wn in self.host.wns)
             domains = (self._proof_seen, *wns)
-            self._seen = HostObservation(self.name, state, domains, moving_to_workers=moving, cores=self.cores)
-        return self._seen
+            self.seen = HostObservation(self.name, state, domains, moving_to_workers=moving, cores=self.cores)
+        return self.seen
 
     def start_job(self, at_s: float, job: Job) -> None:
         """Let a job begin, now."""
@@ -94,7 +95,7 @@ class Site:
             self.version += 1
         self._jobs_cores += job.cpu_ratio
         self._jobs_mib += job.memory_mib
-        self._seen = None
+        self.seen = None
         self._reckon()
 
     def end_job(self, at_s: float) -> None:
@@ -106,7 +107,7 @@ class Site:
         self._jobs_cores = self._jobs_cores - job.cpu_ratio if self._jobs else 0.0
         self._jobs_mib -= job.memory_mib
         self._swap.job_ended(number, job.memory_mib)
-        self._seen = None
+        self.seen = None
         self._reckon()
 
     def next_end_s(self) -> float | None:
@@ -125,7 +126,7 @@ class Site:
         """Begin a transfer; workers that are to go are gone at once."""
         self._advance(at_s)
         self.transfer = transfer
-        self._seen = None
+        self.seen = None
         self.workers = min(self.workers, transfer.workers_to)
         self._reckon()
 
@@ -147,7 +148,7 @@ class Site:
         proof, before = self.host.proof.name, self._allocations
         self._allocations = dict(left)
         self.transfer, self.swapping = None, False
-        self._seen = None
+        self.seen = None
         self._meter.proof_memory_mib += self._allocations[proof].memory_mib - before[proof].memory_mib
         wn_before_mib = self._wn_mib
         self._meter.wn_memory_mib -= wn_before_mib
@@ -168,7 +169,8 @@ class Site:
         """Divide the cores anew, and tell the meter."""
         jobs_cores, busy = self._jobs_cores, self.busy
         memory_speed = self._memory_speed()
-        wn_cores = min(jobs_cores * memory_speed, self._wn_cap)
+        wn_cores = jobs_cores * memory_speed
+        wn_cores = min(wn_cores, self._wn_cap)
         proof_cores = self._proof_claim() if busy else 0.0
         if wn_cores + proof_cores > self.cores:
             wn_cores, proof_cores = self._divide(wn_cores, proof_cores)
@@ -177,22 +179,27 @@ class Site:
             self._jobs_speed = jobs_speed
             self.version += 1
         self.worker_speed = proof_cores / busy if busy else 1.0
-        self._tell_meter(min(jobs_cores, self.cores), wn_cores, proof_cores)
+        self._tell_meter(min(self.cores, jobs_cores), wn_cores, proof_cores)
         swap_in_mib_per_s = 0.0 if memory_speed == 1.0 else self._thrash_mib_per_s()
         if swap_in_mib_per_s != self._swap_in_mib_per_s:
             self._meter.swap_in_mib_per_s += swap_in_mib_per_s - self._swap_in_mib_per_s
             self._swap_in_mib_per_s = swap_in_mib_per_s
 
     def _tell_meter(self, wn_wanted_cores: float, wn_cores: float, proof_cores: float) -> None:
-        meter = self._meter
-        meter.wn_wanted_cores += wn_wanted_cores - self._wanted_cores
-        meter.wn_used_cores += wn_cores - self._used_cores
-        meter.proof_used_cores += proof_cores - self._proof_cores
-        self._wanted_cores, self._used_cores, self._proof_cores = wn_wanted_cores, wn_cores, proof_cores
-        free = max(0, self.workers - self.busy)
-        meter.free_workers += free - self.free
-        meter.workers += self.workers - self._told_workers
-        self.free, self._told_workers = free, self.workers
+        """Most changes are of one kind; what they leave as it is, need not be told."""
+        meter, workers = self._meter, self.workers
+        if wn_wanted_cores != self._wanted_cores or wn_cores != self._used_cores:
+            meter.wn_wanted_cores += wn_wanted_cores - self._wanted_cores
+            meter.wn_used_cores += wn_cores - self._used_cores
+            self._wanted_cores, self._used_cores = wn_wanted_cores, wn_cores
+        if proof_cores != self._proof_cores:
+            meter.proof_used_cores += proof_cores - self._proof_cores
+            self._proof_cores = proof_cores
+        free = workers - self.busy if workers > self.busy else 0
+        if free != self.free or workers != self._told_workers:
+            meter.free_workers += free - self.free
+            meter.workers += workers - self._told_workers
+            self.free, self._told_workers = free, workers
 
     def _divide(self, wn: float, proof: float) -> tuple[float, float]:
         weight = sum(self._allocations[each.name].cpu_weight for each in self.host.wns)

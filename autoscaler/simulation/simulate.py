@@ -176,22 +176,24 @@ class _Simulation:
     def _decide(self, at_s: float, window: Window, demand: Demand) -> None:
         self._evaluated += 1
         answered = _Answered(self._policy.signals, self._policy.history, demand)
-        observed = tuple([site.observation() for site in self._sites])
+        observed = tuple([site.seen or site.observation() for site in self._sites])
         situation = Situation(window, observed, tuple(self._timers.values()))
         decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
         if decision.error:
             raise self._failed(window, decision.error)
+        quiet = True
         for host, seen in zip(decision.hosts, observed, strict=True):
             if host.transfer is not None:
                 self._begin(at_s, seen, host.transfer, host.reason)
-        # Hosts that were moving may be wanted otherwise; what a guard has cut, it may let through later.
-        quiet = not any(host.cuts or host.wanted is None for host in decision.hosts)
+            # Hosts that were moving may be wanted otherwise; what a guard has cut, it may let through later.
+            if host.cuts or host.wanted is None:
+                quiet = False
         self._settled = (demand.workers, demand.may_shrink) if quiet else None
 
     def _begin(self, at_s: float, observed: HostObservation, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
         course = movement(site.host, observed, transfer, self._scenario.physics, site.busy_cores)
-        timers = self._timers.get(transfer.host, HostTimers(transfer.host))
+        timers = self._timers.get(transfer.host) or HostTimers(transfer.host)
         self._timers[transfer.host] = remembered(timers, transfer, self._now(at_s))
         site.begin(at_s, transfer)
         self._sessions.supplied(at_s)
