@@ -3,12 +3,14 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Sample, Window
 
 # When it was read, and sessions, ``None`` where they are unknown.
 Load = tuple[datetime, float | None]
+
+_AT = attrgetter("at")
 
 
 def recent_loads(window: Window, span: timedelta) -> list[Load] | None:
@@ -34,7 +36,7 @@ def all_loads(window: Window) -> list[Load]:
 
 def _side_by_side(queued: Iterable[Sample], running: Iterable[Sample]) -> Iterable[tuple[Sample, Sample]]:
     """Readings of the same times; what was read at one time only is not known at the other."""
-    if [sample.at for sample in queued] == [sample.at for sample in running]:
+    if [*map(_AT, queued)] == [*map(_AT, running)]:
         return zip(queued, running, strict=True)
     waiting, served = ({sample.at: sample.value for sample in samples} for samples in (queued, running))
     times = sorted(waiting.keys() | served.keys())

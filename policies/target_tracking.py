@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import ClassVar
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Window
@@ -12,6 +13,8 @@ from policies.load import Load, minutes, recent_loads
 
 # 7 / 0.7 is a little more than 10 to a computer, and would be 11 workers; 1.1 - 1 is a little more than 0.1.
 _ROUNDING = 1e-9
+
+_DESIRED = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class TargetTracking:
             advice.append((at, advised))
             while advice[0][0] <= at - self.stabilisation:
                 advice.popleft()
-            current = min(max(current, advised), max(desired for _, desired in advice))
+            current = min(max(current, advised), max(map(_DESIRED, advice)))
         return current
 
     def _desired(self, sessions: float) -> int:
