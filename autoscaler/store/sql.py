@@ -34,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import StoreError
 from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
+from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.records import (
     Record,
     Unreadable,
@@ -44,6 +45,7 @@ from autoscaler.store.records import (
     quarantine_from_json,
     quarantine_to_json,
 )
+from autoscaler.store.retention import Keep, prune
 from autoscaler.store.turns import Turns
 
 T = TypeVar("T")
@@ -250,6 +252,19 @@ class SqlStore:
                     yield Unreadable(row.number, datetime.fromtimestamp(row.at_s, UTC), str(error))
             last = rows[-1][0]
             page = query.where(tuple_(_decisions.c.at_s, _decisions.c.number) > (last.at_s, last.number))
+
+    def record_failure(self, at: datetime, error: str) -> None:
+        """Write that a cycle failed."""
+        self._write(lambda connection: write_failure(connection, at, error))
+
+    def failures(self, since: datetime) -> Sequence[FailedCycle]:
+        """The cycles that failed after ``since``, oldest first."""
+        with self._transaction() as connection:
+            return failures_since(connection, since)
+
+    def prune(self, keep: Keep, now: datetime) -> int:
+        """Remove some of the decisions that are not to be kept, return how many; 0 when there is none left."""
+        return self._write(lambda connection: prune(connection, _decisions, _outcomes, keep, now))
 
     def close(self) -> None:
         """Close the file."""
