@@ -21,16 +21,21 @@ from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
 from autoscaler.config.schema import PrometheusSection
 from autoscaler.config.units import duration_text
-from autoscaler.contracts import StoreError
+from autoscaler.contracts import Policy, Source, StoreError
 from autoscaler.hypervisors import connect
-from autoscaler.service.controller import Controller, Cycle, Pace
+from autoscaler.service.controller import Controller, Pace
+from autoscaler.service.duty import Duty
+from autoscaler.service.health import Health
 from autoscaler.service.loop import Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.service.refit import Refit
+from autoscaler.service.reload import Reload
+from autoscaler.service.retention import Retention
 from autoscaler.service.timed import TimedForecaster
 from autoscaler.sources import make_source
+from autoscaler.store.retention import Keep
 from autoscaler.store.sql import SqlStore
 
 _log = logging.getLogger("autoscaler")
@@ -57,20 +62,34 @@ def run(config_file: Path, cycles: int | None) -> None:
     policy = policy_text(loaded.config.policy.name, loaded.policy)
     _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, settings.store)
     controller = _controller(loaded, store)
-    newest: list[Cycle] = []
-    bell, metrics, refit = Bell(), PolicyMetrics(), nightly_training(loaded, config_file)
-    shown = [metrics, *([] if refit is None else [RefitMetrics(refit)])]
+    bell, metrics, health, refit = Bell(), PolicyMetrics(), Health(), nightly_training(loaded, config_file)
+    shown = [metrics, health, *([] if refit is None else [RefitMetrics(refit)])]
+    retention = Retention(store.prune, _keep(loaded), _now)
+    duty = Duty(controller, health, settings.failures_to_safe, store.record_failure, _now)
+
+    def take_over(old: Loaded, new: Loaded) -> None:
+        _take_over(controller, old, new)
+        duty.failures_to_safe, retention.keep = new.config.controller.failures_to_safe, _keep(new)
+
+    reload = Reload(config_file, loaded, take_over)
 
     def cycle() -> None:
-        newest[:] = [controller.cycle()]
-        metrics.show(newest[0].decision)
+        metrics.show(duty.cycle().decision)
 
     try:
         with (
             nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
             metrics_at(settings.metrics_listen, *shown) if settings.metrics_listen else nullcontext(),
         ):
-            failed = run_cycles(cycle, settings.interval, cycles, bell, refit)
+            failed = run_cycles(
+                cycle,
+                settings.interval,
+                cycles,
+                bell,
+                refit=refit,
+                reload=lambda: duty.reload(reload.renew),
+                retention=retention,
+            )
     except (NudgeError, MetricsError) as error:
         raise ConfigFailure(str(error)) from None
     finally:
@@ -78,7 +97,7 @@ def run(config_file: Path, cycles: int | None) -> None:
         store.close()
     if failed:
         raise DegradedFailure(f"{failed} cycles failed: see the log above")
-    problem = trouble(newest[0].decision, loaded) if cycles and newest else None
+    problem = trouble(duty.newest.decision, reload.loaded) if cycles and duty.newest else None
     if problem:
         raise DegradedFailure(f"the last cycle left something out: {problem}")
 
@@ -86,7 +105,7 @@ def run(config_file: Path, cycles: int | None) -> None:
 def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
     """A training each night, where a policy, or a shadow of it, takes a model."""
     at, source = loaded.config.learning.refit_at, loaded.config.source
-    if at is None or not any(map(takes_a_model, (loaded.policy, *loaded.shadows.values()))):
+    if at is None or not any(map(takes_a_model, _policies(loaded))):
         return None
     if not isinstance(source, PrometheusSection):
         _log.warning("no model is made each night: source.kind is %s, which keeps no history", source.kind)
@@ -95,14 +114,41 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
 
 
 def _controller(loaded: Loaded, store: SqlStore) -> Controller:
-    settings = loaded.config.controller
     return Controller(
         facility=loaded.config.facility(),
         rules=loaded.rules,
-        source=make_source(loaded.config.source, loaded.history, settings.interval),
+        source=_source(loaded),
         connect=connect,
         store=store,
-        pace=Pace(settings.host_timeout, settings.transfer_stall),
-        clock=lambda: datetime.now(UTC),
-        with_model=ActingModel(shelf_beside(settings.store), TimedForecaster).given,
+        pace=_pace(loaded),
+        clock=_now,
+        with_model=ActingModel(shelf_beside(loaded.config.controller.store), TimedForecaster).given,
     )
+
+
+def _take_over(controller: Controller, old: Loaded, new: Loaded) -> None:
+    # A source that scrapes has its history in memory, which nothing but another source is worth.
+    same = (old.config.source, old.history) == (new.config.source, new.history)
+    controller.replace(new.config.facility(), new.rules, None if same else _source(new), _pace(new))
+    if not any(map(takes_a_model, _policies(old))) and any(map(takes_a_model, _policies(new))):
+        _log.warning("a policy takes a model now: the training each night begins with the next start")
+
+
+def _policies(loaded: Loaded) -> tuple[Policy, ...]:
+    return (loaded.policy, *loaded.shadows.values())
+
+
+def _source(loaded: Loaded) -> Source:
+    return make_source(loaded.config.source, loaded.history, loaded.config.controller.interval)
+
+
+def _pace(loaded: Loaded) -> Pace:
+    return Pace(loaded.config.controller.host_timeout, loaded.config.controller.transfer_stall)
+
+
+def _keep(loaded: Loaded) -> Keep:
+    return Keep(loaded.config.controller.keep, loaded.config.controller.keep_size)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

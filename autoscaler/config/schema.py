@@ -40,6 +40,8 @@ def _positive(span: timedelta) -> timedelta:
 
 
 LARGEST_PORT = 65_535
+# An empty store has 100 KiB; below this a busy facility would forget what it did yesterday.
+LEAST_KEEP_MIB = 16
 # What is looked back on, four hours, must say something of what is looked ahead to.
 LONGEST_HORIZON = timedelta(hours=1)
 
@@ -68,6 +70,9 @@ class ControllerSection(Section):
     store: Path = Path("/var/lib/vaf-autoscaler/decisions.sqlite")
     notify_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
     metrics_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
+    failures_to_safe: Annotated[int, Field(ge=1, strict=True)] = 10
+    keep: PositiveDuration = timedelta(days=90)
+    keep_size: Annotated[Mebibytes, Field(ge=LEAST_KEEP_MIB)] = 2048
 
 
 class PrometheusSignal(Section):

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -12,11 +12,27 @@ from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.quarantine import after, tried
+from autoscaler.core.safe import SafeSplit
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.learning.notes import standing
-from autoscaler.model import Decision, Facility, HostState, Outcome, Quarantine, Result, Situation, Transfer
-from autoscaler.service.hosts import Connect, Hosts
+from autoscaler.model import (
+    Decision,
+    Demand,
+    Facility,
+    Host,
+    HostState,
+    Opinion,
+    Outcome,
+    Quarantine,
+    Result,
+    Sample,
+    Series,
+    Situation,
+    Transfer,
+    Window,
+)
+from autoscaler.service.hosts import Connect, HostLane, Hosts
 
 _log = logging.getLogger("autoscaler")
 
@@ -73,20 +89,52 @@ class Controller:
 
     def cycle(self) -> Cycle:
         """Run one cycle; transfers go on after it returns. Raises ``StoreError``, and then nothing was done."""
+        cycle = self._run(self._source.read, lambda: self._with_model(self._rules), lambda decision: decision)
+        self._newest = cycle.decision
+        return cycle
+
+    def walk_to_safe(self, because: str) -> Cycle:
+        """Run one cycle to the safe split, in place of those that fail; ``because`` says why.
+
+        Raises as ``cycle`` does: what cannot be recorded is not done.
+        """
+        rules = Rules(SafeSplit(because), self._rules.limits)
+        return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
+
+    def _run(
+        self, read: Callable[[datetime], Window], rules_now: Callable[[], Rules], last: Callable[[Decision], Decision]
+    ) -> Cycle:
         began = time.perf_counter()
         now = self._clock()
         if not self._begun:
             self._newest, self._begun = self._store.newest(), True
-        window, hosts = self._source.read(now), self._hosts.observe(self._store.asked)
+        window, hosts = read(now), self._hosts.observe(self._store.asked)
         situation = remembering(Situation(window, hosts, tuple(self._store.timers())), self._newest)
-        read = time.perf_counter()
-        decision = decide(situation, self._facility, self._with_model(self._rules))
+        seen = time.perf_counter()
+        rules = rules_now()
+        decision = last(decide(situation, self._facility, rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
-        self._newest = decision
         self._begin(number, decision)
-        self._tell(decision)
-        return Cycle(number, decision, read - began, decided - read)
+        self._tell(decision, rules)
+        return Cycle(number, decision, seen - began, decided - seen)
+
+    def _read_or_unknown(self, now: datetime) -> Window:
+        try:
+            return self._source.read(now)
+        except Exception as error:  # noqa: BLE001 - this is for when things raise that must not
+            problem = f"reading it failed: {type(error).__name__}: {error}"
+            unknown = (Sample(now, None),)
+            return Window(now, tuple(Series(name, unknown, problem=problem) for name in SafeSplit.signals))
+
+    def replace(self, facility: Facility, rules: Rules, source: Source | None, pace: Pace) -> None:
+        """Go on with another configuration, and with the same source for ``None``; not to be called during a cycle.
+
+        Raises what connecting to a host raises, and then nothing has changed.
+        """
+        self._hosts.replace(facility, pace.host_timeout)
+        self._facility, self._rules, self._pace = facility, rules, pace
+        self._source = self._source if source is None else source
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no transfer is under way; return whether that came true in time."""
@@ -106,13 +154,19 @@ class Controller:
         for transfer in decision.transfers:
             seen, quarantine = hosts[transfer.host].domains, quarantines.get(transfer.host)
             asked = {domain.name: domain.asked_mib for domain in seen if domain.asked_mib is not None}
-            work = partial(self._carry_out, number, transfer, asked, quarantine)
-            self._hosts.lane(transfer.host).begin_transfer(transfer, work)
+            lane = self._hosts.lane(transfer.host)
+            work = partial(self._carry_out, number, transfer, asked, quarantine, lane)
+            lane.begin_transfer(transfer, work)
 
     def _carry_out(
-        self, number: int, transfer: Transfer, asked: Mapping[str, int], quarantine: Quarantine | None
+        self,
+        number: int,
+        transfer: Transfer,
+        asked: Mapping[str, int],
+        quarantine: Quarantine | None,
+        lane: HostLane,
     ) -> None:
-        """Run in the host's lane."""
+        """Run in the host's lane; the configuration may have changed since the transfer was planned."""
         edges = Edges(
             now=self._clock,
             wait=self._stopping.wait,
@@ -120,26 +174,26 @@ class Controller:
             stall=self._pace.transfer_stall,
         )
         try:
-            outcome = self._transfer(transfer, asked, edges)
+            outcome = self._transfer(transfer, asked, edges, lane)
             self._store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
-            self._remember(transfer, outcome, quarantine)
+            self._remember(transfer, outcome, quarantine, lane.host)
         except StoreError as error:
             _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
 
-    def _transfer(self, transfer: Transfer, asked: Mapping[str, int], edges: Edges) -> Outcome:
+    def _transfer(self, transfer: Transfer, asked: Mapping[str, int], edges: Edges, lane: HostLane) -> Outcome:
         began_at = self._clock()
         try:
-            return carry_out(transfer, self._hosts.lane(transfer.host).hypervisor, asked, edges)
+            return carry_out(transfer, lane.hypervisor, asked, edges)
         except Exception as error:  # noqa: BLE001 - nothing that happens to one host may end its lane
             _log.exception("%s: the transfer failed unexpectedly; the next cycle plans anew", transfer.host)
             reason = f"unexpected {type(error).__name__}: {error}"
             return Outcome(transfer.host, Result.FAILED, reason, began_at, self._clock())
 
-    def _remember(self, transfer: Transfer, outcome: Outcome, before: Quarantine | None) -> None:
+    def _remember(self, transfer: Transfer, outcome: Outcome, before: Quarantine | None, host: Host) -> None:
         """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
         # A PROOF domain that swaps wants more memory, and must not be kept from it.
-        if outcome.strained not in (None, self._facility.host(outcome.host).proof.name):
+        if outcome.strained not in (None, host.proof.name):
             self._store.record_strain(outcome.host, outcome.ended_at)
         quarantine = after(outcome, tried(transfer), before)
         if quarantine == before:
@@ -150,7 +204,7 @@ class Controller:
         else:
             _log.warning("%s: quarantined until it moves: %s", outcome.host, quarantine.reason)
 
-    def _tell(self, decision: Decision) -> None:
+    def _tell(self, decision: Decision, rules: Rules) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""
         for host in decision.hosts:
             if (move := host.transfer) is not None:
@@ -160,7 +214,7 @@ class Controller:
             for observed in decision.situation.hosts
             if observed.state is HostState.UNUSABLE or observed.problem is not None
         }
-        unknown = unknown_reason(decision.situation.window, self._rules.policy.signals, self._rules.limits)
+        unknown = unknown_reason(decision.situation.window, rules.policy.signals, rules.limits)
         if unknown:
             problems["signals"] = unknown
         if decision.error:
@@ -171,6 +225,15 @@ class Controller:
         for subject in (subject for subject in problems if subject not in self._told):
             _log.warning("%s", problems[subject])
         self._told = problems
+
+
+def _carrying(decision: Decision, newest: Decision | None) -> Decision:
+    """The decision with what the policies, who were not asked, knew before it: they find it after a restart."""
+    if newest is None:
+        return decision
+    silent = Demand(None, "not asked")
+    opinions = tuple(Opinion(each.name, each.policy, silent, each.memory) for each in newest.opinions)
+    return replace(decision, memory=newest.memory, opinions=opinions)
 
 
 def _doubts(decision: Decision) -> dict[str, str]:

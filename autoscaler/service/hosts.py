@@ -86,13 +86,15 @@ class Watched:
 class HostLane:
     """One host: at most one read or transfer under way; a call that takes longer than ``timeout_s`` hangs.
 
-    A read that only takes much longer than the last one makes the host late: this cycle goes on without it.
+    A read that only takes much longer than the last one makes the host late: this cycle goes on without it. While a
+    transfer of ``before``, another lane of the same hypervisor, is under way, the host is moving.
     """
 
-    def __init__(self, host: Host, hypervisor: Hypervisor, timeout_s: float) -> None:
+    def __init__(self, host: Host, hypervisor: Hypervisor, timeout_s: float, before: "HostLane | None" = None) -> None:
         self.host = host
         self.hypervisor = Watched(hypervisor)
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
+        self._before = before
         self._lane = Lane(host.name)
         self._reading: Future[HostReading] | None = None
         self._began_s = 0.0
@@ -112,12 +114,26 @@ class HostLane:
 
     def begin_read(self) -> bool:
         """Start reading, unless something is still under way; return whether that is to be waited for."""
-        if self.pending is not None:
+        if self.pending is not None or self._moving_before is not None:
             return False
+        self._before = None
         self._transferring = None
         self._began_s = time.monotonic()
         self._reading = self._lane.submit(self._read)
         return True
+
+    @property
+    def _moving_before(self) -> HostObservation | None:
+        """What is to be said of the host while the lane before this one has not let go of it."""
+        if self._before is None:
+            return None
+        before = self._before._moving_before  # noqa: SLF001 - of its own kind
+        if before is not None:
+            return replace(before, host=self.host.name)
+        if self._before.transferring is None or self._before._transfer is None:  # noqa: SLF001 - as above
+            return None
+        workers = self._before._transfer.workers_to  # noqa: SLF001 - as above
+        return HostObservation(self.host.name, HostState.MOVING, moving_to_workers=workers)
 
     def wait(self) -> None:
         """Wait for the read that was begun, until the host is late."""
@@ -127,8 +143,8 @@ class HostLane:
     @property
     def _patience_s(self) -> float:
         if self.hypervisor.last is None:
-            return self._timeout_s
-        return min(self._timeout_s, max(LEAST_PATIENCE_S, PATIENCE * self._last_took_s))
+            return self.timeout_s
+        return min(self.timeout_s, max(LEAST_PATIENCE_S, PATIENCE * self._last_took_s))
 
     def _read(self) -> HostReading:
         reading = self.hypervisor.read()
@@ -142,8 +158,11 @@ class HostLane:
 
     def observation(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         """What is known of the host now; never raises."""
+        return self._moving_before or self._known(asked)
+
+    def _known(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         name = self.host.name
-        hangs = self.hypervisor.waiting_s > self._timeout_s
+        hangs = self.hypervisor.waiting_s > self.timeout_s
         if self._transferring is not None and self._transfer is not None and not hangs:
             return HostObservation(name, HostState.MOVING, moving_to_workers=self._transfer.workers_to)
         last = self.hypervisor.last
@@ -189,7 +208,26 @@ class Hosts:
 
     def __init__(self, facility: Facility, connect: Connect, timeout: timedelta) -> None:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._connect = connect
         self._lanes = {host.name: HostLane(host, connect(host), timeout.total_seconds()) for host in facility.hosts}
+        self._left: list[HostLane] = []
+
+    def replace(self, facility: Facility, timeout: timedelta) -> None:
+        """Go on with these hosts. One that left, or is another now, is let go of after its transfer."""
+        old = {lane.host.uri: lane for lane in (*self._left, *self._lanes.values())}
+        lanes = {}
+        for host in facility.hosts:
+            lane = self._lanes.get(host.name)
+            if lane is None or lane.host != host:
+                # Two lanes must not move one hypervisor's memory at the same time, under whatever name.
+                lane = HostLane(host, self._connect(host), timeout.total_seconds(), old.get(host.uri))
+            lane.timeout_s = timeout.total_seconds()
+            lanes[host.name] = lane
+        gone = [lane for lane in self._lanes.values() if lane not in lanes.values()]
+        for lane in gone:
+            lane.end()
+        self._left = [lane for lane in (*self._left, *gone) if lane.transferring is not None]
+        self._lanes = lanes
 
     def lane(self, host: str) -> HostLane:
         """The lane of a host."""
@@ -210,7 +248,8 @@ class Hosts:
 
     def settle(self, timeout_s: float | None) -> bool:
         """Wait until no transfer is under way; return whether that came true in time. A hung read is not waited for."""
-        transfers = [future for lane in self._lanes.values() if (future := lane.transferring) is not None]
+        lanes = (*self._left, *self._lanes.values())
+        transfers = [future for lane in lanes if (future := lane.transferring) is not None]
         return not wait(transfers, timeout=timeout_s).not_done
 
     def end(self) -> None:

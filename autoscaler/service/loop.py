@@ -12,7 +12,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from autoscaler.contracts import StoreError
+from autoscaler.service.notify import tell
 from autoscaler.service.refit import Refit
+from autoscaler.service.retention import EVERY_S, Retention
 from autoscaler.service.zone import site_zone
 
 _log = logging.getLogger("autoscaler")
@@ -20,7 +22,7 @@ _log = logging.getLogger("autoscaler")
 # How often the waiting thread looks whether cycles still come.
 LOOK_S = 1.0
 
-HURRY, END = "hurry", "end"
+HURRY, RELOAD, END = "hurry", "reload", "end"
 
 # However often the bell is rung.
 LEAST_DISTANCE_S = 1.0
@@ -28,7 +30,7 @@ LEAST_DISTANCE_S = 1.0
 # A cycle may be late for a slow source; after so many intervals without one, the clock is at fault.
 LATE_INTERVALS = 3
 
-REFIT = "refit"
+REFIT, RETENTION = "refit", "retention"
 # A machine that slept through the night trains when it wakes, unless it is long past.
 REFIT_GRACE_S = 6 * 3600
 
@@ -51,19 +53,31 @@ class Bell:
 
 
 def run_cycles(
-    cycle: Callable[[], object], interval: timedelta, cycles: int | None, bell: Bell, refit: Refit | None = None
+    cycle: Callable[[], object],
+    interval: timedelta,
+    cycles: int | None,
+    bell: Bell,
+    *,
+    refit: Refit | None = None,
+    reload: Callable[[], None] | None = None,
+    retention: Retention | None = None,
 ) -> int:
     """Call ``cycle`` every ``interval`` until ``cycles`` are done or SIGTERM or SIGINT comes; return how many failed.
 
-    ``bell`` brings the next one sooner; ``refit`` runs each day beside the cycles. Must be called in the main thread,
-    because of the signals.
+    ``bell`` brings the next one sooner; ``refit`` runs each day and ``retention`` now and then, beside the cycles;
+    ``reload``, which must not raise, runs between two cycles after SIGHUP. Must be called in the main thread, because
+    of the signals.
     """
-    runs = _Runs(cycle, cycles)
+    runs = _Runs(cycle, cycles, reload)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, runs.end)
+    if reload is not None:
+        signal.signal(signal.SIGHUP, runs.ask_to_reload)
     scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
     if refit is not None:
         _plan_refit(scheduler, refit)
+    if retention is not None:
+        _plan_retention(scheduler, retention)
     job = scheduler.add_job(
         runs.run,
         "interval",
@@ -81,9 +95,12 @@ def run_cycles(
             # APScheduler waits for a wall-clock time; after the clock was set back, that is far away.
             _log.warning("no cycle for %d intervals, was the clock set back? the next one comes now", LATE_INTERVALS)
             runs.at_once()
+    tell("STOPPING=1")
     bell.answered_by(None)
     if refit is not None:
         refit.end()
+    if retention is not None:
+        retention.end()
     scheduler.shutdown(wait=True)
     return runs.failed
 
@@ -105,13 +122,26 @@ def _plan_refit(scheduler: BackgroundScheduler, refit: Refit) -> None:
     )
 
 
+def _plan_retention(scheduler: BackgroundScheduler, retention: Retention) -> None:
+    """Now and then, in a thread that is not the cycles'."""
+    scheduler.add_executor(ThreadPoolExecutor(1), RETENTION)
+    scheduler.add_job(
+        retention.run, "interval", seconds=EVERY_S, executor=RETENTION, coalesce=True, misfire_grace_time=None
+    )
+
+
 class _Runs:
     """Counts the cycles, and knows by a clock that nobody sets when the last one was there."""
 
-    def __init__(self, cycle: Callable[[], object], cycles: int | None) -> None:
+    def __init__(
+        self, cycle: Callable[[], object], cycles: int | None, reload: Callable[[], None] | None = None
+    ) -> None:
         self.failed = 0
         self.at_once: Callable[[], None] = lambda: None
         self._cycle = cycle
+        self._reload = reload
+        self._reload_asked = False
+        self._told: str | None = None
         self._left = cycles
         self._ending = False
         # Unlike an Event, a SimpleQueue may be used in a signal handler that interrupts the thread waiting on it.
@@ -128,16 +158,25 @@ class _Runs:
             if not self._running:
                 self._news.put(HURRY)
 
+    def ask_to_reload(self, *_: object) -> None:
+        """Reload before the next cycle, which comes now; may be a signal handler, and so waits for no lock."""
+        self._reload_asked = True
+        self._news.put(RELOAD)
+
     def run(self) -> None:
         """One cycle; never raises."""
         if self._ending:
             return
         self._begin()
+        if self._reload_asked and self._reload is not None:
+            self._reload_asked = False
+            self._reload()
         try:
             self._cycle()
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
-            self.failed += 1
-            _log.error("this cycle failed, the next one comes: %s", error, exc_info=not isinstance(error, StoreError))
+            self._tell_failed(error)
+        else:
+            self._tell_finished()
         with self._turn:
             self._newest, self._running = time.monotonic(), False
             if self._hurried:
@@ -146,6 +185,19 @@ class _Runs:
             self._left -= 1
             if not self._left:
                 self.end()
+
+    def _tell_failed(self, error: Exception) -> None:
+        """Log a problem once, however many cycles it lasts."""
+        self.failed += 1
+        problem = f"{type(error).__name__}: {error}"
+        if problem != self._told:
+            _log.error("this cycle failed, the next one comes: %s", error, exc_info=not isinstance(error, StoreError))
+        self._told = problem
+
+    def _tell_finished(self) -> None:
+        if self._told is not None:
+            _log.info("cycles finish again")
+        self._told = None
 
     def _begin(self) -> None:
         """Keep cycles that were asked for at a distance; what rings meanwhile is this cycle's."""
@@ -170,6 +222,8 @@ class _Runs:
             news = self._news.get(timeout=timeout_s)
         except queue.Empty:
             return self._ending
+        if news == RELOAD:
+            self.hurry()
         if news == HURRY and not self._ending:
             self.at_once()
         return self._ending

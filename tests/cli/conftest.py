@@ -39,8 +39,8 @@ def two_hosts(tmp_path: Path, exporter: Exporter, exporter_of_module: tuple[Expo
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
-    """`run` takes SIGTERM and SIGINT for itself."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    """`run` takes SIGTERM, SIGINT and SIGHUP for itself."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     yield
     for number, handler in kept.items():
         signal.signal(number, handler)

@@ -106,7 +106,7 @@ def test_it_comes_at_its_time_by_the_sites_clock_and_no_cycle_waits_for_it() -> 
         if beside == CYCLES:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
-    assert run_cycles(cycle, timedelta(milliseconds=50), None, Bell(), nightly) == 0
+    assert run_cycles(cycle, timedelta(milliseconds=50), None, Bell(), refit=nightly) == 0
     assert beside >= CYCLES
     assert nightly._process is not None
     assert nightly._process.poll() is not None

@@ -1,0 +1,132 @@
+"""The cycles as systemd, Prometheus and whoever reads the log see them: finished, failed, too often failed."""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from autoscaler.contracts import StoreError
+from autoscaler.model import Decision
+from autoscaler.service.controller import Controller, Cycle
+from autoscaler.service.health import Health
+from autoscaler.service.notify import tell
+
+_log = logging.getLogger("autoscaler")
+
+
+class Duty:
+    """Runs the controller's cycles. Only one that finished feeds systemd's watchdog.
+
+    After ``failures_to_safe`` that failed in a row the hosts are walked to the safe split, which feeds nothing: where
+    it lasts, systemd starts the controller anew.
+    """
+
+    def __init__(
+        self,
+        controller: Controller,
+        health: Health,
+        failures_to_safe: int,
+        record_failure: Callable[[datetime, str], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.failures_to_safe = failures_to_safe
+        self.newest: Cycle | None = None
+        self._controller = controller
+        self._health = health
+        self._record_failure = record_failure
+        self._clock = clock
+        self._failing_since: datetime | None = None
+        self._no_walk: str | None = None
+        self._refused: str | None = None
+
+    def cycle(self) -> Cycle:
+        """Run one cycle; raises what it raised, after all was done that is to be done then."""
+        try:
+            cycle = self._controller.cycle()
+        except Exception as error:
+            self._failed(error)
+            raise
+        first, self.newest, self._failing_since = self.newest is None, cycle, None
+        self._health.finished()
+        tell(*(["READY=1"] if first else []), "WATCHDOG=1", self._status(status_text(cycle)))
+        return cycle
+
+    def reload(self, renew: Callable[[], str | None]) -> None:
+        """Take over a changed configuration; ``renew`` says why it is refused, and then the old one stays in force."""
+        # systemd takes READY=1 as that of the start, which a cycle has to have finished for.
+        if self.newest is not None:
+            tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        problem = renew()
+        if problem is None:
+            self._refused = None
+            _log.info("the configuration was read again and is in force")
+        else:
+            self._refused = f"configuration refused at {clock_text(self._clock(), self._clock())}: {problem}"
+            _log.error("the new configuration is refused, the old one stays in force: %s", problem)
+        if self.newest is not None:
+            tell("READY=1", self._status(status_text(self.newest)))
+
+    def _failed(self, error: Exception) -> None:
+        why = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+        now = self._clock()
+        self._failing_since = self._failing_since or now
+        self._health.failed(by_store=isinstance(error, StoreError))
+        try:
+            self._record_failure(now, why)
+        except StoreError:
+            # Of a store that cannot be written the failed cycle itself tells.
+            _log.debug("the failed cycle cannot be recorded")
+        in_a_row = self._health.failed_in_a_row
+        doing = "hosts keep what they have"
+        if in_a_row >= self.failures_to_safe:
+            doing = self._walk_to_safe(f"{in_a_row} cycles failed in a row")
+        since = clock_text(self._failing_since, now)
+        tell(self._status(f"{in_a_row} cycles failed in a row since {since}: {why}; {doing}"))
+
+    def _walk_to_safe(self, because: str) -> str:
+        """Walk the hosts to the safe split; return what is done, in words."""
+        self._health.gives_up()
+        try:
+            self._controller.walk_to_safe(because)
+        except Exception as error:  # noqa: BLE001 - the loop outlives it, and a next cycle tries again
+            problem = f"hosts keep what they have, no safe split: {error}"
+            if problem != self._no_walk:
+                _log.error("%s; %s", because, problem)
+            self._no_walk = problem
+            return problem
+        self._no_walk = None
+        return "hosts are walked to the safe split"
+
+    def _status(self, text: str) -> str:
+        return f"STATUS={text}" if self._refused is None else f"STATUS={text}; {self._refused}"
+
+
+def status_text(cycle: Cycle) -> str:
+    """One cycle in a line, as ``systemctl status`` shows it."""
+    decision = cycle.decision
+    demand = decision.demand.workers
+    wanted = "holding" if demand is None else f"{demand} workers wanted"
+    granted = [workers for workers in _granted(decision) if workers]
+    hosts = f"{sum(granted)} granted on {len(granted)} of {len(decision.hosts)} hosts"
+    changed = _last_change(decision)
+    last = "no change yet" if changed is None else f"last change {clock_text(changed, decision.at)}"
+    return f"cycle {cycle.number}: {wanted}, {hosts}; {last}"
+
+
+def clock_text(at: datetime, now: datetime) -> str:
+    """A time as the administrator's clock shows it, with the date when that is not today's."""
+    at, now = at.astimezone(), now.astimezone()
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _granted(decision: Decision) -> list[int]:
+    """Workers by host, those on the way included; a host of which nothing is known has none."""
+    moving = {host.host: host.moving_to_workers or 0 for host in decision.situation.hosts}
+    return [moving.get(host.host, 0) if host.granted is None else host.granted for host in decision.hosts]
+
+
+def _last_change(decision: Decision) -> datetime | None:
+    if any(transfer.workers_from != transfer.workers_to for transfer in decision.transfers):
+        return decision.at
+    changes = [at for each in decision.situation.timers for at in (each.grew_at, each.shrank_at) if at is not None]
+    return max(changes, default=None)
