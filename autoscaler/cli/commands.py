@@ -13,6 +13,7 @@ from autoscaler.cli.explain import explain
 from autoscaler.cli.history import history
 from autoscaler.cli.model import model
 from autoscaler.cli.run import run
+from autoscaler.cli.set_aside import set_aside_command
 from autoscaler.cli.shadows import shadows
 from autoscaler.cli.status import status
 from autoscaler.cli.train import train
@@ -39,5 +40,5 @@ def autoscaler() -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
-for command in (run, dry_run, status, history, explain, shadows, train, model, check, demo):
+for command in (run, dry_run, status, history, explain, shadows, train, model, check, set_aside_command, demo):
     autoscaler.add_command(command)

@@ -26,9 +26,11 @@ from autoscaler.hypervisors import connect
 from autoscaler.service.controller import Controller, Pace
 from autoscaler.service.duty import Duty
 from autoscaler.service.health import Health
+from autoscaler.service.log_format import JsonFormatter
 from autoscaler.service.loop import Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
+from autoscaler.service.notify import tell
 from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.service.refit import Refit
 from autoscaler.service.reload import Reload
@@ -44,18 +46,31 @@ _log = logging.getLogger("autoscaler")
 @click.command(epilog=EXIT_CODES)
 @config_option
 @click.option("--cycles", type=click.IntRange(min=1), help="Stop after so many cycles.  [default: go on for ever]")
-def run(config_file: Path, cycles: int | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Sentences to read, or one JSON object a line for scripts.",
+)
+def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     """Keep the facility in step with its demand, until SIGTERM or SIGINT.
 
     \b
     Examples:
       autoscaler run --config autoscaler.yaml
       autoscaler run --config autoscaler.yaml --cycles 1
+
+    SIGHUP reads the configuration again: a good one is in force from the next cycle on, a bad one changes nothing.
     """
+    if log_format == "json":
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonFormatter())
     loaded = load_config(config_file)
     try:
         store = SqlStore(loaded.config.controller.store)
     except StoreError as error:
+        tell(f"STATUS={error}")
         raise StoreFailure(str(error)) from None
     settings = loaded.config.controller
     hosts, every = len(loaded.config.hosts), duration_text(settings.interval)

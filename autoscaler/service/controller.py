@@ -33,6 +33,7 @@ from autoscaler.model import (
     Window,
 )
 from autoscaler.service.hosts import Connect, HostLane, Hosts
+from autoscaler.service.log_format import FIELDS, change_fields
 
 _log = logging.getLogger("autoscaler")
 
@@ -116,7 +117,7 @@ class Controller:
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
         self._begin(number, decision)
-        self._tell(decision, rules)
+        self._tell(number, decision, rules)
         return Cycle(number, decision, seen - began, decided - seen)
 
     def _read_or_unknown(self, now: datetime) -> Window:
@@ -204,11 +205,13 @@ class Controller:
         else:
             _log.warning("%s: quarantined until it moves: %s", outcome.host, quarantine.reason)
 
-    def _tell(self, decision: Decision, rules: Rules) -> None:
+    def _tell(self, number: int, decision: Decision, rules: Rules) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""
         for host in decision.hosts:
             if (move := host.transfer) is not None:
-                _log.info("%s: %d -> %d workers: %s", host.host, move.workers_from, move.workers_to, host.reason)
+                extra = {FIELDS: change_fields(number, decision, host, move)}
+                words = host.host, move.workers_from, move.workers_to, host.reason
+                _log.info("%s: %d -> %d workers: %s", *words, extra=extra)
         problems = {
             observed.host: observed.problem or "unusable"
             for observed in decision.situation.hosts

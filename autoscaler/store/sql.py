@@ -56,6 +56,10 @@ SCHEMA_VERSION = 2
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
 
+# What SQLite calls a file that holds something else than it wrote.
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+DAMAGED_ADVICE = ": the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
+
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
 
@@ -307,7 +311,8 @@ class SqlStore:
             yield
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
-            raise StoreError(f"store {self._path}: {cause}") from None
+            damaged = getattr(cause, "sqlite_errorname", "").startswith(_DAMAGED)
+            raise StoreError(f"store {self._path}: {cause}{DAMAGED_ADVICE if damaged else ''}") from None
 
 
 def _since(at: datetime | None) -> Select[Any]:

@@ -1,5 +1,6 @@
 """`autoscaler run` under systemd: a real process, and a socket in systemd's place."""
 
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import pytest
 
@@ -51,9 +53,9 @@ def status(message: list[str]) -> str:
 
 
 @contextmanager
-def running(systemd: Systemd) -> Iterator[subprocess.Popen[str]]:
+def running(systemd: Systemd, *options: str) -> Iterator[subprocess.Popen[str]]:
     site = systemd.site
-    words = [str(COMMAND), "run", "--config", str(site.config)]
+    words = [str(COMMAND), "run", "--config", str(site.config), *options]
     environment = {**os.environ, "NOTIFY_SOCKET": str(site.folder / "notify")}
     with (
         (site.folder / "log").open("w") as log,
@@ -201,6 +203,28 @@ def test_many_reloads_at_once_do_not_stop_the_cycles(systemd: Systemd) -> None:
         systemd.forget()
         systemd.hear("WATCHDOG=1")
         systemd.hear("WATCHDOG=1")
+
+
+def test_a_change_is_one_line_of_json_with_its_reason(systemd: Systemd) -> None:
+    systemd.site.exporter.queued = 1
+    with running(systemd, "--log-format", "json"):
+        systemd.hear("WATCHDOG=1")
+        systemd.hear("WATCHDOG=1")
+    lines = [json.loads(line) for line in (systemd.site.folder / "log").read_text().splitlines()]
+    (change,) = [line for line in lines if "verb" in line]
+    words = change.pop("reason")
+    assert words.startswith("grow: 1 queued and 0 running sessions")
+    assert datetime.fromisoformat(change.pop("at")).tzinfo is not None
+    assert change == {
+        "level": "info",
+        "message": f"host-1: 0 -> 4 workers: {words}",
+        "cycle": 1,
+        "host": "host-1",
+        "workers_from": 0,
+        "workers_to": 4,
+        "verb": "grow",
+        "cuts": [],
+    }
 
 
 def test_a_host_that_comes_with_a_reload_gets_workers(two_hosts: Site) -> None:

@@ -1,0 +1,50 @@
+"""`autoscaler set-aside`: only a damaged store is moved, and nothing of it is lost."""
+
+import os
+
+from tests.cli.site import Site
+
+
+def damaged(site: Site) -> bytes:
+    site.run(cycles=40)
+    size = site.store.stat().st_size
+    with site.store.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(os.urandom(size - 3 * 4096))
+    return site.store.read_bytes()
+
+
+def test_a_sound_store_stays_where_it_is(site: Site) -> None:
+    site.run()
+    result = site.invoke("set-aside")
+    assert (result.exit_code, site.store.exists()) == (4, True)
+    assert "is sound: it stays where it is" in result.stderr
+
+
+def test_no_store_is_exit_code_4(site: Site) -> None:
+    result = site.invoke("set-aside")
+    assert result.exit_code == 4
+    assert "does not exist" in result.stderr
+
+
+def test_a_damaged_store_is_kept_under_another_name(site: Site) -> None:
+    content = damaged(site)
+    result = site.invoke("set-aside")
+    assert result.exit_code == 0, result.stderr
+    (aside,) = site.folder.glob("decisions.sqlite.damaged-*Z")
+    assert aside.read_bytes() == content
+    assert str(aside) in result.stdout
+
+
+def test_a_controller_begins_anew_where_a_damaged_store_was(site: Site) -> None:
+    damaged(site)
+    site.invoke("set-aside")
+    assert site.run().exit_code == 0
+
+
+def test_a_controller_on_a_damaged_store_holds_and_names_the_file(site: Site) -> None:
+    damaged(site)
+    result = site.run()
+    assert result.exit_code in {3, 4}
+    assert site.store.exists()
+    assert not list(site.folder.glob("*.damaged-*"))
