@@ -3,14 +3,21 @@
 import re
 import shlex
 import subprocess
+from datetime import timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
 import pytest
 
+from autoscaler.cli.common import DEFAULT_CONFIG, EXIT_CONFIG, EXIT_DEGRADED
+from autoscaler.config.schema import ControllerSection
+from autoscaler.config.units import parse_duration
+from autoscaler.service.controller import STOP_GRACE_S
+
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 NAMES = sorted(unit.stem.removeprefix("vaf-exporter-") for unit in UNITS.glob("vaf-exporter-*.service"))
+SERVICES = sorted(unit.name for unit in UNITS.glob("*.service"))
 INSTALLED = "/usr/local/bin/vaf-exporter"
 
 # In tenths, as systemd-analyze wants it; it calls up to 4.9 OK, and an unlocked service has 9.6.
@@ -50,12 +57,13 @@ def example_options() -> list[tuple[str, list[str]]]:
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """Give the folder with the units as on a machine where the command is installed."""
-    command = tmp_path / "vaf-exporter"
-    command.write_text("#!/bin/sh\n")
-    command.chmod(0o755)
-    for unit in UNITS.glob("*.service"):
-        (tmp_path / unit.name).write_text(unit.read_text().replace(INSTALLED, str(command)))
+    """Give the folder with the units as on a machine where the commands are installed."""
+    for name in ("vaf-exporter", "autoscaler"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    for unit in SERVICES:
+        text = (UNITS / unit).read_text()
+        (tmp_path / unit).write_text(text.replace("=/usr/local/bin/", f"={tmp_path}/"))
     return tmp_path
 
 
@@ -63,9 +71,9 @@ def test_each_exporter_has_a_unit() -> None:
     assert sorted(entry_points(group="vaf_autoscaler.exporters").names) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_systemd_finds_nothing_wrong_with_a_unit(installed: Path, name: str) -> None:
-    done = analyze("verify", "--man=no", installed / f"vaf-exporter-{name}.service")
+@pytest.mark.parametrize("service", SERVICES)
+def test_systemd_finds_nothing_wrong_with_a_unit(installed: Path, service: str) -> None:
+    done = analyze("verify", "--man=no", installed / service)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -75,10 +83,9 @@ def test_systemd_would_find_an_unknown_key(installed: Path) -> None:
     assert "ProtectHouse" in analyze("verify", "--man=no", unit).stderr
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_systemd_finds_a_unit_well_locked(installed: Path, name: str) -> None:
-    unit = installed / f"vaf-exporter-{name}.service"
-    done = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", "--no-pager", unit)
+@pytest.mark.parametrize("service", SERVICES)
+def test_systemd_finds_a_unit_well_locked(installed: Path, service: str) -> None:
+    done = analyze("security", "--offline=true", f"--threshold={MOST_EXPOSURE}", "--no-pager", installed / service)
     assert done.returncode == 0, done.stdout
 
 
@@ -113,10 +120,43 @@ def test_the_exporter_of_proof_sees_the_sessions_of_others() -> None:
     assert not any(line.startswith("DynamicUser=") for line in lines)
 
 
-def test_the_user_of_the_unit_is_made_by_systemd_sysusers(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sysusers", "service"), [("vaf-exporter", "vaf-exporter-proof"), ("vaf-autoscaler",) * 2])
+def test_the_user_of_a_unit_is_made_by_systemd_sysusers(tmp_path: Path, sysusers: str, service: str) -> None:
     (tmp_path / "etc").mkdir()
-    argv = ["systemd-sysusers", f"--root={tmp_path}", str(UNITS / "vaf-exporter.sysusers")]
+    argv = ["systemd-sysusers", f"--root={tmp_path}", str(UNITS / f"{sysusers}.sysusers")]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
-    (user,) = re.findall(r"^User=(.+)$", unit_text("proof"), re.MULTILINE)
+    (user,) = re.findall(r"^User=(.+)$", (UNITS / f"{service}.service").read_text(), re.MULTILINE)
     assert f"{user}:" in (tmp_path / "etc" / "passwd").read_text()
+
+
+class TestTheUnitOfTheController:
+    """deploy/systemd/vaf-autoscaler.service."""
+
+    lines = (UNITS / "vaf-autoscaler.service").read_text().splitlines()
+
+    def value(self, key: str) -> str:
+        (found,) = [line.partition("=")[2] for line in self.lines if line.startswith(f"{key}=")]
+        return found
+
+    def test_is_ready_fed_and_reloaded_by_notification(self) -> None:
+        assert self.value("Type") == "notify"
+        assert self.value("ExecReload") == "/bin/kill -HUP $MAINPID"
+
+    def test_is_fed_for_longer_than_the_way_to_the_safe_split_takes(self) -> None:
+        defaults = ControllerSection()
+        walk = (defaults.failures_to_safe + 1) * defaults.interval
+        assert parse_duration(self.value("WatchdogSec").removesuffix("in")) > 2 * walk
+
+    def test_gives_transfers_their_time_to_end(self) -> None:
+        least = timedelta(seconds=STOP_GRACE_S) + ControllerSection().host_timeout
+        assert parse_duration(self.value("TimeoutStopSec")) > least
+
+    def test_comes_back_but_not_with_a_configuration_that_cannot_be_used(self) -> None:
+        assert self.value("Restart") == "on-failure"
+        assert self.value("RestartPreventExitStatus").split() == [str(EXIT_CONFIG), "2"]
+        assert self.value("SuccessExitStatus") == str(EXIT_DEGRADED)
+
+    def test_runs_the_command_and_keeps_its_store_where_the_defaults_are(self) -> None:
+        assert self.value("ExecStart") == f"/usr/local/bin/autoscaler run --config {DEFAULT_CONFIG}"
+        assert ControllerSection().store.parent == Path("/var/lib") / self.value("StateDirectory")
