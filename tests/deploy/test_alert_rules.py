@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.service.health import Health
 from autoscaler.service.metrics import PolicyMetrics, RefitMetrics
 from autoscaler.service.refit import Refit
 from tests.service.test_metrics import LEARNED, decided
@@ -30,5 +31,7 @@ def test_every_metric_of_a_rule_exists() -> None:
     metrics = PolicyMetrics()
     metrics.show(decided(LEARNED))
     refit = RefitMetrics(Refit([], time(3, 30)))
-    there = {metric.name for each in (metrics, refit) for metric in each.collect()}
+    health = Health()
+    health.finished()
+    there = {metric.name for each in (metrics, refit, health) for metric in each.collect()}
     assert set(re.findall(r"expr: (autoscaler_\w+)", RULES.read_text())) <= there
