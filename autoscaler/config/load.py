@@ -22,7 +22,7 @@ from autoscaler.config.document import (
     without_wn_number,
 )
 from autoscaler.config.policies import PolicyError, make_policy
-from autoscaler.config.schema import Config, PolicySection
+from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
@@ -57,7 +57,7 @@ class Loaded:
 
 
 def load(path: Path) -> Loaded:
-    """Read and validate ``path``; raises ``ConfigError``. A relative ``controller.store`` is beside the file."""
+    """Read and validate ``path``; raises ``ConfigError``. Relative paths are beside the file."""
     document = read_document(path)
     hosts = _with_host_defaults(path, document)
     try:
@@ -69,9 +69,10 @@ def load(path: Path) -> Loaded:
     shadows = {
         name: _made(path, document, config, section, ("shadows", name)) for name, section in config.shadows.items()
     }
-    store = path.parent.absolute() / config.controller.store
-    controller = config.controller.model_copy(update={"store": store})
-    return Loaded(config.model_copy(update={"controller": controller}), policy, shadows)
+    folder = path.parent.absolute()
+    controller = config.controller.model_copy(update={"store": folder / config.controller.store})
+    source = config.source.beside(folder) if isinstance(config.source, PrometheusSection) else config.source
+    return Loaded(config.model_copy(update={"controller": controller, "source": source}), policy, shadows)
 
 
 def _made(path: Path, document: CommentedMap, config: Config, section: PolicySection, key: Location) -> Policy:

@@ -98,7 +98,24 @@ class PrometheusSection(Section):
     url: Url
     timeout: PositiveDuration = timedelta(seconds=5)
     step: PositiveDuration = timedelta(seconds=15)
+    username: Name | None = None
+    password_file: Path | None = None
+    bearer_token_file: Path | None = None
+    ca_file: Path | None = None
     signals: dict[str, PrometheusSignal] = {}
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("username and password_file go together")
+        if self.username is not None and self.bearer_token_file is not None:
+            raise ValueError("either username and password_file or bearer_token_file, not both")
+        return self
+
+    def beside(self, folder: Path) -> Self:
+        """The section with relative paths to files in ``folder``."""
+        files = {name: getattr(self, name) for name in ("password_file", "bearer_token_file", "ca_file")}
+        return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
 
 
 class ScrapeSection(Section):

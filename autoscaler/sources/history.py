@@ -34,7 +34,7 @@ class PrometheusHistory:
         A query that is refused makes its signal unknown, as it does in ``PrometheusSource.read``.
         """
         patient = replace(self.source, timeout=max(self.source.timeout, TIMEOUT))
-        with requests.Session() as session:
+        with patient.session() as session:
             span = _Span(patient, session, start, self.interval, cycles)
             signals = [_Signal(name, span) for name in patient.signals]
             for cycle in range(cycles):

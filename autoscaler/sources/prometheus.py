@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -11,8 +12,11 @@ import requests
 from autoscaler.config.schema import PrometheusSection, PrometheusSignal
 from autoscaler.config.signals import BUILT_IN
 from autoscaler.model import Sample, Series, Window
+from autoscaler.sources.access import Access
 from autoscaler.sources.signals import promql
 from autoscaler.sources.values import in_words, known, known_time
+
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class QueryError(Exception):
@@ -32,23 +36,32 @@ class PrometheusSource:
     history: timedelta
     step: timedelta
     timeout: timedelta
+    access: Access = field(default_factory=Access)
 
     @classmethod
     def from_config(cls, section: PrometheusSection, history: timedelta) -> "PrometheusSource":
         """The built-in signals, with those of the configuration over them."""
         signals = {name: promql(signal) for name, signal in BUILT_IN.items()} | section.signals
         # One step more than asked for, so that the oldest sample lies at or before the start of the history.
-        return cls(section.url.rstrip("/"), signals, history + section.step, section.step, section.timeout)
+        access = Access(section.username, section.password_file, section.bearer_token_file, section.ca_file)
+        return cls(section.url.rstrip("/"), signals, history + section.step, section.step, section.timeout, access)
+
+    def session(self) -> requests.Session:
+        """Open a session that logs in; raises ``UnreachableError`` for a secret that cannot be read."""
+        try:
+            return self.access.session()
+        except OSError as error:
+            raise UnreachableError(f"{self.url} cannot be asked: {error.filename}: {error.strerror}") from None
 
     def read(self, now: datetime) -> Window:
         """Return every signal's history up to ``now``; never raises."""
-        with requests.Session() as session:
-            try:
+        try:
+            with self.session() as session:
                 return Window(now, tuple(self._series(session, name, now) for name in self.signals))
-            except UnreachableError as error:
-                # Asking for the other signals too would wait out one time-out after the other.
-                unknown = (Sample(now, None),)
-                return Window(now, tuple(Series(name, unknown, problem=in_words(str(error))) for name in self.signals))
+        except UnreachableError as error:
+            # Asking for the other signals too would wait out one time-out after the other.
+            unknown = (Sample(now, None),)
+            return Window(now, tuple(Series(name, unknown, problem=in_words(str(error))) for name in self.signals))
 
     def _series(self, session: requests.Session, name: str, now: datetime) -> Series:
         signal = self.signals[name]
@@ -101,7 +114,14 @@ class PrometheusSource:
     def _get(self, session: requests.Session, call: str, parameters: Mapping[str, Any]) -> list[Any]:
         query = parameters["query"]
         try:
-            answer = session.get(f"{self.url}/api/v1/{call}", params=parameters, timeout=self.timeout.total_seconds())
+            answer = session.get(
+                f"{self.url}/api/v1/{call}",
+                params=parameters,
+                timeout=self.timeout.total_seconds(),
+                verify=self.access.verify,
+            )
+            if answer.status_code in _REFUSED:
+                raise UnreachableError(f"{self.url} refuses the login (HTTP {answer.status_code})")
             body = answer.json()
             if body["status"] != "success":
                 raise QueryError(f"{self.url} refuses {query}: {body.get('error', 'no reason given')}")
