@@ -1,5 +1,6 @@
 """``autoscaler status``: how the facility stands, by the controller's last cycle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,10 @@ from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
+from autoscaler.core.safe import is_of_safe_split
 from autoscaler.learning.notes import standing
+from autoscaler.model import Decision
+from autoscaler.store.failures import FailedCycle
 from autoscaler.store.records import Record
 
 # A cycle may be late by a slow source; after so many intervals without one, nobody is at the wheel.
@@ -35,18 +39,23 @@ LATE_INTERVALS = 3
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is wrong beyond the hosts: why the controller seems not to run, and what its last cycle did not know."""
+    """What is wrong beyond the hosts: why the controller seems not to run, and what its last cycle did not know.
+
+    ``failing`` is why cycles failed since the last one that did not.
+    """
 
     late: str | None
+    failing: str | None
     unknown: str | None
     error: str | None
 
     @classmethod
-    def of(cls, record: Record, now: datetime, loaded: Loaded) -> "Health":
+    def of(cls, record: Record, failures: Sequence[FailedCycle], now: datetime, loaded: Loaded) -> "Health":
         """Judge the newest record."""
         decision = record.decision
         return cls(
             _late(now - decision.at, loaded.config.controller.interval),
+            _failing(decision, failures),
             unknown_reason(decision.situation.window, loaded.policy.signals, loaded.config.guards.limits()),
             decision.error,
         )
@@ -54,7 +63,7 @@ class Health:
     @property
     def good(self) -> bool:
         """Whether there is nothing to say."""
-        return not (self.late or self.unknown or self.error)
+        return not (self.late or self.failing or self.unknown or self.error)
 
 
 def _late(old: timedelta, interval: timedelta) -> str | None:
@@ -63,6 +72,15 @@ def _late(old: timedelta, interval: timedelta) -> str | None:
     if old > LATE_INTERVALS * interval:
         return f"the controller is late: a cycle is due every {duration_text(interval)}; is it running?"
     return None
+
+
+def _failing(decision: Decision, failures: Sequence[FailedCycle]) -> str | None:
+    """The newest failure, where no cycle has finished since; the safe split belongs to cycles that failed."""
+    safe = is_of_safe_split(decision)
+    since = [failed for failed in failures if safe or failed.at > decision.at]
+    if not since:
+        return "cycles fail: hosts are walked to the safe split" if safe else None
+    return f"cycles fail, the newest at {local(since[-1].at)}: {since[-1].error}"
 
 
 @click.command(epilog=EXIT_CODES)
@@ -80,10 +98,11 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
     loaded = load_config(config_file)
     with open_store(loaded) as store:
         record = store.latest()
-    if record is None:
-        raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
+        if record is None:
+            raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
+        failures = store.failures(record.decision.at - LATE_INTERVALS * loaded.config.controller.interval)
     now = datetime.now(UTC)
-    health = Health.of(record, now, loaded)
+    health = Health.of(record, failures, now, loaded)
     if output == "json":
         echo_json(_values(record, now, health))
     else:
@@ -114,6 +133,7 @@ def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
         "at": record.decision.at.isoformat(),
         "age_s": (now - record.decision.at).total_seconds(),
         "late": health.late is not None,
+        "failing": health.failing,
         "unknown": health.unknown,
         "error": health.error,
         "learned": None if learned is None else learned.values(),
@@ -127,6 +147,8 @@ def _show(record: Record, now: datetime, health: Health) -> None:
     out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
     if health.late:
         out.print(health.late)
+    if health.failing:
+        out.print(health.failing)
     if health.unknown:
         out.print(f"unknown: {health.unknown}")
     if health.error:

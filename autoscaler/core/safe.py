@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Window
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +27,8 @@ class SafeSplit:
         if queued or running:
             return Demand(None, f"safe split, {self.because}: {queued:g} sessions wait and {running:g} run")
         return Demand(0, f"safe split, {self.because}: no session runs or waits")
+
+
+def is_of_safe_split(decision: Decision) -> bool:
+    """Whether a decision was made because cycles failed."""
+    return decision.policy.startswith(f"{SafeSplit.__name__}(")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from autoscaler.core.safe import SafeSplit
 from autoscaler.model import Decision, Memory
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, invoke
@@ -24,6 +25,16 @@ LEARNED: Memory = {
     "judged": (29_657_510.0, 0.5, 2.5, 2.25, 2.0),
     "who": (1.0, 29_657_400.0, 0.0, None),
 }
+
+
+def fail(site: Site, after: timedelta) -> None:
+    """A cycle that failed so long after the newest decision."""
+    with closing(SqlStore(site.store)) as store:
+        newest = store.newest()
+        assert newest is not None
+        store.record_failure(newest.at + after, "ZeroDivisionError: a surprise")
+
+
 READERS = [("status",), ("history",), ("explain", "host-1")]
 
 
@@ -166,6 +177,28 @@ class TestStatus:
     def test_an_error_of_the_cycle_is_in_json(self, grown: Site) -> None:
         change_newest(grown, lambda decision: replace(decision, error="policy failed: ValueError: oops"))
         assert json.loads(grown.invoke("status", "--format", "json").stdout)["error"].endswith("oops")
+
+    def test_cycles_that_failed_since_are_exit_code_3_and_told(self, grown: Site) -> None:
+        fail(grown, timedelta(seconds=1))
+        result = grown.invoke("status")
+        assert result.exit_code == 3
+        assert "cycles fail, the newest at " in result.stdout
+        assert "ZeroDivisionError: a surprise" in result.stdout
+
+    def test_cycles_that_failed_since_are_in_json(self, grown: Site) -> None:
+        fail(grown, timedelta(seconds=1))
+        assert "a surprise" in json.loads(grown.invoke("status", "--format", "json").stdout)["failing"]
+
+    def test_a_cycle_that_failed_before_is_past(self, grown: Site) -> None:
+        fail(grown, -timedelta(seconds=1))
+        assert grown.invoke("status").exit_code == 0
+
+    def test_the_safe_split_is_exit_code_3_and_told(self, grown: Site) -> None:
+        fail(grown, -timedelta(seconds=1))
+        change_newest(grown, lambda decision: replace(decision, policy=repr(SafeSplit("10 cycles failed in a row"))))
+        result = grown.invoke("status")
+        assert result.exit_code == 3
+        assert "cycles fail, the newest at " in result.stdout
 
     def test_json_tells_how_a_learned_policy_stands(self, grown: Site) -> None:
         assert json.loads(grown.invoke("status", "--format", "json").stdout)["learned"] is None

@@ -199,7 +199,7 @@ class TestAHostThatIsLate:
 
     def test_is_unusable_when_its_time_out_is_over(self, late: Hosts) -> None:
         states(late)
-        late.lane("host-2")._timeout_s = 0.01
+        late.lane("host-2").timeout_s = 0.01
         wait_until(lambda: states(late)["host-2"] is HostState.UNUSABLE, "the host to be given up")
 
     def test_is_ready_in_the_cycle_after_its_answer(self, late: Hosts, gate: Gate) -> None:

@@ -108,7 +108,7 @@ def test_the_file_does_not_grow_while_decisions_come_and_go(store: SqlStore, fil
 
 def test_a_batch_is_small(store: SqlStore) -> None:
     fill(store, 2 * AT_ONCE)
-    assert store.prune(Keep(DAY, PLENTY), NOW) == AT_ONCE
+    assert 0 < store.prune(Keep(DAY, PLENTY), NOW) <= AT_ONCE
 
 
 def test_outcomes_go_with_their_decision(store: SqlStore, file: Path) -> None:
