@@ -122,7 +122,7 @@ class TestAHostThatHangs:
         fake["host-2"].before_call = hanging(gate)
         hosts = Hosts(FACILITY, lambda host: fake[host.name], TIMEOUT)
         hosts.observe(dict)
-        hosts.lane("host-2")._timeout_s = 10_000.0  # were it waited for again, this test would not end
+        hosts.lane("host-2").timeout_s = 10_000.0  # were it waited for again, this test would not end
         assert states(hosts)["host-2"] is HostState.UNUSABLE
         hosts.end()
 

@@ -35,7 +35,9 @@ def plant(tmp_path: Path, gate: Gate) -> Iterator[Plant]:
 
 def take_over(plant: Plant, *hosts: Host) -> None:
     for host in hosts:
-        plant.fakes.setdefault(host.name, FakeHost.of(observed(host), speed_mib=10_000))
+        if host.name not in plant.fakes:
+            plant.fakes[host.name] = fake = FakeHost.of(observed(host), speed_mib=10_000)
+            fake.before_call = lambda _call, fake=fake: fake.step()
     plant.controller.replace(Facility(hosts), Rules(POLICY, LIMITS), None, PACE)
 
 

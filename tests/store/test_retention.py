@@ -98,12 +98,11 @@ def test_the_oldest_go_when_there_are_too_many(store: SqlStore) -> None:
 
 
 def test_the_file_does_not_grow_while_decisions_come_and_go(store: SqlStore, file: Path) -> None:
-    sizes = []
+    """2 MiB stay and 2.4 MB come between two removals; 14.4 MB are written in all."""
     for _ in range(6):
         fill(store, 1, a_day=120)
         prune_all(store, Keep(DAY, 2))
-        sizes.append(file.stat().st_size)
-    assert max(sizes[2:]) <= sizes[1] * 1.5
+    assert file.stat().st_size < 5 * 1024**2
 
 
 def test_a_batch_is_small(store: SqlStore) -> None:
@@ -147,7 +146,7 @@ class TestAStoreInTrouble:
     """Real faults: every method says so in a ``StoreError``, and works again when the fault is over."""
 
     def test_a_lock_held_by_another_process(self, store: SqlStore, file: Path) -> None:
-        fill(store, 1)
+        fill(store, 2)
         argv = [sys.executable, "-c", HOLD, str(file)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
             assert holder.stdout is not None
@@ -157,7 +156,7 @@ class TestAStoreInTrouble:
                     write()
             assert store.newest() is not None
             holder.communicate("\n")
-        assert store.record_decision(DECISION) == 2
+        assert store.record_decision(DECISION) == 3
 
     def test_a_full_disk(self, tmp_path: Path) -> None:
         """A limit on the size of files is to SQLite what a full disk is."""
