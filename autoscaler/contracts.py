@@ -32,6 +32,10 @@ class StoreError(Exception):
     """The store could not be read or written; the message names the file and what to do."""
 
 
+class DamagedStoreError(StoreError):
+    """The store holds something else than was written: nothing is to be written into it any more."""
+
+
 class Policy(Protocol):
     """Says how many workers the facility should have.
 

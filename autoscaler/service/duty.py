@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from autoscaler.contracts import StoreError
+from autoscaler.contracts import DamagedStoreError, StoreError
 from autoscaler.model import Decision
 from autoscaler.service.controller import Controller, Cycle
 from autoscaler.service.health import Health
@@ -18,7 +18,8 @@ class Duty:
     """Runs the controller's cycles. Only one that finished feeds systemd's watchdog.
 
     After ``failures_to_safe`` that failed in a row the hosts are walked to the safe split, which feeds nothing: where
-    it lasts, systemd starts the controller anew.
+    it lasts, systemd starts the controller anew. When it is the store that fails they stay as they are, as nothing is
+    done that cannot be recorded.
     """
 
     def __init__(
@@ -67,21 +68,25 @@ class Duty:
             tell("READY=1", self._status(status_text(self.newest)))
 
     def _failed(self, error: Exception) -> None:
-        why = str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
+        by_store = isinstance(error, StoreError)
+        why = str(error) if by_store else f"{type(error).__name__}: {error}"
         now = self._clock()
         self._failing_since = self._failing_since or now
-        self._health.failed(by_store=isinstance(error, StoreError))
-        try:
-            self._record_failure(now, why)
-        except StoreError:
-            # Of a store that cannot be written the failed cycle itself tells.
-            _log.debug("the failed cycle cannot be recorded")
+        self._health.failed(by_store=by_store)
+        if not isinstance(error, DamagedStoreError):
+            self._record(now, why)
         in_a_row = self._health.failed_in_a_row
         doing = "hosts keep what they have"
-        if in_a_row >= self.failures_to_safe:
+        if in_a_row >= self.failures_to_safe and not by_store:
             doing = self._walk_to_safe(f"{in_a_row} cycles failed in a row")
         since = clock_text(self._failing_since, now)
         tell(self._status(f"{in_a_row} cycles failed in a row since {since}: {why}; {doing}"))
+
+    def _record(self, now: datetime, why: str) -> None:
+        try:
+            self._record_failure(now, why)
+        except StoreError as error:
+            _log.debug("a failed cycle cannot be recorded: %s", error)
 
     def _walk_to_safe(self, because: str) -> str:
         """Walk the hosts to the safe split; return what is done, in words."""

@@ -32,7 +32,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from autoscaler.contracts import StoreError
+from autoscaler.contracts import DamagedStoreError, StoreError
 from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.records import (
@@ -58,7 +58,7 @@ _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonl
 
 # What SQLite calls a file that holds something else than it wrote.
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-DAMAGED_ADVICE = ": the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
+DAMAGED_ADVICE = "the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
 
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
@@ -311,8 +311,9 @@ class SqlStore:
             yield
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
-            damaged = getattr(cause, "sqlite_errorname", "").startswith(_DAMAGED)
-            raise StoreError(f"store {self._path}: {cause}{DAMAGED_ADVICE if damaged else ''}") from None
+            if getattr(cause, "sqlite_errorname", "").startswith(_DAMAGED):
+                raise DamagedStoreError(f"store {self._path}: {cause}: {DAMAGED_ADVICE}") from None
+            raise StoreError(f"store {self._path}: {cause}") from None
 
 
 def _since(at: datetime | None) -> Select[Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.site import Exporter, Site, served
+from tests.cli.systemd import Systemd, listening
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,13 @@ def site(tmp_path: Path, exporter: Exporter, exporter_of_module: tuple[Exporter,
 def two_hosts(tmp_path: Path, exporter: Exporter, exporter_of_module: tuple[Exporter, str]) -> Site:
     """Two hosts, dormant."""
     return Site(tmp_path, exporter_of_module[1], exporter, ("host-1", "host-2"))
+
+
+@pytest.fixture
+def systemd(site: Site) -> Iterator[Systemd]:
+    """What listens to the service of the site."""
+    with listening(site) as systemd:
+        yield systemd
 
 
 @pytest.fixture(autouse=True)

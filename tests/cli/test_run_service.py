@@ -1,78 +1,17 @@
 """`autoscaler run` under systemd: a real process, and a socket in systemd's place."""
 
 import json
-import os
 import signal
-import socket
 import sqlite3
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing
 from datetime import datetime
 
 import pytest
 
 from autoscaler.store.sql import SqlStore
-from tests.cli.site import COMMAND, Site
+from tests.cli.site import Site
+from tests.cli.systemd import Systemd, listening, running, status
 from tests.service.waiting import DEADLINE_S
-
-
-@dataclass
-class Systemd:
-    """The receiving end of NOTIFY_SOCKET: a list of messages, each a list of assignments."""
-
-    site: Site
-    end: socket.socket
-    heard: list[list[str]] = field(default_factory=list)
-
-    def hear(self, wanted: str) -> list[str]:
-        """The next message that has an assignment with this beginning."""
-        give_up = time.monotonic() + DEADLINE_S
-        while time.monotonic() < give_up:
-            message = self.end.recv(4096).decode().split("\n")
-            self.heard.append(message)
-            if any(line.startswith(wanted) for line in message):
-                return message
-        raise AssertionError(f"{wanted} never came: {self.heard[-5:]}")
-
-    def forget(self) -> None:
-        """Drop all that was sent so far."""
-        self.end.settimeout(0)
-        try:
-            while self.end.recv(4096):
-                pass
-        except BlockingIOError:
-            self.end.settimeout(DEADLINE_S)
-
-
-def status(message: list[str]) -> str:
-    (line,) = [line.removeprefix("STATUS=") for line in message if line.startswith("STATUS=")]
-    return line
-
-
-@contextmanager
-def running(systemd: Systemd, *options: str) -> Iterator[subprocess.Popen[str]]:
-    site = systemd.site
-    words = [str(COMMAND), "run", "--config", str(site.config), *options]
-    environment = {**os.environ, "NOTIFY_SOCKET": str(site.folder / "notify")}
-    with (
-        (site.folder / "log").open("w") as log,
-        subprocess.Popen(words, stderr=log, stdout=log, text=True, cwd=site.folder, env=environment) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@pytest.fixture
-def systemd(site: Site) -> Iterator[Systemd]:
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as end:
-        end.bind(str(site.folder / "notify"))
-        end.settimeout(DEADLINE_S)
-        yield Systemd(site, end)
 
 
 def break_store(site: Site) -> None:
@@ -232,15 +171,11 @@ def test_a_host_that_comes_with_a_reload_gets_workers(two_hosts: Site) -> None:
     two_hosts.text = whole[: whole.index("\n  - name: host-2")] + "\n"
     two_hosts.write()
     two_hosts.replace("threshold, workers_per_session: 4, idle: 5m", "static, workers: 12")
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as end:
-        end.bind(str(two_hosts.folder / "notify"))
-        end.settimeout(DEADLINE_S)
-        systemd = Systemd(two_hosts, end)
-        with running(systemd) as process:
-            systemd.hear("READY=1")
-            two_hosts.text = whole
-            two_hosts.replace("threshold, workers_per_session: 4, idle: 5m", "static, workers: 12")
-            process.send_signal(signal.SIGHUP)
-            systemd.hear("RELOADING=1")
-            systemd.hear("READY=1")
-            assert " of 2 hosts" in status(systemd.hear("WATCHDOG=1"))
+    with listening(two_hosts) as systemd, running(systemd) as process:
+        systemd.hear("READY=1")
+        two_hosts.text = whole
+        two_hosts.replace("threshold, workers_per_session: 4, idle: 5m", "static, workers: 12")
+        process.send_signal(signal.SIGHUP)
+        systemd.hear("RELOADING=1")
+        systemd.hear("READY=1")
+        assert " of 2 hosts" in status(systemd.hear("WATCHDOG=1"))

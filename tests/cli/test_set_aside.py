@@ -40,11 +40,3 @@ def test_a_controller_begins_anew_where_a_damaged_store_was(site: Site) -> None:
     damaged(site)
     site.invoke("set-aside")
     assert site.run().exit_code == 0
-
-
-def test_a_controller_on_a_damaged_store_holds_and_names_the_file(site: Site) -> None:
-    damaged(site)
-    result = site.run()
-    assert result.exit_code in {3, 4}
-    assert site.store.exists()
-    assert not list(site.folder.glob("*.damaged-*"))

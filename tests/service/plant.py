@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from autoscaler.contracts import Hypervisor, Policy, StoreError
+from autoscaler.contracts import DamagedStoreError, Hypervisor, Policy, StoreError
 from autoscaler.core.decide import Rules
 from autoscaler.model import Decision, Facility, GuardLimits, Host, HostDecision, Outcome
 from autoscaler.service.controller import Controller, Cycle, Pace
@@ -31,6 +31,7 @@ class EventStore(SqlStore):
         super().__init__(path)
         self._events = events
         self.fails_at: str | None = None
+        self.damaged = False
 
     def record_decision(self, decision: Decision) -> int:
         """Write, and tell."""
@@ -48,6 +49,8 @@ class EventStore(SqlStore):
         super().record_asked(host, domain, memory_mib)
 
     def _tell(self, event: str) -> None:
+        if self.damaged:
+            raise DamagedStoreError("store /var/lib/x.sqlite: database disk image is malformed")
         if self.fails_at is not None and event.startswith(self.fails_at):
             raise StoreError("store /var/lib/x.sqlite: database or disk is full")
         self._events.append(event)

@@ -143,11 +143,18 @@ def test_without_a_record_there_is_no_walk(site: Site) -> None:
     assert site.cycles(5 * TO_SAFE) == 5 * TO_SAFE
     assert site.plant.writes() == before
     assert site.metric("autoscaler_store_failing") == 1
+    assert site.metric("autoscaler_safe_split") == 0
+
+
+def test_nothing_is_written_into_a_damaged_store(site: Site) -> None:
+    site.plant.store.damaged = True
+    site.cycles(5 * TO_SAFE)
+    assert site.plant.store.failures(NOW) == ()
 
 
 def test_a_walk_that_is_not_possible_is_told_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    site.plant.store.fails_at = "decision"
+    site.broken.model, site.plant.store.fails_at = True, "decision"
     site.cycles(5 * TO_SAFE)
     assert len([text for text in caplog.messages if "no safe split" in text]) == 1
 
