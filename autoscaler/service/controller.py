@@ -99,7 +99,7 @@ class Controller:
 
         Raises as ``cycle`` does: what cannot be recorded is not done.
         """
-        rules = Rules(SafeSplit(because), self._rules.limits)
+        rules = replace(self._rules, policy=SafeSplit(because), shadows={}, canary=None)
         return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
 
     def _run(
