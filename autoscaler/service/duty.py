@@ -37,7 +37,8 @@ class Duty:
         self._record_failure = record_failure
         self._clock = clock
         self._failing_since: datetime | None = None
-        self._no_walk: str | None = None
+        # What was logged of the walk to the safe split, so that it is logged once.
+        self._walk_told: str | None = None
         self._refused: str | None = None
 
     def cycle(self) -> Cycle:
@@ -47,7 +48,8 @@ class Duty:
         except Exception as error:
             self._failed(error)
             raise
-        first, self.newest, self._failing_since = self.newest is None, cycle, None
+        first, self.newest = self.newest is None, cycle
+        self._failing_since = self._walk_told = None
         self._health.finished()
         tell(*(["READY=1"] if first else []), "WATCHDOG=1", self._status(status_text(cycle)))
         return cycle
@@ -91,16 +93,15 @@ class Duty:
     def _walk_to_safe(self, because: str) -> str:
         """Walk the hosts to the safe split; return what is done, in words."""
         self._health.gives_up()
+        doing = "hosts are walked to the safe split"
         try:
             self._controller.walk_to_safe(because)
         except Exception as error:  # noqa: BLE001 - the loop outlives it, and a next cycle tries again
-            problem = f"hosts keep what they have, no safe split: {error}"
-            if problem != self._no_walk:
-                _log.error("%s; %s", because, problem)
-            self._no_walk = problem
-            return problem
-        self._no_walk = None
-        return "hosts are walked to the safe split"
+            doing = f"hosts keep what they have, no safe split: {error}"
+        if doing != self._walk_told:
+            _log.error("%s: %s", because, doing)
+        self._walk_told = doing
+        return doing
 
     def _status(self, text: str) -> str:
         return f"STATUS={text}" if self._refused is None else f"STATUS={text}; {self._refused}"

@@ -126,6 +126,13 @@ def test_the_walk_to_the_safe_split_is_recorded_with_its_reason(site: Site) -> N
     assert "safe split, 3 cycles failed in a row: no session runs or waits" in newest.hosts[0].reason
 
 
+def test_the_walk_to_the_safe_split_is_logged_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.broken.model = True
+    site.cycles(3 * TO_SAFE)
+    told = [text for text in caplog.messages if "hosts are walked" in text]
+    assert told == ["3 cycles failed in a row: hosts are walked to the safe split"]
+
+
 def test_the_workers_of_a_running_query_are_never_taken(site: Site) -> None:
     site.broken.model, site.broken.inner.running = True, 1
     site.cycles(5 * TO_SAFE)
