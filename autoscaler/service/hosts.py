@@ -86,8 +86,8 @@ class Watched:
 class HostLane:
     """One host: at most one read or transfer under way; a call that takes longer than ``timeout_s`` hangs.
 
-    A read that only takes much longer than the last one makes the host late: this cycle goes on without it. While a
-    transfer of ``before``, another lane of the same hypervisor, is under way, the host is moving.
+    A read that only takes much longer than the last one makes the host late: this cycle goes on without it. While
+    ``before``, another lane of the same hypervisor, holds it, the host is what that one says.
     """
 
     def __init__(self, host: Host, hypervisor: Hypervisor, timeout_s: float, before: "HostLane | None" = None) -> None:
@@ -114,7 +114,7 @@ class HostLane:
 
     def begin_read(self) -> bool:
         """Start reading, unless something is still under way; return whether that is to be waited for."""
-        if self.pending is not None or self._moving_before is not None:
+        if self.pending is not None or self._seen_before is not None:
             return False
         self._before = None
         self._transferring = None
@@ -123,17 +123,16 @@ class HostLane:
         return True
 
     @property
-    def _moving_before(self) -> HostObservation | None:
-        """What is to be said of the host while the lane before this one has not let go of it."""
-        if self._before is None:
+    def holds(self) -> bool:
+        """Whether a transfer of this lane, or of one before it, is under way, which no other lane may meet."""
+        return self.transferring is not None or (self._before is not None and self._before.holds)
+
+    @property
+    def _seen_before(self) -> HostObservation | None:
+        """What is to be said of the host while the lane before this one holds it."""
+        if self._before is None or not self._before.holds:
             return None
-        before = self._before._moving_before  # noqa: SLF001 - of its own kind
-        if before is not None:
-            return replace(before, host=self.host.name)
-        if self._before.transferring is None or self._before._transfer is None:  # noqa: SLF001 - as above
-            return None
-        workers = self._before._transfer.workers_to  # noqa: SLF001 - as above
-        return HostObservation(self.host.name, HostState.MOVING, moving_to_workers=workers)
+        return replace(self._before.observation({}), host=self.host.name)
 
     def wait(self) -> None:
         """Wait for the read that was begun, until the host is late."""
@@ -158,7 +157,7 @@ class HostLane:
 
     def observation(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         """What is known of the host now; never raises."""
-        return self._moving_before or self._known(asked)
+        return self._seen_before or self._known(asked)
 
     def _known(self, asked: Mapping[tuple[str, str], int]) -> HostObservation:
         name = self.host.name

@@ -102,6 +102,14 @@ def test_a_host_that_changed_is_moving_until_its_old_transfer_has_ended(plant: P
     wait_until(lambda: state(plant, "host-1") is HostState.READY, "host-1 to be read again")
 
 
+def test_a_host_whose_old_transfer_hangs_is_unusable(plant: Plant, gate: Gate) -> None:
+    hang_while_growing(plant, "host-1", gate)
+    one, two = plant.facility.hosts
+    plant.controller._hosts.lane("host-1").timeout_s = 0.001
+    take_over(plant, replace(one, name="renamed"), two)
+    assert state(plant, "renamed") is HostState.UNUSABLE
+
+
 def test_a_host_under_another_name_is_moving_until_its_old_transfer_has_ended(plant: Plant, gate: Gate) -> None:
     hang_while_growing(plant, "host-1", gate)
     one, two = plant.facility.hosts
