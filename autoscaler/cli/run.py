@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,9 @@ from autoscaler.config.schema import PrometheusSection
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import Policy, Source, StoreError
 from autoscaler.hypervisors import connect
+from autoscaler.model import Outcome
 from autoscaler.service.controller import Controller, Pace
+from autoscaler.service.cycle_metrics import CycleMetrics
 from autoscaler.service.duty import Duty
 from autoscaler.service.health import Health
 from autoscaler.service.log_format import JsonFormatter
@@ -76,9 +79,10 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     hosts, every = len(loaded.config.hosts), duration_text(settings.interval)
     policy = policy_text(loaded.config.policy.name, loaded.policy)
     _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, settings.store)
-    controller = _controller(loaded, store)
-    bell, metrics, health, refit = Bell(), PolicyMetrics(), Health(), nightly_training(loaded, config_file)
-    shown = [metrics, health, *([] if refit is None else [RefitMetrics(refit)])]
+    bell, policies, health, refit = Bell(), PolicyMetrics(), Health(), nightly_training(loaded, config_file)
+    cycles_shown = CycleMetrics(settings.interval)
+    shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
+    controller = _controller(loaded, store, cycles_shown.ended)
     retention = Retention(store.prune, _keep(loaded), _now)
     duty = Duty(controller, health, settings.failures_to_safe, store.record_failure, _now)
 
@@ -89,7 +93,9 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     reload = Reload(config_file, loaded, take_over)
 
     def cycle() -> None:
-        metrics.show(duty.cycle().decision)
+        done, by = duty.cycle(), reload.loaded
+        policies.show(done.decision)
+        cycles_shown.show(done, by.config.facility(), by.rules)
 
     try:
         with (
@@ -128,7 +134,7 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
     return Refit([sys.executable, "-P", "-m", "autoscaler.cli", "train", "--config", str(config_file.absolute())], at)
 
 
-def _controller(loaded: Loaded, store: SqlStore) -> Controller:
+def _controller(loaded: Loaded, store: SqlStore, on_outcome: Callable[[Outcome], None]) -> Controller:
     return Controller(
         facility=loaded.config.facility(),
         rules=loaded.rules,
@@ -138,6 +144,7 @@ def _controller(loaded: Loaded, store: SqlStore) -> Controller:
         pace=_pace(loaded),
         clock=_now,
         with_model=ActingModel(shelf_beside(loaded.config.controller.store), TimedForecaster).given,
+        on_outcome=on_outcome,
     )
 
 

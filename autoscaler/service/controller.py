@@ -49,6 +49,7 @@ class Cycle:
     decision: Decision
     read_s: float
     decide_s: float
+    record_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,13 @@ class Controller:
         pace: Pace,
         clock: Callable[[], datetime],
         with_model: Callable[[Rules], Rules] = lambda rules: rules,
+        on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._facility = facility
         self._rules = rules
         self._with_model = with_model
+        # Called in the hosts' threads.
+        self._on_outcome = on_outcome
         self._source = source
         self._store = store
         self._pace = pace
@@ -116,9 +120,10 @@ class Controller:
         decision = last(decide(situation, self._facility, rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
+        recorded = time.perf_counter()
         self._begin(number, decision)
         self._tell(number, decision, rules)
-        return Cycle(number, decision, seen - began, decided - seen)
+        return Cycle(number, decision, seen - began, decided - seen, recorded - decided)
 
     def _read_or_unknown(self, now: datetime) -> Window:
         try:
@@ -176,6 +181,7 @@ class Controller:
         )
         try:
             outcome = self._transfer(transfer, asked, edges, lane)
+            self._on_outcome(outcome)
             self._store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
             self._remember(transfer, outcome, quarantine, lane.host)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -11,8 +11,9 @@ from prometheus_client.registry import Collector
 class Health(Collector):
     """Counts cycles, and those that fail in a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.failed_in_a_row = 0
+        self._clock = clock
         self._finished = 0
         self._failed = 0
         self._finished_at_s: float | None = None
@@ -24,7 +25,7 @@ class Health(Collector):
         """A cycle came to its end, so the store was written, too."""
         with self._turn:
             self._finished += 1
-            self._finished_at_s = time.time()
+            self._finished_at_s = self._clock()
             self.failed_in_a_row = 0
             self._safe_split = self._store_fails = False
 

@@ -7,7 +7,7 @@ demand that is not there means hold, and an unknown forecast is not a forecast o
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -66,13 +66,14 @@ class RefitMetrics(Collector):
 
 @contextmanager
 def metrics_at(address: tuple[str, int], *metrics: Collector) -> Iterator[tuple[str, int]]:
-    """Serve the metrics while the ``with`` block runs; yield the address, with the port that was given.
+    """Serve the metrics, and those of the process, while the ``with`` block runs; yield the address with its port.
 
     Raises ``MetricsError``.
     """
     registry = CollectorRegistry()
     for each in metrics:
         registry.register(each)
+    ProcessCollector(registry=registry)
     try:
         server, thread = start_http_server(address[1], address[0], registry)
     except OSError as error:

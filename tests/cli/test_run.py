@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import requests
 
 from autoscaler.contracts import StoreError
 from autoscaler.model import Result
@@ -15,6 +16,7 @@ from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, run_process
 from tests.service.waiting import DEADLINE_S, wait_until
+from tests.testbed.processes import free_port
 
 
 def records(site: Site) -> list[Record]:
@@ -109,6 +111,29 @@ def test_cycles_that_fail_are_exit_code_3(site: Site) -> None:
     result = site.run(cycles=2)
     assert result.exit_code == 3
     assert "2 cycles failed" in result.stderr
+
+
+def test_prometheus_sees_workers_transfers_and_cycles_that_fail(site: Site) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    site.replace("interval: 100ms,", f'interval: 100ms, metrics_listen: "{address}",')
+    site.exporter.queued = 1
+
+    def shown() -> dict[str, float]:
+        text = requests.get(f"http://{address}/metrics", timeout=DEADLINE_S).text
+        lines = [line for line in text.splitlines() if line.startswith("autoscaler_")]
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+    host = f'host="{site.hosts[0]}"'
+    with running(site):
+        wait_until(lambda: shown().get(f"autoscaler_observed_workers{{{host}}}") == 4, "the workers")
+        seen = shown()
+        assert seen[f'autoscaler_transfers_total{{{host},result="done"}}'] == 1
+        assert seen['autoscaler_signal_needed{signal="proof_queued_sessions"}'] == 1
+        assert seen['autoscaler_cycles_total{result="failed"}'] == 0
+        with sqlite3.connect(site.store) as connection:
+            connection.execute("DROP TABLE decisions")
+        connection.close()
+        wait_until(lambda: shown()['autoscaler_cycles_total{result="failed"}'] > 0, "a cycle that fails")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

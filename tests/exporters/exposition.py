@@ -1,6 +1,6 @@
 """The whole exposition of a source as text, held against a golden file, and Prometheus' own opinion of it.
 
-After a wanted change: ``VAF_REGENERATE_GOLDEN=1 pytest tests/exporters``, then read the diff.
+After a wanted change: ``VAF_REGENERATE_GOLDEN=1 pytest tests/exporters tests/service``, then read the diff.
 """
 
 import os
@@ -25,9 +25,9 @@ def exposition(source: Source) -> str:
     return generate_latest(registry).decode()
 
 
-def assert_golden(name: str, text: str) -> None:
+def assert_golden(name: str, text: str, folder: Path = GOLDEN) -> None:
     """Compare ``text`` with the golden file of that name, and let promtool judge it."""
-    golden = GOLDEN / f"{name}.prom"
+    golden = folder / f"{name}.prom"
     if os.environ.get("VAF_REGENERATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text()

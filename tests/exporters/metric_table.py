@@ -24,6 +24,16 @@ UNITS = {
     "info": "always 1",
     "up": "1 or 0",
     "running": "1 or 0",
+    "failed": "1 or 0",
+    "failing": "1 or 0",
+    "in_charge": "1 or 0",
+    "known": "1 or 0",
+    "needed": "1 or 0",
+    "problem": "1 or 0",
+    "quarantined": "1 or 0",
+    "safe_split": "1 or 0",
+    "state": "1 or 0",
+    "doubt": "always 1",
 }
 HEADER = ["| metric | type | unit | meaning |", "|---|---|---|---|"]
 
@@ -54,10 +64,10 @@ def exposed_name(family: Metric) -> str:
     return f"{family.name}_total" if family.type == "counter" else family.name
 
 
-def rows() -> dict[str, Row]:
+def rows(folder: Path = GOLDEN) -> dict[str, Row]:
     """Return every metric in the golden expositions, by name; the health metrics once for all sources."""
     found: dict[str, Row] = {}
-    for file in sorted(GOLDEN.glob("*.prom")):
+    for file in sorted(folder.glob("*.prom")):
         families = list(text_string_to_metric_families(file.read_text()))
         sources = {family.name.removesuffix("_scrape_duration_seconds") for family in families} & {
             family.name.removesuffix("_up") for family in families
@@ -65,7 +75,7 @@ def rows() -> dict[str, Row]:
         for family in families:
             name = general_name(exposed_name(family), sources)
             row = found.setdefault(name, Row(name, family.type, family.documentation))
-            row.labels.update(tuple(sorted(sample.labels)) for sample in family.samples)
+            row.labels.update(tuple(sorted(sample.labels.keys() - {"le"})) for sample in family.samples)
     return found
 
 
@@ -76,9 +86,9 @@ def general_name(name: str, sources: set[str]) -> str:
     return name
 
 
-def table() -> str:
+def table(folder: Path = GOLDEN) -> str:
     """Return the table in Markdown, sorted by name."""
-    return "\n".join([*HEADER, *(str(row) for _, row in sorted(rows().items()))])
+    return "\n".join([*HEADER, *(str(row) for _, row in sorted(rows(folder).items()))])
 
 
 def tables_in(document: Path) -> Iterator[str]:

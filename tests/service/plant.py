@@ -67,6 +67,7 @@ class Plant:
     pace: Pace = PACE
     connect: Callable[[Host], Hypervisor] | None = None
     with_model: Callable[[Rules], Rules] = lambda rules: rules
+    on_outcome: Callable[[Outcome], None] = lambda _: None
     now: datetime = NOW
     source: SettableSource = field(default_factory=SettableSource)
     events: list[str] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Plant:
             pace=self.pace,
             clock=lambda: self.now,
             with_model=self.with_model,
+            on_outcome=self.on_outcome,
         )
         return self.controller
 
