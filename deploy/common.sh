@@ -37,6 +37,8 @@ has() {
         gridengine-client) [ -x /usr/lib/gridengine/qstat ] ;;
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
+        prometheus-alertmanager) command -v amtool ;;
+        nodejs) command -v node ;;
         procps) command -v ps ;;
         systemd) command -v systemd-analyze && command -v systemd-sysusers ;;
         *) command -v "$1" ;;
@@ -65,6 +67,7 @@ stay_off() {
     for package in "$@"; do
         case $package in
             prometheus) units+=(prometheus.service) ;;
+            prometheus-alertmanager) units+=(prometheus-alertmanager.service) ;;
             slurm-wlm) units+=(slurmctld.service slurmd.service) ;;
             slurmrestd) units+=(slurmrestd.service) ;;
             gridengine-master) units+=(gridengine-master.service) ;;

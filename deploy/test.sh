@@ -10,8 +10,8 @@ python=$(find_python)
 need_packages libvirt-dev pkg-config gcc libc6-dev $(python_packages "$python") \
     libvirt-daemon libvirt-daemon-system libvirt-clients qemu-system-x86 busybox-static linux-image-cloud-amd64 cpio \
     debootstrap e2fsprogs \
-    prometheus slurm-wlm slurmrestd slurm-wlm-jwt-plugin mailutils gridengine-master gridengine-exec gridengine-client \
-    xrootd-server xrootd-client procps git systemd
+    prometheus prometheus-alertmanager slurm-wlm slurmrestd slurm-wlm-jwt-plugin mailutils gridengine-master gridengine-exec gridengine-client \
+    xrootd-server xrootd-client procps git systemd nodejs npm
 need_venv "$python" test
 export PYTHONDONTWRITEBYTECODE=1
 
