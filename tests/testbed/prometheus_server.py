@@ -1,5 +1,6 @@
 """A real Prometheus that scrapes each second, on loopback, with its data in a scratch folder."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,7 @@ ANSWER_DEADLINE_S = 30
 class PrometheusServer:
     """A Prometheus with the given targets by job; ``with`` starts it, waits until it is ready, and ends it.
 
-    ``how`` are further keys of every scrape job, for example ``basic_auth``.
+    ``how`` are further keys of every scrape job, for example ``basic_auth``. With ``config`` that file says it all.
 
     After ``process.kill9()``, ``start()`` brings it back on the same port with its data.
     """
@@ -29,10 +30,12 @@ class PrometheusServer:
         *,
         lookback: str = "5m",
         how: Mapping[str, Any] | None = None,
+        config: Path | None = None,
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._config = scratch / "prometheus.yml"
+        self._given = config is not None
+        self._config = config or scratch / "prometheus.yml"
         self._jobs = jobs
         self._how = dict(how or {})
         self.process = Process(
@@ -48,7 +51,8 @@ class PrometheusServer:
         )
 
     def __enter__(self) -> Self:
-        self._write_config()
+        if not self._given:
+            self._write_config()
         try:
             self.start()
         except BaseException:
@@ -69,6 +73,19 @@ class PrometheusServer:
         answer = requests.get(f"{self.url}/api/v1/query", params={"query": promql}, timeout=ANSWER_DEADLINE_S)
         answer.raise_for_status()
         return answer.json()["data"]["result"]
+
+    def query_since(self, began_s: float, promql: str) -> list[dict[str, Any]]:
+        """Return the result of a query for each second since then."""
+        words = {"query": promql, "start": began_s, "end": time.time(), "step": 1}
+        answer = requests.get(f"{self.url}/api/v1/query_range", params=words, timeout=ANSWER_DEADLINE_S)
+        assert answer.ok, f"{promql}: {answer.text}"
+        return answer.json()["data"]["result"]
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Return all rules with their health."""
+        answer = requests.get(f"{self.url}/api/v1/rules", timeout=ANSWER_DEADLINE_S)
+        answer.raise_for_status()
+        return [rule for group in answer.json()["data"]["groups"] for rule in group["rules"]]
 
     def wait_for_data(self, promql: str, deadline_s: float = DATA_DEADLINE_S) -> list[dict[str, Any]]:
         """Wait until an instant query has a result, and return it."""
