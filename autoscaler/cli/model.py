@@ -1,7 +1,7 @@
 """``autoscaler model``: the models on the shelf, and which of them acts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from autoscaler.cli.common import (
 )
 from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import WAITING, console
+from autoscaler.config.load import Loaded
+from autoscaler.config.units import duration_text
 from autoscaler.learning.card import Card, Score
 from autoscaler.learning.shelf import Refused
 
@@ -109,9 +111,11 @@ def promote(number: int, config_file: Path) -> None:
     Example:
       autoscaler model promote 7
     """
-    with shelf_of(load_config(config_file)) as shelf:
+    loaded = load_config(config_file)
+    with shelf_of(loaded) as shelf:
         card = shelf.promote(number)
     click.echo(f"model {number} acts from the next cycle on; its backtest: {card.backtest.verdict}")
+    warn_of_age(card, loaded, "train a new one")
 
 
 @model.command(epilog=EXIT_CODES)
@@ -166,6 +170,18 @@ def exclude(begin: datetime, end: datetime, config_file: Path) -> None:
     with shelf_of(load_config(config_file)) as shelf:
         count = len(shelf.exclude(begin, end))
     click.echo(f"no later model learns from {local(begin)} to {local(end)}; {count} such times in all")
+
+
+def warn_of_age(card: Card, loaded: Loaded, remedy: str) -> None:
+    """Say that a policy of the configuration will not trust a model, because it ends too long ago."""
+    policies = (loaded.policy, *loaded.shadows.values())
+    limits = [each.model_max_age for each in policies if hasattr(each, "model_max_age")]
+    if limits and datetime.now(UTC) - card.data.end > max(limits):
+        click.echo(
+            f"model {card.number} knows the load until {local(card.data.end)}: older than model_max_age, which is "
+            f"{duration_text(max(limits))}, so that its forecasts will have no say: {remedy}",
+            err=True,
+        )
 
 
 def card_json(card: Card) -> dict[str, Any]:

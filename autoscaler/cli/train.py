@@ -17,7 +17,7 @@ from autoscaler.cli.common import (
     load_config,
     shelf_of,
 )
-from autoscaler.cli.model import card_json, show_card
+from autoscaler.cli.model import card_json, show_card, warn_of_age
 from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
 from autoscaler.config.document import ConfigError
@@ -109,6 +109,7 @@ def train(
         raise click.UsageError("--wn-trace and --scenario go together, and with --proof-trace")
     loaded = load_config(config_file)
     with shelf_of(loaded) as shelf:
+        shelf.check_writable()
         excluded = shelf.excluded()
         judge = None
         try:
@@ -119,7 +120,10 @@ def train(
                 if wn_trace is not None and scenario is not None:
                     judge = _closed_loop(scenario, proof_trace, proof_queue, wn_trace)
             draft, forest = _made(minutes.without(excluded).known(), judge, loaded)
-        except (UnreachableError, TooLittleError) as error:
+        except TooLittleError as error:
+            left_out = "; what is excluded does not count: autoscaler model list shows it" if excluded else ""
+            raise DegradedFailure(f"{error}{left_out}") from None
+        except UnreachableError as error:
             raise DegradedFailure(str(error)) from None
         except (TraceError, ConfigError, PolicyFailedError) as error:
             raise ConfigFailure(str(error)) from None
@@ -128,6 +132,9 @@ def train(
         if acts:
             shelf.promote(card.number)
     _show(card, output, acts=acts)
+    warn_of_age(
+        card, loaded, "--proof-trace is of another time: it shows how the recipe does, and makes no model to use"
+    )
 
 
 def _of_history(config_file: Path, loaded: Loaded, since: timedelta) -> Minutes:

@@ -9,6 +9,7 @@
 
 import hashlib
 import io
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,11 +111,15 @@ class Shelf:
     def card(self, number: int) -> Card:
         """The card of a model that fits this program; raises ``ModelError``. The arrays are not looked at."""
         path = self._place(number) / "card.json"
-        if not path.parent.is_dir():
+        with _told(self.folder):
+            there = path.parent.is_dir()
+        if not there:
             raise ModelError(f"{path.parent}: there is no model {number}: autoscaler model list shows those there are")
         written, key = _content(path, MOST_BYTES), self._key()
         if key is None:
-            raise ModelError(f"{self.folder / 'key'}: is missing, and no model can be told from a foreign one: {ANEW}")
+            raise ModelError(
+                f"{self.folder / 'key'}: is missing or cut off, and no model can be told from a foreign one: {ANEW}"
+            )
         try:
             card = unsealed(written or b"", key)
         except CardError as error:
@@ -167,6 +172,15 @@ class Shelf:
             write_folder(self._place(number), files)
             self._prune()
         return card
+
+    def check_writable(self) -> None:
+        """Say before the long work that nothing could be put here; raises ``ModelError``."""
+        with _told(self.folder):
+            folder = self.folder if self.folder.exists() else self.folder.parent
+            if not folder.is_dir():
+                raise ModelError(f"{folder}: there is no such folder: the models belong beside the store")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ModelError(f"{folder}: this user may not write there: run this as the controller's user")
 
     def promote(self, number: int) -> Card:
         """Let a model act; raises ``ModelError`` for one that may not."""

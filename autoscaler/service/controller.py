@@ -228,11 +228,14 @@ class Controller:
             problems["signals"] = unknown
         if decision.error:
             problems["decision"] = decision.error
-        problems |= _doubts(decision)
+        doubts = _doubts(decision)
+        problems |= doubts
         for subject in self._told.keys() - problems.keys():
             _log.info("%s: well again", subject)
-        for subject in (subject for subject in problems if subject not in self._told):
-            _log.warning("%s", problems[subject])
+        for subject, problem in problems.items():
+            # Another doubt is told anew; the words of other problems change all the time.
+            if subject not in self._told or (subject in doubts and problem != self._told[subject]):
+                _log.warning("%s", problem)
         self._told = problems
 
 
@@ -246,11 +249,11 @@ def _carrying(decision: Decision, newest: Decision | None) -> Decision:
 
 
 def _doubts(decision: Decision) -> dict[str, str]:
-    """Why learned policies have stepped back; another doubt is told anew."""
+    """Why learned policies have stepped back, by who did."""
     memories = {"the policy": decision.memory, **{f"shadow {name}": each for name, each in decision.memories.items()}}
     found = {who: standing(memory) for who, memory in memories.items()}
     doubts = {who: each.doubt for who, each in found.items() if each is not None and each.doubt is not None}
-    return {f"{who}: {doubt}": f"{who}: the threshold rule decides alone: {doubt}" for who, doubt in doubts.items()}
+    return {f"forecast of {who}": f"{who}: the threshold rule decides alone: {doubt}" for who, doubt in doubts.items()}
 
 
 def _tell_outcome(transfer: Transfer, outcome: Outcome) -> None:

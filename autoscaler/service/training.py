@@ -55,7 +55,8 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
     if known < LEAST:
         raise TooLittleError(
             f"{minutes.source}: {known / timedelta(days=1):.1f} days with a known load, at least "
-            f"{duration_text(LEAST)} are needed to train a model: ask for more (--since), or come back later"
+            f"{duration_text(LEAST)} are needed to train a model: ask for more (--since, learning.since), or come back "
+            "later"
         )
     split = _split(len(minutes.loads))
     judged = _learned_from(minutes.part(0, split), horizon_min)

@@ -25,7 +25,7 @@ from autoscaler.service.refit import GENTLY
 from autoscaler.service.training import has_passed
 from autoscaler.simulation.traces.sessions import read_sessions
 from tests.cli.history import PastSite
-from tests.cli.site import Site
+from tests.cli.site import Site, invoke
 
 DAY_S = 86_400
 SCENARIO = """
@@ -178,6 +178,21 @@ def test_a_model_of_prometheus_history_learns_from_its_minutes_without_what_is_e
     data = trained(site, "--since", "3d")["model"]["data"]
     assert (data["minutes"], data["gap_minutes"]) == (3 * 1440, 60)
     assert data["source"] == httpserver.url_for("").rstrip("/")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_of_a_past_too_long_ago_is_told_to_have_no_say(site: Site, trace: Path) -> None:
+    site.replace("name: threshold,", "name: learned, model_max_age: 30d,")
+    told = "older than model_max_age, which is 30d, so that its forecasts will have no say"
+    assert told in train(site, "--proof-trace", trace).stderr
+    assert told in invoke("model", "promote", "1", "--config", site.config).stderr
+
+
+def test_an_excluded_past_is_named_as_the_cause(site: Site, trace: Path) -> None:
+    shelf_beside(site.store).exclude(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    found = train(site, "--proof-trace", trace)
+    assert found.exit_code == 3
+    assert "no minute with a known load; what is excluded does not count: autoscaler model list" in found.stderr
 
 
 def test_too_little_of_a_past_is_a_sentence_and_exit_code_3(site: Site, trace: Path) -> None:

@@ -284,6 +284,13 @@ def test_a_folder_in_which_nobody_can_write_is_a_sentence(tmp_path: Path) -> Non
         Shelf(tmp_path / "models").reset()
 
 
+def test_a_place_where_nothing_could_be_put_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="there is no such folder: the models belong beside the store"):
+        Shelf(tmp_path / "none" / "models").check_writable()
+    Shelf(tmp_path / "models").check_writable()
+    assert not (tmp_path / "models").exists()
+
+
 def test_excluded_times_are_kept_in_order_and_once(shelf: Shelf) -> None:
     late, early = Range(NOW, NOW + HOUR), Range(NOW - 5 * HOUR, NOW - HOUR)
     for each in (late, early, late):
