@@ -11,6 +11,7 @@ from autoscaler.model import (
     HostReading,
     HostTimers,
     Memory,
+    Orders,
     Outcome,
     Quarantine,
     Window,
@@ -160,7 +161,7 @@ class Hypervisor(Protocol):
 
 
 class Store(Protocol):
-    """Remembers decisions, outcomes, timers and what was asked for, across restarts and crashes.
+    """Remembers decisions, outcomes, timers, orders and what was asked for, across restarts and crashes.
 
     What a method writes is written whole or not at all; when it returns, a crash loses nothing of it. Thread-safe, also
     for as many threads as there are hosts. Failures are ``StoreError``.
@@ -199,4 +200,8 @@ class Store(Protocol):
 
     def timers(self) -> Sequence[HostTimers]:
         """Return what is remembered of every host of which there is something."""
+        ...
+
+    def orders(self, now: datetime) -> Orders:
+        """Return the pauses and overrides that are in force; they come from other processes at any time."""
         ...

@@ -324,6 +324,55 @@ class HostTimers:
     quarantine: Quarantine | None = None
 
 
+class Direction(StrEnum):
+    """Which way a host's workers change."""
+
+    GROW = "grow"
+    SHRINK = "shrink"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A host whose workers do not change in one direction before ``until``, and who said so, when and why."""
+
+    host: str
+    direction: Direction
+    since: datetime
+    until: datetime
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A host that has so many workers until ``until``, whatever a policy wants, and who said so, when and why."""
+
+    host: str
+    workers: int
+    since: datetime
+    until: datetime
+    who: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What people have said of hosts, each for a time."""
+
+    pauses: tuple[Pause, ...] = ()
+    overrides: tuple[Override, ...] = ()
+
+    def in_force(self, now: datetime) -> "Orders":
+        """Those that are not over yet.
+
+        When they were given does not matter: after a clock was set back, a pause must still be one.
+        """
+        return Orders(
+            tuple(each for each in self.pauses if each.until > now),
+            tuple(each for each in self.overrides if each.until > now),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything a decision rests on; a stored situation can be decided again.
@@ -335,6 +384,7 @@ class Situation:
     hosts: tuple[HostObservation, ...]
     timers: tuple[HostTimers, ...] = ()
     memories: Mapping[str, Memory] = field(default_factory=dict)
+    orders: Orders = field(default_factory=Orders)
 
     def host(self, name: str) -> HostObservation:
         """Return the observation of a host; raises ``KeyError``."""

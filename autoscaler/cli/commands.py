@@ -12,8 +12,10 @@ from autoscaler.cli.dry_run import dry_run
 from autoscaler.cli.explain import explain
 from autoscaler.cli.history import history
 from autoscaler.cli.model import model
+from autoscaler.cli.pause import pause, resume
 from autoscaler.cli.run import run
 from autoscaler.cli.set_aside import set_aside_command
+from autoscaler.cli.set_workers import set_workers
 from autoscaler.cli.shadows import shadows
 from autoscaler.cli.status import status
 from autoscaler.cli.train import train
@@ -40,5 +42,20 @@ def autoscaler() -> None:
     logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
-for command in (run, dry_run, status, history, explain, shadows, train, model, check, set_aside_command, demo):
+for command in (
+    run,
+    dry_run,
+    status,
+    history,
+    explain,
+    pause,
+    resume,
+    set_workers,
+    shadows,
+    train,
+    model,
+    check,
+    set_aside_command,
+    demo,
+):
     autoscaler.add_command(command)

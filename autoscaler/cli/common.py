@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,6 +111,21 @@ def open_store(loaded: Loaded) -> Iterator[SqlStore]:
             yield store
         finally:
             store.close()
+    except StoreError as error:
+        raise StoreFailure(str(error)) from None
+
+
+@contextmanager
+def open_store_to_order(loaded: Loaded) -> Iterator[SqlStore]:
+    """The store, to write what a person says; a problem with it ends the command with exit code 4.
+
+    The controller makes the store, and brings it up to date: one that it does not know would not be heard.
+    """
+    with open_store(loaded):
+        pass
+    try:
+        with closing(SqlStore(loaded.config.controller.store)) as store:
+            yield store
     except StoreError as error:
         raise StoreFailure(str(error)) from None
 

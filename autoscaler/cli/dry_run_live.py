@@ -10,7 +10,7 @@ from rich.table import Table
 from autoscaler.cli.common import EXIT_DEGRADED, echo_json, open_store, reading_of, store_exists, trouble
 from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, shared_source
 from autoscaler.cli.tables import WAITING, console, decision_table
-from autoscaler.model import Decision, Demand, HostDecision
+from autoscaler.model import Decision, Demand, HostDecision, Orders
 from autoscaler.service.preview import Preview, preview
 from autoscaler.simulation.redecide import Redecided, redecide
 from autoscaler.sources import make_source
@@ -37,11 +37,11 @@ def look_now(asked: Asked) -> int:
 def _preview(configured: Sequence[Configured]) -> Preview:
     first = configured[0]
     settings = first.loaded.config.controller
-    asked, timers = {}, []
-    before = None
+    asked, timers, orders = {}, [], Orders()
+    before, now = None, datetime.now(UTC)
     if store_exists(first.loaded):
         with open_store(first.loaded) as store:
-            asked, timers = dict(store.asked()), list(store.timers())
+            asked, timers, orders = dict(store.asked()), list(store.timers()), store.orders(now)
             before = store.newest()
     source, history = shared_source(configured)
     return preview(
@@ -50,8 +50,9 @@ def _preview(configured: Sequence[Configured]) -> Preview:
         make_source(source, history, settings.interval),
         asked=asked,
         timers=timers,
+        orders=orders,
         before=before,
-        now=datetime.now(UTC),
+        now=now,
         host_timeout=settings.host_timeout,
     )
 

@@ -18,6 +18,7 @@ from autoscaler.cli.common import (
 )
 from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import cap_text
+from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.learning.notes import standing
 from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
@@ -66,6 +67,9 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     decision = record.decision
     yield f"decision {record.number} at {local(decision.at)}, by {decision.policy}"
     yield from _inputs(record, decided.host)
+    orders = orders_by_host(decision.situation.orders, decision.at)
+    for words in orders.get(decided.host, NO_ORDERS).in_words():
+        yield f"order: {decided.host} is {words}"
     demand = decision.demand
     wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
     yield f"demand: {wanted}: {demand.reason}"

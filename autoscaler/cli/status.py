@@ -27,9 +27,10 @@ from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
+from autoscaler.core.orders import orders_by_host, with_maintenance
 from autoscaler.core.safe import is_of_safe_split
 from autoscaler.learning.notes import standing
-from autoscaler.model import Decision
+from autoscaler.model import Decision, Orders, Override, Pause
 from autoscaler.store.failures import FailedCycle
 from autoscaler.store.records import Record
 
@@ -101,17 +102,18 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
         if record is None:
             raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
         failures = store.failures(record.decision.at - LATE_INTERVALS * loaded.config.controller.interval)
-    now = datetime.now(UTC)
+        now = datetime.now(UTC)
+        orders = with_maintenance(store.orders(now), loaded.rules.maintenance, now)
     health = Health.of(record, failures, now, loaded)
     if output == "json":
-        echo_json(_values(record, now, health))
+        echo_json(_values(record, now, health, orders))
     else:
-        _show(record, now, health)
+        _show(record, now, health, orders)
     if not health.good or hosts_in_trouble(record.decision):
         context.exit(EXIT_DEGRADED)
 
 
-def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
+def _values(record: Record, now: datetime, health: Health, orders: Orders) -> dict[str, Any]:
     hosts = [
         {
             "host": seen.host,
@@ -138,10 +140,17 @@ def _values(record: Record, now: datetime, health: Health) -> dict[str, Any]:
         "error": health.error,
         "learned": None if learned is None else learned.values(),
         "hosts": hosts,
+        "pauses": [_order(each, direction=each.direction) for each in orders.pauses],
+        "overrides": [_order(each, workers=each.workers) for each in orders.overrides],
     }
 
 
-def _show(record: Record, now: datetime, health: Health) -> None:
+def _order(order: Pause | Override, **what: object) -> dict[str, object]:
+    times = {"since": order.since.isoformat(), "until": order.until.isoformat()}
+    return {"host": order.host, **what, **times, "who": order.who, "reason": order.reason}
+
+
+def _show(record: Record, now: datetime, health: Health, orders: Orders) -> None:
     decision = record.decision
     out = console()
     out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
@@ -155,6 +164,9 @@ def _show(record: Record, now: datetime, health: Health) -> None:
         out.print(f"error: {health.error}")
     for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
         out.print(problem)
+    for host, given in orders_by_host(orders, now).items():
+        for words in given.in_words():
+            out.print(f"{host}: {words}")
     table = Table("Host", "State", "Domain", "Memory", "Cap", "Weight", "Had", "Granted", "Why", "Change")
     for seen, decided in zip(record.hosts_after(), decision.hosts, strict=True):
         workers = WAITING if decided.current is None else str(decided.current)

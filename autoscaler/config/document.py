@@ -68,23 +68,30 @@ def without_wn_number(document: CommentedMap, location: Location) -> list[str | 
     return written
 
 
-def has(document: CommentedMap, location: Location) -> bool:
-    """Whether the file itself has something at this location."""
+def has(document: Mapping[str, Any], location: Location) -> bool:
+    """Whether the file, or this part of it, itself has something at this location."""
     node: Any = document
     for part in location:
-        if (isinstance(node, CommentedSeq) and isinstance(part, int) and part < len(node)) or (
-            isinstance(node, CommentedMap) and part in node
-        ):
-            node = node[part]
-        else:
+        there = part < len(node) if isinstance(node, list) and isinstance(part, int) else part in _keys(node)
+        if not there:
             return False
+        node = node[part]
     return True
+
+
+def _keys(node: object) -> Mapping[Any, Any]:
+    return node if isinstance(node, Mapping) else {}
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`` (did you mean 'policy'?)`` where one of the known names is close, else nothing."""
     close = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close and close[0] != name else ""
+
+
+def nobody(name: str, known: Sequence[str]) -> str:
+    """What is wrong with the name of a host or group that is not there."""
+    return f"no host or group is called {name!r}{did_you_mean(name, known)}"
 
 
 @cache

@@ -1,6 +1,6 @@
 """Reads a configuration file; every problem of it is reported at once, by file, line, key and reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +14,14 @@ from autoscaler.config.document import (
     ConfigError,
     Location,
     dotted,
-    has,
     known_keys,
+    nobody,
     place,
     read_document,
     sentence,
     without_wn_number,
 )
+from autoscaler.config.layers import MEMBERS, Layer, host_layers, merged
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
@@ -33,11 +34,12 @@ __all__ = ["ConfigError", "Loaded", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration and the policies it names."""
+    """A valid configuration, the policies it names, and from where the keys of each host come."""
 
     config: Config
     policy: Policy
     shadows: Mapping[str, Policy] = field(default_factory=dict)
+    layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
 
     @property
     def rules(self) -> Rules:
@@ -48,6 +50,7 @@ class Loaded:
             self.config.guards.limits(),
             shadows=self.shadows,
             canary=None if canary is None else Canary(canary.policy, frozenset(canary.hosts)),
+            maintenance=self.config.pauses(),
         )
 
     @property
@@ -59,12 +62,14 @@ class Loaded:
 def load(path: Path) -> Loaded:
     """Read and validate ``path``; raises ``ConfigError``. Relative paths are beside the file."""
     document = read_document(path)
-    hosts = _with_host_defaults(path, document)
+    layers = host_layers(path, document)
     try:
-        config = Config.model_validate({**{k: v for k, v in document.items() if k != "host_defaults"}, **hosts})
+        config = Config.model_validate(_layered(document, layers))
     except ValidationError as error:
-        # One mistake in host_defaults is the same sentence of every host.
-        raise ConfigError(list(dict.fromkeys(_sentence(path, document, each) for each in error.errors()))) from None
+        # One mistake in host_defaults, or in a group, is the same sentence of every host.
+        sentences = [_sentence(path, document, layers, each) for each in error.errors()]
+        raise ConfigError(list(dict.fromkeys(sentences))) from None
+    _check_names(path, document, config)
     policy = _made(path, document, config, config.policy, ("policy",))
     shadows = {
         name: _made(path, document, config, section, ("shadows", name)) for name, section in config.shadows.items()
@@ -72,7 +77,22 @@ def load(path: Path) -> Loaded:
     folder = path.parent.absolute()
     controller = config.controller.model_copy(update={"store": folder / config.controller.store})
     source = config.source.beside(folder) if isinstance(config.source, PrometheusSection) else config.source
-    return Loaded(config.model_copy(update={"controller": controller, "source": source}), policy, shadows)
+    by_host = {host.name: each for host, each in zip(config.hosts, layers, strict=True)}
+    config = config.model_copy(update={"controller": controller, "source": source})
+    return Loaded(config, policy, shadows, by_host)
+
+
+def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
+    """Refuse maintenance of hosts and groups that are not there."""
+    known = [*(host.name for host in config.hosts), *config.groups]
+    problems = [
+        f"{place(path, document, where)}: {dotted(where)}: {nobody(name, known)}"
+        for number, each in enumerate(config.maintenance)
+        for item, name in enumerate(each.hosts)
+        if name not in known and (where := ("maintenance", number, "hosts", item))
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _made(path: Path, document: CommentedMap, config: Config, section: PolicySection, key: Location) -> Policy:
@@ -88,40 +108,30 @@ def _made(path: Path, document: CommentedMap, config: Config, section: PolicySec
     return policy
 
 
-def _with_host_defaults(path: Path, document: CommentedMap) -> dict[str, Any]:
-    """The hosts with ``host_defaults`` under each of them."""
-    defaults, hosts = document.get("host_defaults", {}), document.get("hosts")
-    if not isinstance(defaults, Mapping):
-        raise ConfigError([f"{place(path, document, ('host_defaults',))}: host_defaults: is not a mapping"])
-    if not isinstance(hosts, list):
-        return {}
-    return {"hosts": [_merged(defaults, host) if isinstance(host, Mapping) else host for host in hosts]}
+def _layered(document: CommentedMap, layers: Sequence[tuple[Layer, ...]]) -> dict[str, Any]:
+    """The file with its hosts as all their layers say, and of the groups only who is in them."""
+    values = {key: value for key, value in document.items() if key != "host_defaults"}
+    if isinstance(document.get("hosts"), list):
+        written = zip(document["hosts"], layers, strict=True)
+        values["hosts"] = [merged(each) if isinstance(host, Mapping) else host for host, each in written]
+    if "groups" in document:
+        values["groups"] = {name: group[MEMBERS] for name, group in document["groups"].items()}
+    return values
 
 
-def _merged(defaults: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    both = {**defaults, **over}
-    for key in defaults.keys() & over.keys():
-        if isinstance(defaults[key], Mapping) and isinstance(over[key], Mapping):
-            both[key] = _merged(defaults[key], over[key])
-        elif isinstance(defaults[key], Mapping) and isinstance(over[key], list):
-            # A host with several Worker Nodes lists them; the defaults are for each.
-            items = over[key]
-            both[key] = [_merged(defaults[key], item) if isinstance(item, Mapping) else item for item in items]
-    return both
-
-
-def _sentence(path: Path, document: CommentedMap, detail: ErrorDetails) -> str:
+def _sentence(path: Path, document: CommentedMap, layers: Sequence[tuple[Layer, ...]], detail: ErrorDetails) -> str:
     # A tagged union puts its tag ("prometheus") into the location; the file has no such level.
     location = [part for level, part in enumerate(detail["loc"]) if (level, detail["loc"][0]) != (1, "source")]
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         location = [*location, "kind"]
-    location = without_wn_number(document, _in_host_defaults(document, location) or location)
+    location = without_wn_number(document, _inherited(layers, location) or location)
     return sentence(path, document, location, detail, [*known_keys(Config), "host_defaults"])
 
 
-def _in_host_defaults(document: CommentedMap, location: Location) -> list[str | int] | None:
-    """Where in host_defaults a host's key comes from, ``None`` when it is the host's own or nobody's."""
-    inherited: list[str | int] = ["host_defaults", *(part for part in location[2:] if not isinstance(part, int))]
-    if len(inherited) == 1 or location[0] != "hosts" or has(document, without_wn_number(document, location)):
-        return None
-    return inherited if has(document, inherited) else None
+def _inherited(layers: Sequence[tuple[Layer, ...]], location: Location) -> list[str | int] | None:
+    """Where a host's key is in the file, ``None`` when it is nobody's."""
+    match location:
+        case ("hosts", int(number), *key) if key and number < len(layers):
+            places = [layer.place_of(key) for layer in reversed(layers[number])]
+            return next((each for each in places if each is not None), None)
+    return None

@@ -3,15 +3,26 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from datetime import time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
-from autoscaler.model import Allocation, DomainState, Facility, GuardLimits, Host, ProofDomain, WnDomain
+from autoscaler.model import (
+    Allocation,
+    Direction,
+    DomainState,
+    Facility,
+    GuardLimits,
+    Host,
+    Pause,
+    ProofDomain,
+    WnDomain,
+)
 
 
 def _libvirt_uri(uri: str) -> str:
@@ -317,6 +328,51 @@ class LearningSection(Section):
         return self
 
 
+def _moment(value: object) -> datetime:
+    text = value.isoformat() if isinstance(value, date) else str(value)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time such as '2026-12-01 08:00'") from None
+
+
+def _zone(name: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name))
+    except (OSError, KeyError, ValueError):
+        raise ValueError(f"the time zone {name!r} is not known here: write one such as Europe/Rome") from None
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+# Checked when the file is read, and kept by its name: a zone has no form in a schema.
+ZoneName = Annotated[str, AfterValidator(lambda name: _zone(name).key)]
+
+
+class MaintenanceSection(Section):
+    """Hosts that are paused for a stated time; without an offset, times are those of the zone's clocks."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    hosts: Annotated[list[Name], Field(min_length=1)]
+    begin: Annotated[Moment, Field(alias="from")]
+    end: Annotated[Moment, Field(alias="to")]
+    timezone: ZoneName | None = None
+    reason: Name
+
+    def instant(self, at: datetime) -> datetime:
+        """One of the two times, in UTC; a time that the clocks leave out, or show twice, is taken as in iCalendar."""
+        zone = None if self.timezone is None else _zone(self.timezone)
+        return (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.timezone is None and None in (self.begin.tzinfo, self.end.tzinfo):
+            raise ValueError("give timezone, such as Europe/Rome, or times with their offset")
+        if self.instant(self.end) <= self.instant(self.begin):
+            raise ValueError("it ends before it begins")
+        return self
+
+
 class Config(Section):
     """The whole file."""
 
@@ -327,11 +383,26 @@ class Config(Section):
     canary: CanarySection | None = None
     guards: GuardsSection = GuardsSection()
     learning: LearningSection = LearningSection()
+    maintenance: list[MaintenanceSection] = []
+    groups: dict[Name, list[Name]] = {}
     hosts: Annotated[list[HostSection], Field(min_length=1)]
 
     def facility(self) -> Facility:
         """The hosts as the model knows them."""
         return Facility(tuple(host.value() for host in self.hosts))
+
+    def hosts_named(self, name: str) -> tuple[str, ...]:
+        """The host of this name, or the hosts of this group; none where nobody is called so."""
+        return (name,) if name in {host.name for host in self.hosts} else tuple(self.groups.get(name, ()))
+
+    def pauses(self) -> tuple[Pause, ...]:
+        """The maintenance as the controller knows it."""
+        return tuple(
+            Pause(host, direction, each.instant(each.begin), each.instant(each.end), "maintenance", each.reason)
+            for each in self.maintenance
+            for host in dict.fromkeys(host for name in each.hosts for host in self.hosts_named(name))
+            for direction in Direction
+        )
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

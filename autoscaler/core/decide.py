@@ -1,12 +1,13 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
+from autoscaler.core.orders import NO_ORDERS, HostOrders, orders_by_host
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
@@ -23,6 +24,7 @@ from autoscaler.model import (
     HostState,
     HostTimers,
     Opinion,
+    Pause,
     Quarantine,
     Situation,
     Transfer,
@@ -34,6 +36,7 @@ class Rules:
     """How to decide: the policy, the guards in their order, and the numbers the guards work with.
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
+    ``maintenance`` are pauses at stated times, for whoever makes a situation.
     """
 
     policy: Policy
@@ -41,6 +44,7 @@ class Rules:
     guards: tuple[Guard, ...] = GUARDS
     shadows: Mapping[str, Policy] = field(default_factory=dict)
     canary: Canary | None = None
+    maintenance: tuple[Pause, ...] = ()
 
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
@@ -94,11 +98,13 @@ class _Cycle:
     timers: Mapping[str, HostTimers]
     quarantines: Mapping[str, Quarantine]
     barred: Mapping[str, Quarantine]
+    orders: Mapping[str, HostOrders]
 
     @classmethod
     def of(cls, situation: Situation, facility: Facility, rules: Rules, rest: Rest | None) -> "_Cycle":
         timers = {each.host: each for each in situation.timers}
-        return cls(situation, facility, rules, rest, timers, *_quarantines(situation, facility))
+        quarantines, barred = _quarantines(situation, facility)
+        return cls(situation, facility, rules, rest, timers, quarantines, barred, _orders(situation, barred))
 
     def acting(self, voice: Voice) -> "tuple[_Acting, int]":
         """The voice with its placement, and the workers that found no place in it."""
@@ -109,14 +115,15 @@ class _Cycle:
             quarantined=self.quarantines.keys(),
             barred=self.barred.keys(),
             strained=_strained(self.situation, self.rules.limits),
+            orders=self.orders,
             seats_of=None if self.rest is None else self.rest.seats,
         )
         unknown = unknown_reason(self.situation.window, voice.signals, self.rules.limits)
         known = voice.demand.workers is not None and not unknown
         rest = self.rest if known else None
         resting = {} if rest is None else rest.resting(self.situation.hosts, placement.wanted, f"hold: {voice.words}")
-        for name in self.barred:
-            # Its reason says so.
+        for name in (*self.barred, *self.orders):
+            # Its reason says so; and what people have said is over at some time, which nothing of the host would show.
             resting.pop(name, None)
         return _Acting(self, voice, placement.wanted, unknown, known, rest, resting), placement.unplaced
 
@@ -145,7 +152,8 @@ class _Acting:
         quarantine = self.cycle.quarantines.get(observed.host)
         if quarantine is None:
             return _left_alone(observed)
-        at = self.cycle.situation.window.now if self.known else None
+        left_alone = not self.known or self.cycle.orders.get(observed.host, NO_ORDERS).left_alone
+        at = None if left_alone else self.cycle.situation.window.now
         return _quarantined(self.cycle.facility.by_name[observed.host], observed, quarantine, at)
 
     def with_guards(self, observed: HostObservation) -> HostDecision:
@@ -154,9 +162,18 @@ class _Acting:
         host = cycle.facility.by_name[name]
         current = workers_now(host, observed.domain(host.proof.name))
         timers = cycle.timers.get(name) or HostTimers(name)
-        view = HostView(host, observed, current, timers, cycle.situation.window.now, self.unknown, cycle.rules.limits)
+        view = HostView(
+            host=host,
+            observed=observed,
+            current=current,
+            timers=timers,
+            now=cycle.situation.window.now,
+            unknown=self.unknown,
+            limits=cycle.rules.limits,
+            orders=cycle.orders.get(name, NO_ORDERS),
+        )
         decided = self._decide_host(view, self.wanted[name])
-        if self.rest is not None:
+        if self.rest is not None and name not in cycle.orders:
             self.rest.note(host, observed, decided)
         barred = cycle.barred.get(name)
         more = [_told(barred)] if barred else []
@@ -164,12 +181,14 @@ class _Acting:
         return replace(decided, reason="; ".join([decided.reason, *more])) if more else decided
 
     def _decide_host(self, view: HostView, wanted: int) -> HostDecision:
-        current = view.current
+        current, orders = view.current, view.orders
         granted, cuts = run_guards(wanted, view, self.cycle.rules.guards)
-        if not self.known:
+        if not self.known and orders.override is None:
             # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked
             # anew, because the guard that holds cuts nothing where no change is wanted.
             granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None
+        elif granted == current and (orders.left_alone or not self.known):
+            transfer = None
         else:
             planned = plan if self.rest is None else self.rest.plan
             transfer = planned(view.host, view.observed, current, granted)
@@ -184,6 +203,12 @@ def _acting_canary(cycle: _Cycle, acting: _Acting, shadows: tuple[Opinion, ...])
         return cycle.acting(voice)[0]
     # What is known to rest would not say it.
     return acting if silent is None else replace(acting, silent=silent, rest=None, resting={})
+
+
+def _orders(situation: Situation, barred: Container[str]) -> dict[str, HostOrders]:
+    """What people have said of each host; a PROOF domain that could not be woken is not woken by an override either."""
+    orders = orders_by_host(situation.orders, situation.window.now)
+    return {name: replace(each, override=None) if name in barred else each for name, each in orders.items()}
 
 
 def _strained(situation: Situation, limits: GuardLimits) -> set[str]:
@@ -219,6 +244,8 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
 
 def _why(verb: str, words: str, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
+    # Where the placement has followed them already, no guard has anything to cut.
+    limits += "".join(f"; {words}" for words in view.orders.in_words() if words not in limits)
     taken, guests = view.observed.committed_mib, view.guests_mib
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {words}{limits}{over}"

@@ -3,7 +3,8 @@
 A guard takes the workers wanted so far and returns what it lets through, with a reason when that is less of a change.
 Laws (tests/core/test_guards.py): a guard never increases the change; applied twice is applied once; the chain ends
 within bounds and the host sum whatever goes in. Only ``bounds`` and ``host_sum`` may force a change, and only when what
-is there now is already illegal.
+is there now is already illegal; ``override`` makes the change that a person has ordered, within what the Worker Nodes
+keep and within bounds, and ``pause`` leaves a host as it is even beyond its bounds, though not beyond its memory.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from autoscaler.core.allocation import (
     wn_floor_mib,
     workers_fitting,
 )
+from autoscaler.core.orders import NO_ORDERS, HostOrders, override_words, pause_words
 from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
 
 # Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
@@ -30,7 +32,7 @@ class HostView:
     """What a guard may look at: one ready host, its present workers and timers.
 
     ``unknown`` says which signal that the demand rests on is missing or stale, ``None`` when all are known;
-    ``guests_mib`` is the host's memory for guests.
+    ``orders`` are what people have said of the host; ``guests_mib`` is its memory for guests.
     """
 
     host: Host
@@ -40,6 +42,7 @@ class HostView:
     now: datetime
     unknown: str | None
     limits: GuardLimits
+    orders: HostOrders = NO_ORDERS
     guests_mib: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +137,29 @@ def bounds(wanted: int, view: HostView) -> Verdict:
     return Verdict(min(max(wanted, least), most), reason)
 
 
+def override(wanted: int, view: HostView) -> Verdict:
+    """Give what a person has ordered, whatever anybody else wants, as far as the Worker Nodes and the bounds allow.
+
+    It does not rest on the signals, and waits for no cooldown; a Worker Node that began to swap is left alone.
+    """
+    order = view.orders.override
+    if order is None:
+        return _let_through(wanted)
+    workers, reason = order.workers, override_words(order)
+    for guard in (strain, wn_floor, bounds):
+        verdict = guard(workers, view)
+        if verdict.workers != workers:
+            reason = f"{reason}; {verdict.reason}"
+        workers = verdict.workers
+    return Verdict(workers, reason)
+
+
+def pause(wanted: int, view: HostView) -> Verdict:
+    """Leave a paused host as it is."""
+    order = view.orders.pause_of(wanted - view.current)
+    return _let_through(wanted) if order is None else Verdict(view.current, pause_words(order))
+
+
 def host_sum(wanted: int, view: HostView) -> Verdict:
     """Keep PROOF, the Worker Nodes' floors and every other domain within the host's memory for guests."""
     kept = sum([wn.memory_floor_mib for wn in view.host.wns])
@@ -151,7 +177,17 @@ def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
     return fitting if fitting and proof_needs_mib(view.host, view.observed, fitting) <= room else 0
 
 
-GUARDS: tuple[Guard, ...] = (fresh, dead_band, cooldown, strain, wn_floor, bounds, host_sum)
+GUARDS: tuple[Guard, ...] = (
+    fresh,
+    dead_band,
+    cooldown,
+    strain,
+    wn_floor,
+    bounds,
+    override,
+    pause,
+    host_sum,
+)
 
 
 def strained_for(timers: HostTimers, limits: GuardLimits, now: datetime) -> timedelta:

@@ -3,8 +3,10 @@
 import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from autoscaler.core.allocation import can_run, workers_now
+from autoscaler.core.orders import NO_ORDERS, HostOrders
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 
 
@@ -48,12 +50,14 @@ def place(
     quarantined: Collection[str] = (),
     barred: Collection[str] = (),
     strained: Collection[str] = (),
+    orders: Mapping[str, HostOrders] = MappingProxyType({}),
     seats_of: SeatsOf | None = None,
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
     A host in a transfer counts with the workers it moves to, a late one and one in quarantine with those they have, and
-    none of them gets others; an unusable host counts with none and gets none. ``seats_of`` only saves time.
+    none of them gets others; an unusable host counts with none and gets none. A host gets what ``orders`` say of it,
+    and the others the rest. ``seats_of`` only saves time.
     """
     fixed = 0
     seats = []
@@ -64,6 +68,8 @@ def place(
             seats.append(own)
     if barred or strained:
         seats = [_restricted(seat, barred, strained) for seat in seats]
+    if orders:
+        seats = [_ordered(seat, orders.get(seat.host, NO_ORDERS)) for seat in seats]
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
@@ -85,6 +91,27 @@ def _restricted(seat: Seat, barred: Collection[str], strained: Collection[str]) 
     if seat.host in barred:
         return replace(seat, workers_min=0, workers_max=0)
     return replace(seat, strained=True) if seat.host in strained else seat
+
+
+def _ordered(seat: Seat, orders: HostOrders) -> Seat:
+    """The seat of a host of which people may have said something.
+
+    One that is set to so many workers is placed as if it had them. One that may not grow has room for none more, one
+    that may not shrink none to spare.
+    """
+    if orders.override is not None:
+        workers = min(orders.override.workers, seat.workers_max)
+        if orders.pause_of(workers - seat.current) is not None:
+            workers = seat.current
+        return replace(seat, current=workers, workers_min=workers, workers_max=workers)
+    least, most = seat.workers_min, seat.workers_max
+    if orders.growing is not None:
+        most = min(most, seat.current)
+        least = min(least, most)
+    if orders.shrinking is not None:
+        least = max(least, seat.current)
+        most = max(most, least)
+    return replace(seat, workers_min=least, workers_max=most)
 
 
 def spread(demand: int, seats: Sequence[Seat]) -> Placement:

@@ -11,6 +11,7 @@ from functools import partial
 from autoscaler.contracts import Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
+from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.safe import SafeSplit
 from autoscaler.core.voices import remembering
@@ -114,7 +115,8 @@ class Controller:
         if not self._begun:
             self._newest, self._begun = self._store.newest(), True
         window, hosts = read(now), self._hosts.observe(self._store.asked)
-        situation = remembering(Situation(window, hosts, tuple(self._store.timers())), self._newest)
+        orders = with_maintenance(self._store.orders(now), self._rules.maintenance, now)
+        situation = remembering(Situation(window, hosts, tuple(self._store.timers()), orders=orders), self._newest)
         seen = time.perf_counter()
         rules = rules_now()
         decision = last(decide(situation, self._facility, rules))

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from autoscaler.core.orders import orders_by_host
 from autoscaler.learning.notes import Standing, standing
 from autoscaler.model import Decision, Demand, Memory
 from autoscaler.service.refit import Refit
@@ -41,6 +42,7 @@ class PolicyMetrics(Collector):
         standings = [(name, found) for name, _, memory, _ in heard if (found := standing(memory)) is not None]
         yield from _forecasts(standings)
         yield from _scores(standings)
+        yield from _orders(self._newest)
 
 
 class RefitMetrics(Collector):
@@ -143,6 +145,28 @@ def _scores(standings: list[tuple[str, Standing]]) -> Iterator[Metric]:
             if value is not None:
                 loss.add_metric([name, of], value)
     yield from (coverage, target, loss)
+
+
+def _orders(decision: Decision) -> Iterator[Metric]:
+    remaining = GaugeMetricFamily(
+        "autoscaler_pause_remaining_seconds",
+        "How long a host is still paused in one direction, by hand or for maintenance; none where it is not.",
+        labels=["host", "direction"],
+    )
+    workers = GaugeMetricFamily(
+        "autoscaler_override_workers", "Workers that a host is set to by hand; none where it is not.", labels=["host"]
+    )
+    override_remaining = GaugeMetricFamily(
+        "autoscaler_override_remaining_seconds", "How long a host is still set to its workers.", labels=["host"]
+    )
+    for host, orders in orders_by_host(decision.situation.orders, decision.at).items():
+        for pause in (orders.growing, orders.shrinking):
+            if pause is not None:
+                remaining.add_metric([host, pause.direction], (pause.until - decision.at).total_seconds())
+        if (override := orders.override) is not None:
+            workers.add_metric([host], override.workers)
+            override_remaining.add_metric([host], (override.until - decision.at).total_seconds())
+    yield from (remaining, workers, override_remaining)
 
 
 def _gauge(name: str, help_text: str) -> GaugeMetricFamily:

@@ -1,16 +1,17 @@
 """A dry run: the same reading and deciding as the loop, over connections that cannot write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.orders import with_maintenance
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, Host, HostTimers, Situation, Transfer
+from autoscaler.model import Decision, Facility, Host, HostTimers, Orders, Situation, Transfer
 from autoscaler.service.hosts import Hosts
 
 
@@ -29,13 +30,14 @@ def preview(
     *,
     asked: Mapping[tuple[str, str], int],
     timers: Sequence[HostTimers],
+    orders: Orders,
     before: Decision | None,
     now: datetime,
     host_timeout: timedelta,
 ) -> Preview:
     """Read and decide once; changes nothing.
 
-    ``asked``, ``timers`` and ``before``, its newest decision, are those of the running controller.
+    ``asked``, ``timers``, ``orders`` and ``before``, its newest decision, are those of the running controller.
     """
     recorders = {host.name: Recorder(connect(host, read_only=True)) for host in facility.hosts}
 
@@ -44,6 +46,7 @@ def preview(
 
     hosts = Hosts(facility, recorder, host_timeout)
     situation = Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers))
+    situation = replace(situation, orders=with_maintenance(orders, rules.maintenance, now))
     decision = decide(remembering(situation, before), facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers

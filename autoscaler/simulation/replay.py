@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.orders import with_maintenance
 from autoscaler.core.standing import too_small
 from autoscaler.core.voices import remembering
 from autoscaler.model import (
@@ -14,6 +15,7 @@ from autoscaler.model import (
     HostObservation,
     HostState,
     HostTimers,
+    Orders,
     Situation,
     Window,
 )
@@ -45,7 +47,8 @@ class Replay:
         whether a host answered.
         """
         hosts = tuple(_shown(self._known[name], host, seen.get(name)) for name, host in self._hosts.items())
-        situation = remembering(Situation(window, hosts, tuple(self._timers.values())), self._newest)
+        orders = with_maintenance(Orders(), self._rules.maintenance, window.now)
+        situation = remembering(Situation(window, hosts, tuple(self._timers.values()), orders=orders), self._newest)
         decision = decide(situation, self._facility, self._rules)
         self._newest = decision
         self._hosts = {host.host: replace(host, state=HostState.READY, problem=None) for host in hosts}

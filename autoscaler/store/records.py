@@ -7,11 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Quarantine
+from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Override, Pause, Quarantine
 
 _decision: TypeAdapter[Decision] = TypeAdapter(Decision)
 _outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _quarantine: TypeAdapter[Quarantine] = TypeAdapter(Quarantine)
+_pause: TypeAdapter[Pause] = TypeAdapter(Pause)
+_override: TypeAdapter[Override] = TypeAdapter(Override)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,23 @@ def quarantine_to_json(quarantine: Quarantine) -> str:
 def quarantine_from_json(text: str) -> Quarantine:
     """The quarantine of a JSON object; raises ``ValueError``."""
     return _quarantine.validate_json(text)
+
+
+def pause_to_json(pause: Pause) -> str:
+    """One pause as a JSON object."""
+    return _pause.dump_json(pause).decode()
+
+
+def pause_from_json(text: str) -> Pause:
+    """The pause of a JSON object; raises ``ValueError``."""
+    return _pause.validate_json(text)
+
+
+def override_to_json(override: Override) -> str:
+    """One override as a JSON object."""
+    return _override.dump_json(override).decode()
+
+
+def override_from_json(text: str) -> Override:
+    """The override of a JSON object; raises ``ValueError``."""
+    return _override.validate_json(text)

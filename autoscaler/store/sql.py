@@ -1,7 +1,7 @@
 """The store on SQLite, through SQLAlchemy: what a method wrote is durable when it returns."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import DamagedStoreError, StoreError
-from autoscaler.model import Decision, HostTimers, Outcome, Quarantine, Transfer
+from autoscaler.model import Decision, Direction, HostTimers, Orders, Outcome, Override, Pause, Quarantine, Transfer
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.records import (
     Record,
@@ -42,6 +42,10 @@ from autoscaler.store.records import (
     decision_to_json,
     outcome_from_json,
     outcome_to_json,
+    override_from_json,
+    override_to_json,
+    pause_from_json,
+    pause_to_json,
     quarantine_from_json,
     quarantine_to_json,
 )
@@ -51,7 +55,7 @@ from autoscaler.store.turns import Turns
 T = TypeVar("T")
 
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
@@ -106,10 +110,23 @@ _quarantines = Table(
     Column("host", String, primary_key=True),
     Column("body", Text, nullable=False),
 )
+_pauses = Table(
+    "pauses",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("direction", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+_overrides = Table(
+    "overrides",
+    _metadata,
+    Column("host", String, primary_key=True),
+    Column("body", Text, nullable=False),
+)
 
 
 class SqlStore:
-    """Decisions, outcomes, timers and the ledger of one facility in one SQLite file."""
+    """Decisions, outcomes, timers, orders and the ledger of one facility in one SQLite file."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open ``path``, creating it unless ``read_only``; raises ``StoreError``."""
@@ -203,6 +220,40 @@ class SqlStore:
             )
             for host in sorted(changes.keys() | strains.keys() | quarantines.keys())
         ]
+
+    def record_pauses(self, pauses: Iterable[Pause]) -> None:
+        """Write pauses, each instead of an earlier one of its host and direction."""
+        rows = [{"host": each.host, "direction": each.direction, "body": pause_to_json(each)} for each in pauses]
+        self._write(lambda connection: _upsert(connection, _pauses, "body", rows))
+
+    def record_override(self, override: Override) -> None:
+        """Write an override instead of an earlier one of its host."""
+        row = {"host": override.host, "body": override_to_json(override)}
+        self._write(lambda connection: _upsert(connection, _overrides, "body", [row]))
+
+    def end_pauses(self, hosts: Collection[str], directions: Collection[Direction]) -> None:
+        """Forget the pauses of these hosts in these directions."""
+        ended = _pauses.delete().where(_pauses.c.host.in_(hosts), _pauses.c.direction.in_(directions))
+        self._write(lambda connection: connection.execute(ended))
+
+    def end_overrides(self, hosts: Collection[str]) -> None:
+        """Forget the overrides of these hosts."""
+        ended = _overrides.delete().where(_overrides.c.host.in_(hosts))
+        self._write(lambda connection: connection.execute(ended))
+
+    def orders(self, now: datetime) -> Orders:
+        """The pauses and overrides that are in force."""
+        with self._transaction() as connection:
+            pauses = connection.execute(select(_pauses).order_by(_pauses.c.host, _pauses.c.direction)).all()
+            overrides = connection.execute(select(_overrides).order_by(_overrides.c.host)).all()
+        try:
+            given = Orders(
+                tuple(pause_from_json(row.body) for row in pauses),
+                tuple(override_from_json(row.body) for row in overrides),
+            )
+        except ValueError:
+            raise StoreError(f"store {self._path}: a pause or an override cannot be read: it is damaged") from None
+        return given.in_force(now)
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""

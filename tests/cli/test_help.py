@@ -1,6 +1,7 @@
 """The help of every command is kept in tests/golden/cli; UPDATE_GOLDEN=1 writes it anew."""
 
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def test_the_help_has_examples_and_exit_codes(command: str) -> None:
 def test_the_examples_are_understood(command: str) -> None:
     """Each example's options exist; the files of the examples need not."""
     lines = [line.strip() for line in invoke(command, "--help").output.replace("\\\n", " ").splitlines()]
-    examples = [line.partition(" | ")[0].split()[1:] for line in lines if line.startswith(f"autoscaler {command}")]
+    examples = [shlex.split(line.partition(" | ")[0])[1:] for line in lines if line.startswith(f"autoscaler {command}")]
     assert examples
     for name, *arguments in examples:
         found = autoscaler.commands[name]

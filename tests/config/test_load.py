@@ -2,7 +2,7 @@
 
 import re
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.config.schema import PrometheusSection, ScrapeSection
 from autoscaler.core.voices import Canary
-from autoscaler.model import Allocation, Facility, GuardLimits
+from autoscaler.model import Allocation, Direction, Facility, GuardLimits, Pause
 from autoscaler.testing import a_host
 from policies.static import Static
 from policies.threshold import Threshold
@@ -387,7 +387,7 @@ def test_a_configured_signal_may_stand_for_a_built_in_one_of_another_job(file: P
 
 SITE_POLICY = """\
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 @dataclass(frozen=True)
 class Seats:
@@ -547,3 +547,131 @@ def test_shadow_policies_and_the_canary_are_part_of_how_it_decides(file: Path) -
     assert rules.shadows == {"next": Threshold(idle=timedelta(hours=2))}
     assert rules.canary == Canary("next", frozenset({"host-1"}))
     assert loaded(file, text).history == timedelta(hours=2)
+
+
+TWO_HOSTS = """\
+source: {kind: prometheus, url: "http://127.0.0.1:9090/"}
+policy: {name: static, workers: 4}
+host_defaults:
+  memory_total: 8056 MiB
+  memory_reserve: 573 MiB
+  proof: {domain: proof, dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}
+  wn: {domain: wn, memory_floor: 572 MiB, memory_max: 6911 MiB}
+groups:
+GROUPS
+hosts:
+  - {name: host-1, uri: "test:///one", proof: {workers_min: 1}}
+  - {name: host-2, uri: "test:///two"}
+"""
+
+
+def grouped(*groups: str) -> str:
+    return TWO_HOSTS.replace("GROUPS", "\n".join(f"  {group}" for group in groups))
+
+
+class TestGroups:
+    """Hosts of one kind."""
+
+    def test_lie_over_the_defaults_and_under_the_host(self, file: Path) -> None:
+        text = grouped(
+            "large: {hosts: [host-1, host-2], proof: {workers_max: 6, workers_min: 2}, wn: {cpu_weight: 512}}"
+        )
+        first, second = loaded(file, text).config.facility().hosts
+        assert (first.proof.workers_max, first.proof.workers_min, first.wns[0].cpu_weight) == (6, 1, 512)
+        assert (second.proof.workers_max, second.proof.workers_min) == (6, 2)
+        assert second.proof.memory_per_worker_mib == 792
+
+    def test_are_of_their_hosts_alone(self, file: Path) -> None:
+        first, second = (
+            loaded(file, grouped("small: {hosts: [host-2], proof: {workers_max: 3}}")).config.facility().hosts
+        )
+        assert (first.proof.workers_max, second.proof.workers_max) == (8, 3)
+
+    def test_name_their_hosts(self, file: Path) -> None:
+        config = loaded(file, grouped("rack: {hosts: [host-2, host-1]}")).config
+        assert config.hosts_named("rack") == ("host-2", "host-1")
+        assert config.hosts_named("host-1") == ("host-1",)
+        assert config.hosts_named("nobody") == ()
+
+    def test_may_say_the_same_of_a_host(self, file: Path) -> None:
+        text = grouped(*(f"{name}: {{hosts: [host-2], proof: {{workers_max: 3}}}}" for name in ("one", "two")))
+        assert loaded(file, text).config.facility().hosts[1].proof.workers_max == 3
+
+    def test_that_say_different_things_of_a_host_are_refused(self, file: Path) -> None:
+        text = grouped(
+            "one: {hosts: [host-1, host-2], proof: {workers_max: 3}}",
+            "two: {hosts: [host-2], proof: {workers_max: 4}}",
+        )
+        assert problems(file, text) == [
+            f"10: groups.two.proof.workers_max: group one says otherwise of host-2 ({file}:9)"
+        ]
+
+    def test_may_say_different_things_of_different_hosts(self, file: Path) -> None:
+        text = grouped(*(f"g{n}: {{hosts: [host-{n}], proof: {{workers_max: {n + 2}}}}}" for n in (1, 2)))
+        assert [host.proof.workers_max for host in loaded(file, text).config.facility().hosts] == [3, 4]
+
+    @pytest.mark.parametrize(
+        ("group", "problem"),
+        [
+            ("g: {hosts: [host-3]}", "9: groups.g.hosts[0]: no host is called 'host-3' (did you mean 'host-2'?)"),
+            ("g: {hosts: []}", "9: groups.g.hosts: is not a list of one or more hosts"),
+            ("g: {proof: {workers_max: 3}}", "9: groups.g.hosts: is not a list of one or more hosts"),
+            ("g: [host-1]", "9: groups.g: is not a mapping"),
+            ("host-1: {hosts: [host-1]}", "9: groups.host-1: a host has this name, too"),
+            (
+                "g: {hosts: [host-2], proof: {workers_mox: 3}}",
+                "9: groups.g.proof.workers_mox: unknown key (did you mean 'workers_max'?)",
+            ),
+            (
+                "g: {hosts: [host-2], wn: {memory_floor: 3}}",
+                "9: groups.g.wn.memory_floor: 3 has no unit: write a size such as '573 MiB' or '2 GiB'",
+            ),
+        ],
+    )
+    def test_a_mistake_is_named_where_it_is(self, file: Path, group: str, problem: str) -> None:
+        assert problems(file, grouped(group)) == [problem]
+
+    def test_that_are_no_mapping_are_refused(self, file: Path) -> None:
+        assert problems(file, TWO_HOSTS.replace("\nGROUPS", " [rack]")) == ["8: groups: is not a mapping"]
+
+
+def maintained(entry: str) -> str:
+    return grouped("rack: {hosts: [host-1, host-2]}") + f"maintenance:\n  - {{{entry}}}\n"
+
+
+class TestMaintenance:
+    """Hosts that are paused at a stated time."""
+
+    def test_pauses_its_hosts_in_both_directions(self, file: Path) -> None:
+        times = 'from: "2026-12-01 08:00", to: 2026-12-01T12:00:00, timezone: Europe/Rome'
+        config = loaded(file, maintained(f"hosts: [rack, host-1], {times}, reason: new disks")).config
+        begin, end = datetime(2026, 12, 1, 7, tzinfo=UTC), datetime(2026, 12, 1, 11, tzinfo=UTC)
+        assert config.pauses() == tuple(
+            Pause(host, direction, begin, end, "maintenance", "new disks")
+            for host in ("host-1", "host-2")
+            for direction in Direction
+        )
+
+    def test_times_with_their_offset_need_no_zone(self, file: Path) -> None:
+        times = 'from: 2026-12-01T08:00:00+01:00, to: "2026-12-01T12:00Z"'
+        pause, *_ = loaded(file, maintained(f"hosts: [rack], {times}, reason: x")).config.pauses()
+        assert (pause.since.hour, pause.until.hour) == (7, 12)
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"hosts": "[host-3]"}, ".hosts[0]: no host or group is called 'host-3' (did you mean 'host-2'?)"),
+            ({"timezone": "null"}, ": give timezone, such as Europe/Rome, or times with their offset"),
+            ({"to": "2026-12-01"}, ": it ends before it begins"),
+            ({"from": "soon"}, ".from: 'soon' is not a time such as '2026-12-01 08:00'"),
+            (
+                {"timezone": "Europe/Roma"},
+                ".timezone: the time zone 'Europe/Roma' is not known here: write one such as Europe/Rome",
+            ),
+            ({"reason": "''"}, ".reason: must have 1 or more characters"),
+        ],
+    )
+    def test_a_mistake_is_named_where_it_is(self, file: Path, change: dict[str, str], problem: str) -> None:
+        good = {"hosts": "[rack]", "from": "2026-12-01", "to": "2026-12-02", "timezone": "UTC", "reason": "x"}
+        entry = ", ".join(f"{key}: {value}" for key, value in (good | change).items())
+        assert problems(file, maintained(entry)) == [f"14: maintenance[0]{problem}"]

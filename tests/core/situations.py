@@ -5,19 +5,24 @@ Only what a rule may look at is drawn, the rest is fixed: each draw costs time i
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from autoscaler.core.guards import HostView, unknown_reason
+from autoscaler.core.orders import HostOrders
 from autoscaler.model import (
     Allocation,
+    Direction,
     DomainObservation,
     GuardLimits,
     Host,
     HostObservation,
     HostState,
     HostTimers,
+    Override,
+    Pause,
     ProofDomain,
     Sample,
     Series,
@@ -90,9 +95,9 @@ def _view(
     sizes: tuple[int, int | None, int],
     current: int,
     clock: tuple[int | None, int | None, int, int],
-    rest: tuple[Window, tuple[str, ...], int],
+    rest: tuple[Window, tuple[str, ...], int, HostOrders],
 ) -> HostView:
-    window, of_demand, dead_band_workers = rest
+    window, of_demand, dead_band_workers, orders = rest
     proof_max_mib, wn_used_mib, unmanaged_mib = sizes
     grew_s, shrank_s, grow_cooldown_s, shrink_cooldown_s = clock
     domains = (
@@ -112,7 +117,29 @@ def _view(
         now=window.now,
         unknown=unknown_reason(window, of_demand, limits),
         limits=limits,
+        orders=orders,
     )
+
+
+def a_pause(direction: Direction, host: str = "host-1", **changes: Any) -> Pause:
+    """One that goes on for an hour."""
+    since, until = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+    return replace(Pause(host, direction, since, until, "anna", "kernel update"), **changes)
+
+
+def an_override(workers: int, host: str = "host-1", **changes: Any) -> Override:
+    """One that goes on for an hour."""
+    since, until = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
+    return replace(Override(host, workers, since, until, "anna", "tutorial"), **changes)
+
+
+# Nothing, pauses in one direction or both, an override of any size, all together.
+host_orders = st.builds(
+    HostOrders,
+    st.sampled_from([None, None, a_pause(Direction.GROW)]),
+    st.sampled_from([None, None, a_pause(Direction.SHRINK)]),
+    st.none() | st.builds(an_override, st.integers(0, 40)),
+)
 
 
 # Anything a guard may be shown; ``current`` may lie outside of every bound, timers and ages in the future.
@@ -122,7 +149,7 @@ views = st.builds(
     st.tuples(memory, perhaps_memory, unmanaged),
     st.integers(0, 20),
     st.tuples(ages_s, ages_s, st.sampled_from([0, 60, 300]), st.sampled_from([0, 60, 300])),
-    st.tuples(windows, signals, st.integers(1, 4)),
+    st.tuples(windows, signals, st.integers(1, 4), host_orders),
 )
 
 

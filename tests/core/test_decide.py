@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import GUARDS, HostView, Verdict
+from autoscaler.core.rest import Rest
 from autoscaler.model import (
     Allocation,
     Decision,
     Demand,
+    Direction,
     DomainState,
     Facility,
     GuardLimits,
@@ -23,6 +25,7 @@ from autoscaler.model import (
     HostState,
     HostTimers,
     Memory,
+    Orders,
     Quarantine,
     Situation,
     StepKind,
@@ -33,7 +36,7 @@ from autoscaler.testing import A_SWAPPING_WN, NOW, a_host, observed, proof_windo
 from policies.hold import Hold
 from policies.static import Static
 from policies.threshold import Threshold
-from tests.core.situations import hosts, observations, unhurried, windows
+from tests.core.situations import a_pause, an_override, hosts, observations, unhurried, windows
 
 FACILITY = Facility((a_host("host-1"), a_host("host-2")))
 IDLE: list[float | None] = [0.0] * 7
@@ -447,3 +450,87 @@ def test_a_policy_that_fails_to_remember_holds_and_knows_what_it_knew() -> None:
     decision = decide(Situation(window, at(2, 2)), FACILITY, Rules(Counting(fails_at=3.0), GuardLimits()))
     assert decision.error == "policy failed: ValueError: too often"
     assert (decision.memory, decision.transfers) == ({"asked": (3.0,)}, ())
+
+
+class TestOrders:
+    """What people have said of hosts, in the decision."""
+
+    PAUSED = Orders(tuple(a_pause(each) for each in Direction))
+    SET = Orders(overrides=(an_override(5),))
+
+    def decided(self, orders: Orders, *, window: Window | None = None, workers: int = 8, had: int = 2) -> Decision:
+        """``orders`` are of host-1."""
+        situation = Situation(window or Window(NOW), at(had, had), orders=orders)
+        signals = () if window is None else ("proof_queued_sessions",)
+        return decide(situation, FACILITY, Rules(Scripted(Demand(workers, "so"), signals), GuardLimits()))
+
+    def test_a_paused_host_is_left_alone_and_its_reason_says_why(self) -> None:
+        decision = self.decided(self.PAUSED)
+        assert transfers(decision) == {"host-2": (2, 6)}
+        reason = "hold: so; paused until 2026-11-23 13:00:00 UTC by anna: kernel update"
+        assert decision.hosts[0].reason == reason
+
+    def test_a_paused_host_is_not_even_put_right(self) -> None:
+        first, second = at(2, 2)
+        proof, wn = first.domains
+        half = replace(proof, allocation=proof.allocation.resized(proof.allocation.memory_mib + 300))
+        situation = Situation(Window(NOW), (replace(first, domains=(half, wn)), second), orders=self.PAUSED)
+        rules = Rules(Static(4), GuardLimits())
+        assert transfers(decide(situation, FACILITY, rules)) == {}
+        assert transfers(decide(replace(situation, orders=Orders()), FACILITY, rules)) == {"host-1": (2, 2)}
+
+    def test_a_paused_host_in_quarantine_is_not_tried(self) -> None:
+        quarantine = Quarantine("wn", "its balloon does not move", NOW, 1, NOW)
+        situation = Situation(Window(NOW), at(2, 0), (HostTimers("host-1", quarantine=quarantine),))
+        rules = Rules(Static(2), GuardLimits())
+        assert decide(situation, FACILITY, rules).hosts[0].transfer is not None
+        assert decide(replace(situation, orders=self.PAUSED), FACILITY, rules).hosts[0].transfer is None
+
+    def test_a_pause_that_is_over_is_none(self) -> None:
+        over = Orders(tuple(replace(each, until=NOW) for each in self.PAUSED.pauses))
+        assert transfers(self.decided(over)) == {"host-1": (2, 4), "host-2": (2, 4)}
+
+    def test_the_last_of_two_pauses_counts(self) -> None:
+        longer = tuple(replace(each, until=NOW + timedelta(days=1), who="ben") for each in self.PAUSED.pauses)
+        for pauses in ((*self.PAUSED.pauses, *longer), (*longer, *self.PAUSED.pauses)):
+            assert "until 2026-11-24 12:00:00 UTC by ben" in self.decided(Orders(pauses)).hosts[0].reason
+
+    def test_a_host_that_is_set_gets_its_workers_and_its_reason_says_why(self) -> None:
+        decision = self.decided(self.SET)
+        assert transfers(decision) == {"host-1": (2, 5), "host-2": (2, 3)}
+        reason = "grow: so; set to 5 workers until 2026-11-23 13:00:00 UTC by anna: tutorial"
+        assert decision.hosts[0].reason == reason
+
+    def test_a_host_is_set_while_the_signals_are_unknown_and_nothing_else_moves(self) -> None:
+        decision = self.decided(self.SET, window=proof_window([None], [0.0]))
+        assert transfers(decision) == {"host-1": (2, 5)}
+        assert [cut.guard for cut in decision.hosts[0].cuts] == ["fresh", "override"]
+
+    def test_a_domain_that_could_not_be_woken_is_not_woken_by_an_override_before_its_next_try(self) -> None:
+        host = replace(FACILITY.hosts[0], proof=replace(FACILITY.hosts[0].proof, dormant_state=DomainState.PAUSED))
+        seen = observed(host)
+        asleep = replace(seen.domains[0], state=DomainState.PAUSED)
+        quarantine = Quarantine("proof", "it did not wake", NOW, 1, NOW + timedelta(minutes=5))
+        situation = Situation(
+            Window(NOW),
+            (replace(seen, domains=(asleep, *seen.domains[1:])),),
+            (HostTimers("host-1", quarantine=quarantine),),
+            orders=self.SET,
+        )
+        rules = Rules(Static(0), GuardLimits())
+        assert transfers(decide(situation, Facility((host,)), rules)) == {}
+        assert transfers(decide(replace(situation, timers=()), Facility((host,)), rules)) == {"host-1": (0, 5)}
+
+    def test_a_decision_with_orders_can_be_decided_again(self) -> None:
+        both = Orders(tuple(replace(each, host="host-2") for each in self.PAUSED.pauses), self.SET.overrides)
+        decision = self.decided(both)
+        stored = decision_from_json(decision_to_json(decision))
+        assert stored == decision
+        assert self.decided(stored.situation.orders) == decision
+
+    def test_what_is_known_of_hosts_at_rest_changes_nothing_of_this(self) -> None:
+        rules, rest = Rules(Static(4), GuardLimits()), Rest()
+        seen = at(2, 2)
+        for orders in (Orders(), self.SET, self.PAUSED, Orders()):
+            situation = Situation(Window(NOW), seen, orders=orders)
+            assert decide(situation, FACILITY, rules, rest) == decide(situation, FACILITY, rules)

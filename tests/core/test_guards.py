@@ -16,16 +16,28 @@ from autoscaler.core.guards import (
     dead_band,
     fresh,
     host_sum,
+    override,
+    pause,
     run_guards,
     strain,
     unknown_reason,
     wn_floor,
 )
-from autoscaler.model import Allocation, DomainState, GuardLimits, Host, HostTimers, Window
+from autoscaler.core.orders import HostOrders
+from autoscaler.model import Allocation, Direction, DomainState, GuardLimits, Host, HostTimers, Window
 from autoscaler.testing import A_SWAPPING_WN, A_WN, NOW, a_host, a_window, observed
-from tests.core.situations import signals, unhurried, views, wanted_workers, windows, without_dead_band
+from tests.core.situations import (
+    a_pause,
+    an_override,
+    signals,
+    unhurried,
+    views,
+    wanted_workers,
+    windows,
+    without_dead_band,
+)
 
-HOLDING = [fresh, dead_band, cooldown, strain, wn_floor]
+HOLDING = [fresh, dead_band, cooldown, strain, wn_floor, pause]
 
 
 def a_view(
@@ -127,19 +139,36 @@ def test_what_all_guards_let_through_passes_all_guards(wanted: int, view: HostVi
 @unhurried
 @given(wanted=wanted_workers, view=views)
 def test_all_guards_end_within_the_bounds_and_the_host_sum(wanted: int, view: HostView) -> None:
-    """The host sum wins over the configured minimum."""
+    """The host sum wins over the configured minimum; what is there on a paused host stays even beyond its bounds."""
     granted, _ = run_guards(wanted, view, GUARDS)
     assert within_host_sum(granted, view)
-    assert within_bounds(granted, view) or not within_host_sum(granted + 1, view)
-    assert 0 <= granted <= view.host.proof.workers_max
+    kept = view.orders != HostOrders() and granted == host_sum(view.current, view).workers
+    assert within_bounds(granted, view) or not within_host_sum(granted + 1, view) or kept
+    assert 0 <= granted <= view.host.proof.workers_max or kept
 
 
 @unhurried
 @given(wanted=wanted_workers, view=views)
 def test_all_guards_never_increase_the_change_of_what_is_legal_now(wanted: int, view: HostView) -> None:
     granted, _ = run_guards(wanted, view, GUARDS)
-    if within_bounds(view.current, view) and within_host_sum(view.current, view):
+    if within_bounds(view.current, view) and within_host_sum(view.current, view) and not view.orders.override:
         assert min(view.current, wanted) <= granted <= max(view.current, wanted)
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_a_paused_direction_is_not_taken_except_for_what_the_host_cannot_hold(wanted: int, view: HostView) -> None:
+    granted, _ = run_guards(wanted, view, GUARDS)
+    assert view.orders.growing is None or granted <= view.current
+    assert view.orders.shrinking is None or granted >= view.current or not within_host_sum(view.current, view)
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views)
+def test_an_override_takes_from_the_worker_node_no_more_than_the_floor_lets_any_policy(wanted, view: HostView) -> None:
+    granted = override(wanted, view).workers
+    if view.orders.override is not None and granted > max(view.current, view.host.proof.workers_min):
+        assert wn_floor(granted, view).workers == granted
 
 
 @unhurried
@@ -489,3 +518,68 @@ class TestSeveralWorkerNodes:
         """756 and 3455: 7483 - 4211 - 572 = 2700."""
         paused = {"state": DomainState.PAUSED, "used_mib": None}
         assert wn_floor(8, with_domain(a_view(0, host=self.HOST), "wn-2", **paused)).workers == 3
+
+
+def paused(*directions: Direction) -> HostOrders:
+    growing, shrinking = (a_pause(each) if each in directions else None for each in Direction)
+    return HostOrders(growing, shrinking)
+
+
+class TestPause:
+    """A person keeps a host as it is, in one direction or in both."""
+
+    def test_a_host_that_may_not_grow_keeps_what_it_has_and_says_who_said_so(self) -> None:
+        verdict = pause(5, replace(a_view(2), orders=paused(Direction.GROW)))
+        assert verdict.workers == 2
+        assert verdict.reason == "growing paused until 2026-11-23 13:00:00 UTC by anna: kernel update"
+
+    def test_a_host_that_may_not_grow_may_shrink(self) -> None:
+        assert pause(1, replace(a_view(2), orders=paused(Direction.GROW))).workers == 1
+
+    def test_a_host_that_may_not_shrink_may_grow(self) -> None:
+        view = replace(a_view(2), orders=paused(Direction.SHRINK))
+        assert (pause(1, view).workers, pause(5, view).workers) == (2, 5)
+
+    def test_a_paused_host_is_left_even_beyond_its_bounds(self) -> None:
+        host = a_host()
+        smaller = replace(host, proof=replace(host.proof, workers_max=4))
+        view = replace(a_view(6, host=smaller), orders=paused(*Direction))
+        assert run_guards(0, view, GUARDS)[0] == 6
+
+    def test_what_the_host_cannot_hold_is_taken_back_nevertheless(self) -> None:
+        """7483 - 2000 - 572 = 4911 for PROOF; (4911 - 572) / 792 = 5.5."""
+        view = replace(a_view(8, unmanaged_mib=2000), orders=paused(*Direction))
+        assert run_guards(8, view, GUARDS)[0] == 5
+
+
+class TestOverride:
+    """A person says how many workers a host has."""
+
+    def view(self, workers: int, current: int = 2, **changes: object) -> HostView:
+        return replace(a_view(current, **changes), orders=HostOrders(override=an_override(workers)))  # type: ignore[arg-type]
+
+    def test_wins_over_what_is_wanted_and_says_who_said_so(self) -> None:
+        verdict = override(0, self.view(4))
+        assert verdict.workers == 4
+        assert verdict.reason == "set to 4 workers until 2026-11-23 13:00:00 UTC by anna: tutorial"
+
+    def test_waits_for_no_cooldown_and_no_signal(self) -> None:
+        view = self.view(0, timers=grew(timedelta(0)), window=a_window({"load": [None]}))
+        assert run_guards(2, view, GUARDS)[0] == 0
+
+    def test_leaves_the_worker_node_its_memory_in_use(self) -> None:
+        """As without it: 3.35 workers fit beside 4000 + 256."""
+        verdict = override(0, self.view(8, current=0, wn_used_mib=4000))
+        assert verdict.workers == 3
+        assert verdict.reason.endswith("tutorial; wn keeps 4256 MiB")
+
+    def test_leaves_a_worker_node_alone_that_began_to_swap(self) -> None:
+        assert override(0, self.view(8, timers=strained(timedelta(0)))).workers == 2
+
+    def test_stays_within_the_bounds(self) -> None:
+        assert override(0, self.view(20, wn_used_mib=10)).workers == 8
+
+    def test_gives_way_to_a_pause(self) -> None:
+        view = self.view(4)
+        both = replace(view, orders=replace(paused(Direction.GROW), override=view.orders.override))
+        assert run_guards(2, both, GUARDS)[0] == 2

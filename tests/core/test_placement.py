@@ -5,10 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core.orders import HostOrders
 from autoscaler.core.placement import Seat, place, spread
-from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
+from autoscaler.model import Demand, Direction, Facility, Host, HostObservation, HostState
 from autoscaler.testing import a_host, observed
-from tests.core.situations import unhurried
+from tests.core.situations import a_pause, an_override, unhurried
 
 
 def _seat(number: int, current: int, workers: tuple[int, int], unused_mib: int, *, strained: bool = False) -> Seat:
@@ -218,3 +219,41 @@ def test_a_strained_host_is_filled_after_one_that_has_more_workers() -> None:
     sights = (at(hosts[0], 0), at(hosts[1], 1))
     placement = place(Demand(2, "why"), Facility(hosts), sights, strained={"node-a"})
     assert placement.wanted == {"node-a": 0, "node-b": 2}
+
+
+class TestOrders:
+    """What people have said of hosts; the others get the rest."""
+
+    FACILITY = Facility((a_host("host-1"), a_host("host-2")))
+    NO_GROWTH = HostOrders(growing=a_pause(Direction.GROW))
+    NO_SHRINKING = HostOrders(shrinking=a_pause(Direction.SHRINK))
+
+    def placed(self, demand: Demand, workers: tuple[int, int], orders: HostOrders) -> tuple[dict[str, int], int]:
+        """``orders`` are of host-1."""
+        hosts = [observed(host, workers=each) for host, each in zip(self.FACILITY.hosts, workers, strict=True)]
+        found = place(demand, self.FACILITY, hosts, orders={"host-1": orders})
+        return dict(found.wanted), found.unplaced
+
+    def test_a_host_that_may_not_grow_gets_none_more(self) -> None:
+        assert self.placed(Demand(8, ""), (2, 2), self.NO_GROWTH) == ({"host-1": 2, "host-2": 6}, 0)
+
+    def test_what_then_finds_no_place_is_told(self) -> None:
+        assert self.placed(Demand(12, ""), (2, 2), self.NO_GROWTH) == ({"host-1": 2, "host-2": 8}, 2)
+
+    def test_of_a_host_that_may_not_shrink_none_is_taken(self) -> None:
+        assert self.placed(Demand(3, ""), (2, 4), self.NO_SHRINKING) == ({"host-1": 2, "host-2": 1}, 0)
+        assert self.placed(Demand(0, ""), (2, 4), self.NO_SHRINKING) == ({"host-1": 2, "host-2": 0}, 0)
+
+    def test_a_host_that_is_set_counts_with_what_it_is_set_to(self) -> None:
+        assert self.placed(Demand(8, ""), (2, 2), HostOrders(override=an_override(5))) == (
+            {"host-1": 5, "host-2": 3},
+            0,
+        )
+
+    def test_a_host_that_is_set_is_set_while_the_others_hold(self) -> None:
+        found = self.placed(Demand(None, ""), (2, 2), HostOrders(override=an_override(5)))
+        assert found == ({"host-1": 5, "host-2": 2}, 0)
+
+    def test_a_paused_host_keeps_what_it_has_whatever_it_is_set_to(self) -> None:
+        found = self.placed(Demand(8, ""), (2, 2), replace(self.NO_GROWTH, override=an_override(5)))
+        assert found == ({"host-1": 2, "host-2": 6}, 0)

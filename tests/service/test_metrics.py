@@ -1,6 +1,7 @@
 """The policies as Prometheus sees them."""
 
-from datetime import time
+from dataclasses import replace
+from datetime import time, timedelta
 
 import pytest
 import requests
@@ -8,10 +9,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.learning.notes import Aim, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who
-from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
+from autoscaler.model import Decision, Demand, Direction, Memory, Opinion, Orders, Situation, Window
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW
+from tests.core.situations import a_pause, an_override
 
 LOCAL = ("127.0.0.1", 0)
 MINUTE = 29_657_520
@@ -89,6 +91,22 @@ def test_the_nightly_training_shows_its_failures_in_a_row_and_when_the_newest_on
         "autoscaler_refit_failures": 1,
         "autoscaler_refit_ended_timestamp_seconds": NOW.timestamp(),
     }
+
+
+def test_pauses_and_overrides_are_shown_with_what_is_left_of_them() -> None:
+    orders = Orders(
+        (a_pause(Direction.GROW), a_pause(Direction.SHRINK, until=NOW)),
+        (an_override(3, "host-2", until=NOW + timedelta(minutes=1)),),
+    )
+    metrics, registry = PolicyMetrics(), CollectorRegistry()
+    metrics.show(replace(decided({}), situation=Situation(Window(NOW), (), orders=orders)))
+    registry.register(metrics)
+    text = generate_latest(registry).decode()
+    assert [line for line in text.splitlines() if line.startswith(("autoscaler_pause", "autoscaler_override"))] == [
+        'autoscaler_pause_remaining_seconds{direction="grow",host="host-1"} 3600.0',
+        'autoscaler_override_workers{host="host-2"} 3.0',
+        'autoscaler_override_remaining_seconds{host="host-2"} 60.0',
+    ]
 
 
 def test_they_are_served_at_an_address() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from autoscaler.core.decide import Rules
 from autoscaler.hypervisors import connect
-from autoscaler.model import Facility, GuardLimits, HostState, HostTimers
+from autoscaler.model import Facility, GuardLimits, HostState, HostTimers, Orders
 from autoscaler.service.preview import Preview, preview
 from autoscaler.testing import NOW, SettableSource, a_host
 from policies.static import Static
@@ -30,6 +30,7 @@ def previewed(
         SettableSource(),
         asked=asked or {},
         timers=timers,
+        orders=Orders(),
         before=None,
         now=NOW,
         host_timeout=timedelta(seconds=30),

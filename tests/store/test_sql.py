@@ -24,12 +24,16 @@ from autoscaler.model import (
     Cut,
     Decision,
     Demand,
+    Direction,
     DomainObservation,
     HostDecision,
     HostObservation,
     HostState,
     HostTimers,
+    Orders,
     Outcome,
+    Override,
+    Pause,
     Result,
     Sample,
     Series,
@@ -121,8 +125,15 @@ host_decisions = st.builds(
     st.none() | transfers,
 )
 timers = st.builds(HostTimers, words, st.none() | times, st.none() | times)
+pauses = st.builds(Pause, words, st.sampled_from(Direction), times, times, words, words)
+overrides = st.builds(Override, words, numbers, times, times, words, words)
+orders = st.builds(Orders, st.lists(pauses, max_size=2).map(tuple), st.lists(overrides, max_size=2).map(tuple))
 situations = st.builds(
-    Situation, windows, st.lists(observations, max_size=2).map(tuple), st.lists(timers, max_size=2).map(tuple)
+    Situation,
+    windows,
+    st.lists(observations, max_size=2).map(tuple),
+    st.lists(timers, max_size=2).map(tuple),
+    orders=orders,
 )
 decisions = st.builds(
     Decision,
@@ -596,3 +607,79 @@ def test_a_store_that_was_removed_while_in_use_takes_no_decision(store: SqlStore
     file.unlink()
     with pytest.raises(StoreError, match="was removed while in use"):
         store.record_decision(a_decision())
+
+
+HOUR = timedelta(hours=1)
+
+
+def a_pause(host: str = "host-1", direction: Direction = Direction.GROW, **changes: Any) -> Pause:
+    return replace(Pause(host, direction, NOW, NOW + HOUR, "anna", "kernel update"), **changes)
+
+
+def an_override(host: str = "host-1", workers: int = 4, **changes: Any) -> Override:
+    return replace(Override(host, workers, NOW, NOW + HOUR, "anna", "tutorial"), **changes)
+
+
+class TestOrders:
+    """What people have said of hosts."""
+
+    def test_survive_a_restart(self, file: Path) -> None:
+        with closing(SqlStore(file)) as store:
+            store.record_pauses([a_pause(), a_pause("host-2")])
+            store.record_override(an_override())
+        with closing(SqlStore(file)) as store:
+            assert store.orders(NOW) == Orders((a_pause(), a_pause("host-2")), (an_override(),))
+
+    def test_are_seen_by_who_has_the_store_open(self, file: Path) -> None:
+        with closing(SqlStore(file)) as controller, closing(SqlStore(file)) as command:
+            assert controller.orders(NOW) == Orders()
+            command.record_pauses([a_pause()])
+            assert controller.orders(NOW).pauses == (a_pause(),)
+
+    def test_are_over_at_their_time(self, store: SqlStore) -> None:
+        store.record_pauses([a_pause()])
+        store.record_override(an_override(until=NOW + 2 * HOUR))
+        assert store.orders(NOW + HOUR) == Orders(overrides=(an_override(until=NOW + 2 * HOUR),))
+
+    def test_of_a_clock_that_was_set_back_are_in_force(self, store: SqlStore) -> None:
+        store.record_pauses([a_pause()])
+        assert store.orders(NOW - HOUR).pauses == (a_pause(),)
+
+    def test_a_new_one_takes_the_place_of_the_one_before(self, store: SqlStore) -> None:
+        store.record_pauses([a_pause(), a_pause(direction=Direction.SHRINK)])
+        store.record_pauses([a_pause(who="ben")])
+        store.record_override(an_override())
+        store.record_override(an_override(workers=0))
+        found = store.orders(NOW)
+        assert [each.who for each in found.pauses] == ["ben", "anna"]
+        assert [each.workers for each in found.overrides] == [0]
+
+    def test_end_early_by_host_and_direction(self, store: SqlStore) -> None:
+        store.record_pauses([a_pause(host, each) for host in ("host-1", "host-2") for each in Direction])
+        store.end_pauses(["host-1"], [Direction.GROW])
+        left = [(each.host, each.direction) for each in store.orders(NOW).pauses]
+        assert left == [("host-1", "shrink"), ("host-2", "grow"), ("host-2", "shrink")]
+
+    def test_overrides_end_early_by_host(self, store: SqlStore) -> None:
+        store.record_override(an_override())
+        store.record_override(an_override("host-2"))
+        store.end_overrides(["host-1"])
+        assert store.orders(NOW).overrides == (an_override("host-2"),)
+
+    def test_that_are_damaged_are_an_error_not_no_pause(self, file: Path, store: SqlStore) -> None:
+        store.record_pauses([a_pause()])
+        spoil(file, "UPDATE pauses SET body = '{}'")
+        with pytest.raises(StoreError, match="a pause or an override cannot be read: it is damaged"):
+            store.orders(NOW)
+
+
+def test_a_file_of_the_version_before_gets_the_new_tables_and_keeps_what_it_has(file: Path) -> None:
+    with closing(SqlStore(file)) as store:
+        store.record_decision(a_decision())
+    spoil(file, "DROP TABLE pauses")
+    spoil(file, "DROP TABLE overrides")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with closing(SqlStore(file)) as store:
+        assert store.count() == 1
+        assert store.orders(NOW) == Orders()

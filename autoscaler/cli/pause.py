@@ -1,0 +1,78 @@
+"""``autoscaler pause`` and ``autoscaler resume``: hosts that are to be left as they are for a while."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from autoscaler.cli.common import EXIT_CODES, config_option, load_config, local, open_store_to_order
+from autoscaler.cli.orders import HEARD, called, for_option, hosts_of, reason_option, who
+from autoscaler.model import Direction, Pause
+
+direction_option = click.option(
+    "--direction",
+    type=click.Choice([each.value for each in Direction]),
+    help="Only growing, or only shrinking.  [default: both]",
+)
+target_argument = click.argument("target", metavar="[HOST|GROUP]", required=False)
+
+
+@click.command(epilog=EXIT_CODES)
+@target_argument
+@direction_option
+@for_option
+@reason_option
+@config_option
+def pause(target: str | None, direction: str | None, span: timedelta, reason: str, config_file: Path) -> None:
+    """Leave the PROOF workers of a host, of a group's hosts, or of all hosts as they are for a time.
+
+    Neither the load nor an override changes a paused host; what its hypervisor cannot hold is still taken back. A
+    transfer that is under way goes on. The pause ends by itself, or by `autoscaler resume`.
+
+    \b
+    Examples:
+      autoscaler pause --for 30m --reason "network works"
+      autoscaler pause vaf-dom0-001 --for 2h --reason "kernel update"
+      autoscaler pause rack-3 --direction grow --for 1d --reason "jobs of the production first"
+    """
+    loaded, since = load_config(config_file), datetime.now(UTC)
+    hosts, until = hosts_of(loaded, target), since + span
+    pauses = [Pause(host, each, since, until, who(), reason) for host in hosts for each in _directions(direction)]
+    with open_store_to_order(loaded) as store:
+        store.record_pauses(pauses)
+    doing = {None: "paused", "grow": "growing paused", "shrink": "shrinking paused"}[direction]
+    click.echo(f"{called(target, hosts)}: {doing} until {local(until)}; {HEARD}")
+
+
+@click.command(epilog=EXIT_CODES)
+@target_argument
+@direction_option
+@config_option
+def resume(target: str | None, direction: str | None, config_file: Path) -> None:
+    """End the pauses of a host, of a group's hosts, or of all hosts; without --direction their overrides, too.
+
+    Maintenance that the configuration states goes on.
+
+    \b
+    Examples:
+      autoscaler resume
+      autoscaler resume vaf-dom0-001
+      autoscaler resume rack-3 --direction grow
+    """
+    loaded, now = load_config(config_file), datetime.now(UTC)
+    hosts = hosts_of(loaded, target)
+    with open_store_to_order(loaded) as store:
+        before = store.orders(now)
+        store.end_pauses(hosts, _directions(direction))
+        if direction is None:
+            store.end_overrides(hosts)
+        left = store.orders(now)
+    pauses, overrides = {*before.pauses} - {*left.pauses}, {*before.overrides} - {*left.overrides}
+    if not pauses and not overrides:
+        click.echo("nothing was paused or set there")
+        return
+    click.echo(f"{called(target, hosts)}: resumed; {HEARD}")
+
+
+def _directions(direction: str | None) -> tuple[Direction, ...]:
+    return tuple(Direction) if direction is None else (Direction(direction),)
