@@ -7,6 +7,7 @@ import click
 
 from autoscaler.cli.check import check
 from autoscaler.cli.common import EXIT_CODES
+from autoscaler.cli.config import config
 from autoscaler.cli.demo import demo
 from autoscaler.cli.dry_run import dry_run
 from autoscaler.cli.explain import explain
@@ -55,6 +56,7 @@ for command in (
     train,
     model,
     check,
+    config,
     set_aside_command,
     demo,
 ):

@@ -89,9 +89,9 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close and close[0] != name else ""
 
 
-def nobody(name: str, known: Sequence[str]) -> str:
-    """What is wrong with the name of a host or group that is not there."""
-    return f"no host or group is called {name!r}{did_you_mean(name, known)}"
+def nobody(name: str, known: Sequence[str], kind: str = "host or group") -> str:
+    """What is wrong with a name that is not there."""
+    return f"no {kind} is called {name!r}{did_you_mean(name, known)}"
 
 
 @cache

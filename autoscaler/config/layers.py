@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from autoscaler.config.document import ConfigError, Location, did_you_mean, dotted, has, place
+from autoscaler.config.document import ConfigError, Location, dotted, has, nobody, place
 
 # The key of a group that is no key of its hosts.
 MEMBERS = "hosts"
@@ -96,8 +96,7 @@ def _wrong_with(name: Any, group: Any, hosts: Sequence[Any]) -> Iterator[tuple[L
         return
     for number, member in enumerate(members):
         if member not in hosts:
-            close = did_you_mean(str(member), [str(host) for host in hosts])
-            yield ("groups", name, MEMBERS, number), f"no host is called {member!r}{close}"
+            yield ("groups", name, MEMBERS, number), nobody(str(member), [str(host) for host in hosts], "host")
 
 
 def _check_agreement(path: Path, document: CommentedMap, host: str, layers: Sequence[Layer]) -> None:

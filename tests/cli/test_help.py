@@ -8,6 +8,7 @@ import click
 import pytest
 
 from autoscaler.cli.commands import autoscaler
+from autoscaler.cli.config import config
 from autoscaler.cli.model import model
 from tests.cli.site import WIDTH, invoke
 
@@ -33,8 +34,8 @@ def test_the_help_of_the_whole_is_the_golden_one() -> None:
 
 
 def test_no_golden_help_is_of_a_command_that_is_gone() -> None:
-    of_models = {f"model-{name}" for name in model.commands}
-    assert {path.stem for path in GOLDEN.iterdir()} == {"autoscaler", *COMMANDS, *of_models}
+    subcommands = {f"{group.name}-{name}" for group in (model, config) for name in group.commands}
+    assert {path.stem for path in GOLDEN.iterdir()} == {"autoscaler", *COMMANDS, *subcommands}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
