@@ -51,6 +51,7 @@ class Loaded:
             shadows=self.shadows,
             canary=None if canary is None else Canary(canary.policy, frozenset(canary.hosts)),
             maintenance=self.config.pauses(),
+            calendar=self.config.entries(),
         )
 
     @property
@@ -83,13 +84,17 @@ def load(path: Path) -> Loaded:
 
 
 def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
-    """Refuse maintenance of hosts and groups that are not there."""
+    """Refuse what is said of hosts and groups that are not there."""
     known = [*(host.name for host in config.hosts), *config.groups]
+    named = [
+        *((("calendar", number), each.hosts or []) for number, each in enumerate(config.calendar)),
+        *((("maintenance", number), each.hosts) for number, each in enumerate(config.maintenance)),
+    ]
     problems = [
         f"{place(path, document, where)}: {dotted(where)}: {nobody(name, known)}"
-        for number, each in enumerate(config.maintenance)
-        for item, name in enumerate(each.hosts)
-        if name not in known and (where := ("maintenance", number, "hosts", item))
+        for entry, names in named
+        for item, name in enumerate(names)
+        if name not in known and (where := (*entry, "hosts", item))
     ]
     if problems:
         raise ConfigError(problems)

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from autoscaler.config.hours import parse_hours
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
+from autoscaler.core.calendar import CalendarEntry
 from autoscaler.model import (
     Allocation,
     Direction,
@@ -348,6 +350,39 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 ZoneName = Annotated[str, AfterValidator(lambda name: _zone(name).key)]
 
 
+class CalendarSection(Section):
+    """What holds in some hours; without hosts, for the whole facility."""
+
+    when: Name
+    timezone: ZoneName
+    hosts: Annotated[list[Name], Field(min_length=1)] | None = None
+    workers_min: Annotated[int, Field(ge=0, strict=True)] = 0
+    workers_max: Annotated[int, Field(ge=0, strict=True)] | None = None
+    frozen: Literal["grow", "shrink", "both"] | None = None
+
+    def entry(self, hosts: frozenset[str] | None) -> CalendarEntry:
+        """The section as the core knows it, for these hosts."""
+        frozen = Direction if self.frozen == "both" else [each for each in Direction if each == self.frozen]
+        return CalendarEntry(
+            self.when,
+            parse_hours(self.when, _zone(self.timezone)),
+            hosts,
+            ", ".join(self.hosts or ()),
+            self.workers_min,
+            self.workers_max,
+            frozenset(frozen),
+        )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        parse_hours(self.when, _zone(self.timezone))
+        if not self.workers_min and self.workers_max is None and self.frozen is None:
+            raise ValueError("it says nothing: give workers_min, workers_max or frozen")
+        if self.workers_max is not None and self.workers_min > self.workers_max:
+            raise ValueError("workers_min is above workers_max")
+        return self
+
+
 class MaintenanceSection(Section):
     """Hosts that are paused for a stated time; without an offset, times are those of the zone's clocks."""
 
@@ -383,6 +418,7 @@ class Config(Section):
     canary: CanarySection | None = None
     guards: GuardsSection = GuardsSection()
     learning: LearningSection = LearningSection()
+    calendar: list[CalendarSection] = []
     maintenance: list[MaintenanceSection] = []
     groups: dict[Name, list[Name]] = {}
     hosts: Annotated[list[HostSection], Field(min_length=1)]
@@ -395,12 +431,22 @@ class Config(Section):
         """The host of this name, or the hosts of this group; none where nobody is called so."""
         return (name,) if name in {host.name for host in self.hosts} else tuple(self.groups.get(name, ()))
 
+    def entries(self) -> tuple[CalendarEntry, ...]:
+        """The calendar as the core knows it."""
+        named = [
+            (each, None if each.hosts is None else frozenset(self._all_named(each.hosts))) for each in self.calendar
+        ]
+        return tuple(each.entry(hosts) for each, hosts in named)
+
+    def _all_named(self, names: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys(host for name in names for host in self.hosts_named(name)))
+
     def pauses(self) -> tuple[Pause, ...]:
         """The maintenance as the controller knows it."""
         return tuple(
             Pause(host, direction, each.instant(each.begin), each.instant(each.end), "maintenance", each.reason)
             for each in self.maintenance
-            for host in dict.fromkeys(host for name in each.hosts for host in self.hosts_named(name))
+            for host in self._all_named(each.hosts)
             for direction in Direction
         )
 

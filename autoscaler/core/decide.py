@@ -6,6 +6,7 @@ from datetime import datetime
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
+from autoscaler.core.calendar import NO_FREEZE, CalendarEntry, Freeze, freezes_by_host, limited_demand
 from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.orders import NO_ORDERS, HostOrders, orders_by_host
 from autoscaler.core.placement import place
@@ -33,7 +34,7 @@ from autoscaler.model import (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How to decide: the policy, the guards in their order, and the numbers the guards work with.
+    """How to decide: the policy, the guards in their order, the numbers the guards work with, and the calendar.
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
     ``maintenance`` are pauses at stated times, for whoever makes a situation.
@@ -45,6 +46,7 @@ class Rules:
     shadows: Mapping[str, Policy] = field(default_factory=dict)
     canary: Canary | None = None
     maintenance: tuple[Pause, ...] = ()
+    calendar: tuple[CalendarEntry, ...] = ()
 
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
@@ -89,7 +91,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
 
 @dataclass(frozen=True, slots=True)
 class _Cycle:
-    """What all hosts of a cycle are decided with, whoever acts on them."""
+    """What all hosts of a cycle are decided with, whoever acts on them; ``entries`` are those of the calendar now."""
 
     situation: Situation
     facility: Facility
@@ -99,31 +101,41 @@ class _Cycle:
     quarantines: Mapping[str, Quarantine]
     barred: Mapping[str, Quarantine]
     orders: Mapping[str, HostOrders]
+    entries: tuple[CalendarEntry, ...]
+    freezes: Mapping[str, Freeze]
 
     @classmethod
     def of(cls, situation: Situation, facility: Facility, rules: Rules, rest: Rest | None) -> "_Cycle":
         timers = {each.host: each for each in situation.timers}
         quarantines, barred = _quarantines(situation, facility)
-        return cls(situation, facility, rules, rest, timers, quarantines, barred, _orders(situation, barred))
+        orders = _orders(situation, barred)
+        entries = tuple(entry for entry in rules.calendar if entry.hours.hold(situation.window.now))
+        freezes = freezes_by_host(entries, facility.by_name)
+        return cls(situation, facility, rules, rest, timers, quarantines, barred, orders, entries, freezes)
 
     def acting(self, voice: Voice) -> "tuple[_Acting, int]":
         """The voice with its placement, and the workers that found no place in it."""
+        demand = limited_demand(voice.demand, self.entries)
         placement = place(
-            voice.demand,
+            demand,
             self.facility,
             self.situation.hosts,
             quarantined=self.quarantines.keys(),
             barred=self.barred.keys(),
             strained=_strained(self.situation, self.rules.limits),
             orders=self.orders,
+            freezes=self.freezes,
+            entries=self.entries,
             seats_of=None if self.rest is None else self.rest.seats,
         )
+        if self.entries:
+            voice = replace(voice, demand=replace(demand, reason="; ".join([demand.reason, *placement.told])))
         unknown = unknown_reason(self.situation.window, voice.signals, self.rules.limits)
         known = voice.demand.workers is not None and not unknown
         rest = self.rest if known else None
         resting = {} if rest is None else rest.resting(self.situation.hosts, placement.wanted, f"hold: {voice.words}")
-        for name in (*self.barred, *self.orders):
-            # Its reason says so; and what people have said is over at some time, which nothing of the host would show.
+        for name in (*self.barred, *self.orders, *self.freezes):
+            # Its reason says so; what people and the calendar say is over at some time, which no host would show.
             resting.pop(name, None)
         return _Acting(self, voice, placement.wanted, unknown, known, rest, resting), placement.unplaced
 
@@ -171,9 +183,10 @@ class _Acting:
             unknown=self.unknown,
             limits=cycle.rules.limits,
             orders=cycle.orders.get(name, NO_ORDERS),
+            freeze=cycle.freezes.get(name, NO_FREEZE),
         )
         decided = self._decide_host(view, self.wanted[name])
-        if self.rest is not None and name not in cycle.orders:
+        if self.rest is not None and name not in cycle.orders and name not in cycle.freezes:
             self.rest.note(host, observed, decided)
         barred = cycle.barred.get(name)
         more = [_told(barred)] if barred else []
@@ -245,7 +258,8 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
 def _why(verb: str, words: str, cuts: tuple[Cut, ...], view: HostView) -> str:
     limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
     # Where the placement has followed them already, no guard has anything to cut.
-    limits += "".join(f"; {words}" for words in view.orders.in_words() if words not in limits)
+    said = *view.freeze.in_words(), *view.orders.in_words()
+    limits += "".join(f"; {words}" for words in said if words not in limits)
     taken, guests = view.observed.committed_mib, view.guests_mib
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {words}{limits}{over}"

@@ -20,6 +20,7 @@ from autoscaler.core.allocation import (
     wn_floor_mib,
     workers_fitting,
 )
+from autoscaler.core.calendar import NO_FREEZE, Freeze, freeze_words
 from autoscaler.core.orders import NO_ORDERS, HostOrders, override_words, pause_words
 from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
 
@@ -32,7 +33,8 @@ class HostView:
     """What a guard may look at: one ready host, its present workers and timers.
 
     ``unknown`` says which signal that the demand rests on is missing or stale, ``None`` when all are known;
-    ``orders`` are what people have said of the host; ``guests_mib`` is its memory for guests.
+    ``orders`` are what people have said of the host, ``freeze`` is what the calendar forbids now; ``guests_mib`` is the
+    host's memory for guests.
     """
 
     host: Host
@@ -43,6 +45,7 @@ class HostView:
     unknown: str | None
     limits: GuardLimits
     orders: HostOrders = NO_ORDERS
+    freeze: Freeze = NO_FREEZE
     guests_mib: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,15 @@ def _let_through(workers: int) -> Verdict:
 def fresh(wanted: int, view: HostView) -> Verdict:
     """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
     return _let_through(wanted) if view.unknown is None else Verdict(view.current, view.unknown)
+
+
+def calendar(wanted: int, view: HostView) -> Verdict:
+    """Hold in the hours in which the calendar lets a host not change this way."""
+    change = wanted - view.current
+    when = view.freeze.of(change)
+    if when is None:
+        return _let_through(wanted)
+    return Verdict(view.current, freeze_words("growing" if change > 0 else "shrinking", when))
 
 
 def dead_band(wanted: int, view: HostView) -> Verdict:
@@ -179,6 +191,7 @@ def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
 
 GUARDS: tuple[Guard, ...] = (
     fresh,
+    calendar,
     dead_band,
     cooldown,
     strain,

@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from autoscaler.core.allocation import can_run, workers_now
+from autoscaler.core.calendar import NO_FREEZE, CalendarEntry, Freeze
 from autoscaler.core.orders import NO_ORDERS, HostOrders
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Workers wanted per host, and the workers that found no place."""
+    """Workers wanted per host, the workers that found no place, and how the calendar limited some hosts, in words."""
 
     wanted: Mapping[str, int]
     unplaced: int
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +53,36 @@ def place(
     barred: Collection[str] = (),
     strained: Collection[str] = (),
     orders: Mapping[str, HostOrders] = MappingProxyType({}),
+    freezes: Mapping[str, Freeze] = MappingProxyType({}),
+    entries: Sequence[CalendarEntry] = (),
     seats_of: SeatsOf | None = None,
 ) -> Placement:
     """Spread the demanded workers over the ready hosts; a demand to hold keeps what every host has.
 
     A host in a transfer counts with the workers it moves to, a late one and one in quarantine with those they have, and
-    none of them gets others; an unusable host counts with none and gets none. A host gets what ``orders`` say of it,
-    and the others the rest. ``seats_of`` only saves time.
+    none of them gets others; an unusable host counts with none and gets none. A host gets what ``orders`` and
+    ``freezes`` let it have, hosts together what the ``entries`` of the calendar do, and the others the rest.
+    ``seats_of`` only saves time.
     """
-    fixed = 0
+    fixed: dict[str, int] = {}
     seats = []
     for each, own in zip(observed, (seats_of or seats_in)(facility, observed), strict=True):
         if own is None or own.host in quarantined:
-            fixed += _fixed(facility, each)
+            fixed[each.host] = _fixed(facility, each)
         else:
             seats.append(own)
     if barred or strained:
         seats = [_restricted(seat, barred, strained) for seat in seats]
-    if orders:
-        seats = [_ordered(seat, orders.get(seat.host, NO_ORDERS)) for seat in seats]
+    if orders or freezes:
+        seats = [_ordered(seat, orders.get(seat.host, NO_ORDERS), freezes.get(seat.host, NO_FREEZE)) for seat in seats]
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
     present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
-    return spread(max(present, demand.workers - fixed), seats)
+    placement = spread(max(present, demand.workers - sum(fixed.values())), seats)
+    for entry in entries:
+        if entry.hosts is not None:
+            placement = _within(placement, entry, seats, fixed, may_shrink=demand.may_shrink)
+    return placement
 
 
 def _fixed(facility: Facility, observed: HostObservation) -> int:
@@ -93,8 +102,30 @@ def _restricted(seat: Seat, barred: Collection[str], strained: Collection[str]) 
     return replace(seat, strained=True) if seat.host in strained else seat
 
 
-def _ordered(seat: Seat, orders: HostOrders) -> Seat:
-    """The seat of a host of which people may have said something.
+def _within(
+    placement: Placement, entry: CalendarEntry, seats: Sequence[Seat], fixed: Mapping[str, int], *, may_shrink: bool
+) -> Placement:
+    """The placement with as many workers on the entry's hosts as it lets them have; what they lose, others get."""
+    hosts, wanted = entry.hosts or frozenset(), placement.wanted
+    placed = [replace(seat, current=wanted[seat.host]) for seat in seats]
+    inside = [seat for seat in placed if seat.host in hosts]
+    outside = [seat for seat in placed if seat.host not in hosts]
+    others = sum(workers for host, workers in fixed.items() if host in hosts)
+    now = sum(seat.current for seat in inside)
+    goal = entry.limited(others + now) - others
+    if not may_shrink:
+        goal = max(goal, min(now, sum(seat.current for seat in seats if seat.host in hosts)))
+    if goal == now:
+        return placement
+    found = spread(goal, inside)
+    lost = now - sum(found.wanted.values())
+    elsewhere = spread(sum(seat.current for seat in outside) + max(0, lost), outside)
+    told = (*placement.told, entry.in_words(others + now))
+    return Placement({**found.wanted, **elsewhere.wanted}, placement.unplaced + elsewhere.unplaced, told)
+
+
+def _ordered(seat: Seat, orders: HostOrders, freeze: Freeze) -> Seat:
+    """The seat of a host of which people or the calendar may have said something.
 
     One that is set to so many workers is placed as if it had them. One that may not grow has room for none more, one
     that may not shrink none to spare.
@@ -105,10 +136,10 @@ def _ordered(seat: Seat, orders: HostOrders) -> Seat:
             workers = seat.current
         return replace(seat, current=workers, workers_min=workers, workers_max=workers)
     least, most = seat.workers_min, seat.workers_max
-    if orders.growing is not None:
+    if orders.growing is not None or freeze.growing is not None:
         most = min(most, seat.current)
         least = min(least, most)
-    if orders.shrinking is not None:
+    if orders.shrinking is not None or freeze.shrinking is not None:
         least = max(least, seat.current)
         most = max(most, least)
     return replace(seat, workers_min=least, workers_max=most)

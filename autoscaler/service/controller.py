@@ -104,7 +104,8 @@ class Controller:
 
         Raises as ``cycle`` does: what cannot be recorded is not done.
         """
-        rules = replace(self._rules, policy=SafeSplit(because), shadows={}, canary=None)
+        # A minimum of the calendar would let hosts grow while something is wrong.
+        rules = replace(self._rules, policy=SafeSplit(because), shadows={}, canary=None, calendar=())
         return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
 
     def _run(

@@ -2,16 +2,19 @@
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from autoscaler.config.hours import parse_hours
 from autoscaler.config.load import ConfigError, Loaded, load
 from autoscaler.config.schema import PrometheusSection, ScrapeSection
+from autoscaler.core.calendar import CalendarEntry, Hours
 from autoscaler.core.voices import Canary
 from autoscaler.model import Allocation, Direction, Facility, GuardLimits, Pause
 from autoscaler.testing import a_host
@@ -675,3 +678,81 @@ class TestMaintenance:
         good = {"hosts": "[rack]", "from": "2026-12-01", "to": "2026-12-02", "timezone": "UTC", "reason": "x"}
         entry = ", ".join(f"{key}: {value}" for key, value in (good | change).items())
         assert problems(file, maintained(entry)) == [f"14: maintenance[0]{problem}"]
+
+
+AS_SUCH = "write one such as 'Mon-Fri 08:00-20:00', 'Sat,Sun', '2026-12-24/2027-01-06' or '22:00-06:00'"
+
+
+def scheduled(entry: str) -> str:
+    return grouped("rack: {hosts: [host-1, host-2]}") + f"calendar:\n  - {{{entry}}}\n"
+
+
+class TestCalendar:
+    """Hours with limits."""
+
+    def test_is_read(self, file: Path) -> None:
+        text = scheduled(
+            'when: "Mon-Fri 08:00-20:00", timezone: Europe/Rome, workers_min: 2, workers_max: 8, frozen: grow'
+        )
+        (entry,) = loaded(file, text).rules.calendar
+        assert entry == CalendarEntry(
+            "Mon-Fri 08:00-20:00",
+            Hours(ZoneInfo("Europe/Rome"), frozenset(range(5)), begin=time(8), end=time(20)),
+            None,
+            "",
+            2,
+            8,
+            frozenset({Direction.GROW}),
+        )
+
+    def test_names_hosts_and_groups(self, file: Path) -> None:
+        (entry,) = loaded(file, scheduled("when: Sat, timezone: UTC, hosts: [rack], frozen: both")).rules.calendar
+        assert (entry.hosts, entry.where) == (frozenset({"host-1", "host-2"}), "rack")
+        assert entry.frozen == frozenset(Direction)
+
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"hosts": "[host-3]"}, ".hosts[0]: no host or group is called 'host-3' (did you mean 'host-2'?)"),
+            ({"timezone": "CEST"}, ".timezone: the time zone 'CEST' is not known here: write one such as Europe/Rome"),
+            ({"workers_min": "9"}, ": workers_min is above workers_max"),
+            ({"workers_max": "null"}, ": it says nothing: give workers_min, workers_max or frozen"),
+            ({"frozen": "up"}, ".frozen: 'up' is not one of 'grow', 'shrink' or 'both'"),
+            ({"when": "weekdays"}, f": 'weekdays' is not a time of the calendar: {AS_SUCH}"),
+        ],
+    )
+    def test_a_mistake_is_named_where_it_is(self, file: Path, change: dict[str, str], problem: str) -> None:
+        good = {"when": "Mon", "timezone": "UTC", "workers_max": "8"}
+        entry = ", ".join(f"{key}: {value}" for key, value in (good | change).items())
+        assert problems(file, scheduled(entry)) == [f"14: calendar[0]{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("Mon-Fri 08:00-20:00", Hours(UTC, frozenset(range(5)), begin=time(8), end=time(20))),
+        ("Sat,Sun", Hours(UTC, frozenset({5, 6}))),
+        ("Fri-Mon,Wed", Hours(UTC, frozenset({4, 5, 6, 0, 2}))),
+        ("22:00-06:00", Hours(UTC, begin=time(22), end=time(6))),
+        ("Fri 18:00-24:00", Hours(UTC, frozenset({4}), begin=time(18))),
+        ("2026-12-25", Hours(UTC, first=date(2026, 12, 25), last=date(2026, 12, 25))),
+        (
+            "2026-12-24/2027-01-06 00:00-12:00",
+            Hours(UTC, first=date(2026, 12, 24), last=date(2027, 1, 6), end=time(12)),
+        ),
+    ],
+)
+def test_hours_are_what_they_say(text: str, hours: Hours) -> None:
+    assert parse_hours(text, UTC) == hours
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", " ", "mon", "Mon-", "-Fri", "Mon..Fri", "Mon Fri", "Mon,,Tue", "Mon-Fri 08:00 - 20:00"),
+        *("08:00", "8:00-20:00", "08:00-25:00", "08:60-09:00", "24:00-06:00x", "2026-12-24/2026-12-23", "2026-02-30"),
+    ],
+)
+def test_what_is_no_time_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time of the calendar"):
+        parse_hours(text, UTC)

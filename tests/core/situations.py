@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from autoscaler.core.calendar import Freeze
 from autoscaler.core.guards import HostView, unknown_reason
 from autoscaler.core.orders import HostOrders
 from autoscaler.model import (
@@ -95,9 +96,9 @@ def _view(
     sizes: tuple[int, int | None, int],
     current: int,
     clock: tuple[int | None, int | None, int, int],
-    rest: tuple[Window, tuple[str, ...], int, HostOrders],
+    rest: tuple[Window, tuple[str, ...], int, HostOrders, Freeze],
 ) -> HostView:
-    window, of_demand, dead_band_workers, orders = rest
+    window, of_demand, dead_band_workers, orders, freeze = rest
     proof_max_mib, wn_used_mib, unmanaged_mib = sizes
     grew_s, shrank_s, grow_cooldown_s, shrink_cooldown_s = clock
     domains = (
@@ -118,6 +119,7 @@ def _view(
         unknown=unknown_reason(window, of_demand, limits),
         limits=limits,
         orders=orders,
+        freeze=freeze,
     )
 
 
@@ -142,6 +144,8 @@ host_orders = st.builds(
 )
 
 
+freezes = st.builds(Freeze, *[st.sampled_from([None, None, "Mon-Fri"])] * 2)
+
 # Anything a guard may be shown; ``current`` may lie outside of every bound, timers and ages in the future.
 views = st.builds(
     _view,
@@ -149,7 +153,7 @@ views = st.builds(
     st.tuples(memory, perhaps_memory, unmanaged),
     st.integers(0, 20),
     st.tuples(ages_s, ages_s, st.sampled_from([0, 60, 300]), st.sampled_from([0, 60, 300])),
-    st.tuples(windows, signals, st.integers(1, 4), host_orders),
+    st.tuples(windows, signals, st.integers(1, 4), host_orders, freezes),
 )
 
 

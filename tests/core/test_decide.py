@@ -1,7 +1,7 @@
 """One cycle's decision from end to end: what users do, what fails, and that it can be decided again."""
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.allocation import memory_for_guests_mib
+from autoscaler.core.calendar import CalendarEntry, Hours
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import GUARDS, HostView, Verdict
 from autoscaler.core.rest import Rest
@@ -534,3 +535,35 @@ class TestOrders:
         for orders in (Orders(), self.SET, self.PAUSED, Orders()):
             situation = Situation(Window(NOW), seen, orders=orders)
             assert decide(situation, FACILITY, rules, rest) == decide(situation, FACILITY, rules)
+
+
+class TestCalendar:
+    """What the calendar says, in the decision; it is a Monday, 12:00."""
+
+    NOON = Hours(UTC, frozenset({0}), begin=time(12), end=time(13))
+
+    def decided(self, *, had: int = 2, wanted: int = 4, **entry: Any) -> Decision:
+        rules = Rules(Static(wanted), GuardLimits(), calendar=(CalendarEntry("noon", self.NOON, **entry),))
+        return decide(Situation(Window(NOW), at(had, had)), FACILITY, rules)
+
+    def test_the_facility_has_at_least_its_minimum_and_every_reason_says_why(self) -> None:
+        decision = self.decided(workers_min=10)
+        assert granted(decision) == {"host-1": 5, "host-2": 5}
+        assert decision.hosts[0].reason == "grow: always 4 workers; calendar: at least 10 workers (noon)"
+        assert decision.demand.workers == 4
+
+    def test_some_hosts_have_at_most_their_maximum(self) -> None:
+        decision = self.decided(workers_max=0, hosts=frozenset({"host-1"}), where="rack")
+        assert granted(decision) == {"host-1": 0, "host-2": 4}
+        assert decision.hosts[0].reason.endswith("; calendar: at most 0 workers on rack (noon)")
+
+    def test_hosts_do_not_change_while_they_are_frozen_and_their_reason_says_why(self) -> None:
+        decision = self.decided(wanted=8, frozen=frozenset(Direction))
+        assert transfers(decision) == {}
+        assert decision.hosts[0].reason.endswith("; growing frozen (noon); shrinking frozen (noon)")
+        assert decision.unplaced_workers == 4
+
+    def test_at_other_times_nothing_is_limited(self) -> None:
+        rules = Rules(Static(4), GuardLimits(), calendar=(CalendarEntry("noon", self.NOON, workers_min=10),))
+        later = Window(NOW + timedelta(hours=1))
+        assert granted(decide(Situation(later, at(2, 2)), FACILITY, rules)) == {"host-1": 2, "host-2": 2}

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 
 from autoscaler.core.allocation import memory_for_guests_mib
+from autoscaler.core.calendar import Freeze
 from autoscaler.core.guards import (
     GUARDS,
     Guard,
     HostView,
     bounds,
+    calendar,
     cooldown,
     dead_band,
     fresh,
@@ -37,7 +39,7 @@ from tests.core.situations import (
     without_dead_band,
 )
 
-HOLDING = [fresh, dead_band, cooldown, strain, wn_floor, pause]
+HOLDING = [fresh, calendar, dead_band, cooldown, strain, wn_floor, pause]
 
 
 def a_view(
@@ -518,6 +520,27 @@ class TestSeveralWorkerNodes:
         """756 and 3455: 7483 - 4211 - 572 = 2700."""
         paused = {"state": DomainState.PAUSED, "used_mib": None}
         assert wn_floor(8, with_domain(a_view(0, host=self.HOST), "wn-2", **paused)).workers == 3
+
+
+class TestCalendar:
+    """Hours in which hosts do not change."""
+
+    def test_a_frozen_direction_holds_and_says_when(self) -> None:
+        verdict = calendar(5, replace(a_view(2), freeze=Freeze(growing="Fri 18:00-24:00")))
+        assert (verdict.workers, verdict.reason) == (2, "growing frozen (Fri 18:00-24:00)")
+
+    def test_the_other_direction_is_free(self) -> None:
+        assert calendar(1, replace(a_view(2), freeze=Freeze(growing="Fri"))).workers == 1
+        assert calendar(5, replace(a_view(2), freeze=Freeze(shrinking="Fri"))).workers == 5
+
+    def test_a_person_wins_over_it(self) -> None:
+        view = replace(a_view(2), freeze=Freeze("Fri", "Fri"), orders=HostOrders(override=an_override(4)))
+        assert run_guards(0, view, GUARDS)[0] == 4
+
+    def test_bounds_win_over_it(self) -> None:
+        host = a_host()
+        smaller = replace(host, proof=replace(host.proof, workers_max=4))
+        assert run_guards(6, replace(a_view(6, host=smaller), freeze=Freeze("Fri", "Fri")), GUARDS)[0] == 4
 
 
 def paused(*directions: Direction) -> HostOrders:

@@ -1,10 +1,12 @@
 """Where workers go: laws over any seats, and the rule in numbers."""
 
 from dataclasses import replace
+from datetime import UTC
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.core.calendar import CalendarEntry, Freeze, Hours
 from autoscaler.core.orders import HostOrders
 from autoscaler.core.placement import Seat, place, spread
 from autoscaler.model import Demand, Direction, Facility, Host, HostObservation, HostState
@@ -257,3 +259,52 @@ class TestOrders:
     def test_a_paused_host_keeps_what_it_has_whatever_it_is_set_to(self) -> None:
         found = self.placed(Demand(8, ""), (2, 2), replace(self.NO_GROWTH, override=an_override(5)))
         assert found == ({"host-1": 2, "host-2": 6}, 0)
+
+
+class TestCalendar:
+    """What the calendar lets some hosts have together; what they lose, the others get."""
+
+    FACILITY = Facility((a_host("host-1"), a_host("host-2"), a_host("host-3")))
+
+    def entry(self, *hosts: str, **limits: int) -> CalendarEntry:
+        return CalendarEntry("Fri", Hours(UTC), frozenset(hosts), "rack", **limits)
+
+    def placed(self, demand: Demand, workers: tuple[int, ...], *entries: CalendarEntry) -> tuple[list[int], int]:
+        """The workers of the three hosts, and those without a place."""
+        hosts = [observed(host, workers=each) for host, each in zip(self.FACILITY.hosts, workers, strict=True)]
+        found = place(demand, self.FACILITY, hosts, entries=entries)
+        return [found.wanted[host.name] for host in self.FACILITY.hosts], found.unplaced
+
+    def test_a_maximum_is_for_its_hosts_together(self) -> None:
+        entry = self.entry("host-1", "host-2", workers_max=2)
+        assert self.placed(Demand(9, ""), (0, 0, 0), entry) == ([1, 1, 7], 0)
+
+    def test_what_finds_no_place_elsewhere_is_told(self) -> None:
+        entry = self.entry("host-1", "host-2", workers_max=2)
+        assert self.placed(Demand(12, ""), (0, 0, 0), entry) == ([1, 1, 8], 2)
+
+    def test_a_minimum_is_for_its_hosts_together_and_there_already_when_asked_again(self) -> None:
+        entry = self.entry("host-1", "host-2", workers_min=4)
+        assert self.placed(Demand(0, ""), (0, 0, 0), entry) == ([2, 2, 0], 0)
+        assert self.placed(Demand(0, ""), (2, 2, 0), entry) == ([2, 2, 0], 0)
+        assert self.placed(Demand(4, ""), (2, 2, 0), entry) == ([2, 2, 0], 0)
+
+    def test_a_maximum_that_is_reached_changes_nothing_when_asked_again(self) -> None:
+        entry = self.entry("host-1", "host-2", workers_max=2)
+        assert self.placed(Demand(9, ""), (1, 1, 7), entry) == ([1, 1, 7], 0)
+
+    def test_a_host_in_a_transfer_counts_with_the_workers_it_moves_to(self) -> None:
+        first, second, third = (observed(host) for host in self.FACILITY.hosts)
+        moving = replace(first, state=HostState.MOVING, moving_to_workers=2)
+        entry = self.entry("host-1", "host-2", workers_max=3)
+        found = place(Demand(8, ""), self.FACILITY, (moving, second, third), entries=[entry])
+        assert found.wanted == {"host-2": 1, "host-3": 5}
+
+    def test_a_demand_that_may_not_shrink_takes_none_of_those_that_are_there(self) -> None:
+        entry = self.entry("host-1", "host-2", workers_max=2)
+        assert self.placed(Demand(0, "", may_shrink=False), (3, 3, 0), entry) == ([3, 3, 0], 0)
+
+    def test_hosts_that_may_not_grow_get_none_more(self) -> None:
+        hosts = [observed(host, workers=1) for host in self.FACILITY.hosts]
+        found = place(Demand(9, ""), self.FACILITY, hosts, freezes={"host-1": Freeze(growing="Fri")})
+        assert found.wanted == {"host-1": 1, "host-2": 4, "host-3": 4}
