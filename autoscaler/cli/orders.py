@@ -49,7 +49,11 @@ def called(target: str | None, hosts: Sequence[str]) -> str:
 
 def who() -> str:
     """Who gives the command, by the name they logged in with."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        # A container may run as a user that has no name.
+        return f"user {os.getuid()}"
 
 
 class _Text(click.ParamType[str]):

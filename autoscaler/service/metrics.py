@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from autoscaler.core.orders import orders_by_host
+from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.learning.notes import Standing, standing
 from autoscaler.model import Decision, Demand, Memory
 from autoscaler.service.refit import Refit
@@ -159,7 +159,9 @@ def _orders(decision: Decision) -> Iterator[Metric]:
     override_remaining = GaugeMetricFamily(
         "autoscaler_override_remaining_seconds", "How long a host is still set to its workers.", labels=["host"]
     )
-    for host, orders in orders_by_host(decision.situation.orders, decision.at).items():
+    orders_of = orders_by_host(decision.situation.orders, decision.at)
+    # The store may still hold those of hosts that have left the configuration.
+    for host, orders in ((seen.host, orders_of.get(seen.host, NO_ORDERS)) for seen in decision.situation.hosts):
         for pause in (orders.growing, orders.shrinking):
             if pause is not None:
                 remaining.add_metric([host, pause.direction], (pause.until - decision.at).total_seconds())

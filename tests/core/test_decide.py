@@ -313,30 +313,66 @@ def test_a_decision_names_its_policy_with_all_parameters() -> None:
 
 
 _states = st.sampled_from([HostState.READY, HostState.READY, HostState.MOVING, HostState.UNUSABLE])
+# Often none, else any mixture of pauses and overrides, some of them over.
+_untils = st.sampled_from([NOW + timedelta(hours=1), NOW + timedelta(hours=1), NOW])
+_pauses = st.builds(
+    lambda direction, host, until: a_pause(direction, host, until=until),
+    st.sampled_from(Direction),
+    st.sampled_from(["host-1", "host-2"]),
+    _untils,
+)
+_overrides = st.builds(lambda workers, until: an_override(workers, "host-2", until=until), st.integers(0, 20), _untils)
+_orders = st.just(Orders()) | st.builds(
+    Orders, st.lists(_pauses, max_size=3).map(tuple), st.lists(_overrides, max_size=1).map(tuple)
+)
+_entries = st.builds(
+    lambda hosts, least, most, frozen: CalendarEntry("now", Hours(UTC), hosts, "some", least, most, frozen),
+    st.sampled_from([None, frozenset({"host-1"}), frozenset({"host-1", "host-2"})]),
+    st.integers(0, 20),
+    st.none() | st.integers(0, 20),
+    st.sampled_from([frozenset(), frozenset({Direction.GROW}), frozenset(Direction)]),
+)
 situations = st.builds(
-    lambda window, seen, states: Situation(
+    lambda window, seen, states, orders: Situation(
         window,
         tuple(
             replace(one, host=name, state=state, moving_to_workers=3 if state is HostState.MOVING else None)
             for name, one, state in zip(("host-1", "host-2"), seen, states, strict=True)
         ),
+        orders=orders,
     ),
     windows,
     st.tuples(observations, observations),
     st.tuples(_states, _states),
+    _orders,
 )
 facilities = st.builds(
     lambda one, two: Facility((replace(one, name="host-1"), replace(two, name="host-2"))), hosts, hosts
 )
 rules_of_any_policy = st.builds(
-    lambda policy, dead_band_workers: Rules(policy, GuardLimits(dead_band_workers=dead_band_workers)),
+    lambda policy, dead_band_workers, calendar: Rules(
+        policy, GuardLimits(dead_band_workers=dead_band_workers), calendar=calendar
+    ),
     st.builds(
         Scripted,
         st.builds(Demand, st.none() | st.integers(0, 40), st.just("so")) | st.just(ValueError("no")),
         st.sampled_from([(), ("one",), ("one", "two")]),
     ),
     st.integers(1, 4),
+    st.just(()) | st.lists(_entries, max_size=2).map(tuple),
 )
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_a_paused_host_moves_only_when_its_memory_does_not_hold_what_is_there(situation, facility, rules) -> None:
+    decision = decide(situation, facility, rules)
+    in_force = {(each.host, each.direction) for each in situation.orders.pauses if each.until > NOW}
+    for transfer in decision.transfers:
+        if {(transfer.host, each) for each in Direction} <= in_force:
+            cuts = next(host.cuts for host in decision.hosts if host.host == transfer.host)
+            assert cuts[-1].guard == "host_sum"
+            assert transfer.workers_to < transfer.workers_from
 
 
 @settings(unhurried, max_examples=100)

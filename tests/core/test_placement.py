@@ -261,6 +261,39 @@ class TestOrders:
         assert found == ({"host-1": 2, "host-2": 6}, 0)
 
 
+# Hosts of the prototype's size with up to 8 workers, each perhaps paused in a direction or set.
+_ordered_hosts = st.lists(
+    st.tuples(
+        st.integers(0, 8),
+        st.sampled_from([None, None, a_pause(Direction.GROW)]),
+        st.sampled_from([None, None, a_pause(Direction.SHRINK)]),
+        st.none() | st.builds(an_override, st.integers(0, 12)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+_limits = st.none() | st.tuples(st.integers(0, 30), st.integers(0, 30))
+
+
+@unhurried
+@given(_ordered_hosts, st.none() | st.integers(0, 60), _limits)
+def test_whatever_is_demanded_orders_are_kept_and_nothing_is_lost(drawn, workers: int | None, limits) -> None:
+    hosts = [a_host(f"host-{number}") for number in range(len(drawn))]
+    seen = [observed(host, workers=current) for host, (current, *_) in zip(hosts, drawn, strict=True)]
+    orders = {host.name: HostOrders(*said) for host, (_, *said) in zip(hosts, drawn, strict=True)}
+    group = frozenset({"host-0", "host-1"})
+    entries = [CalendarEntry("now", Hours(UTC), group, "some", min(limits), max(limits))] if limits else []
+    found = place(Demand(workers, ""), Facility(tuple(hosts)), seen, orders=orders, entries=entries)
+    for host, (current, growing, shrinking, override) in zip(hosts, drawn, strict=True):
+        wanted = found.wanted[host.name]
+        assert 0 <= wanted <= 8
+        assert not growing or wanted <= current
+        assert not shrinking or wanted >= current
+        assert override is None or growing or shrinking or wanted == min(override.workers, 8)
+    if workers is not None:
+        assert sum(found.wanted.values()) + found.unplaced >= workers
+
+
 class TestCalendar:
     """What the calendar lets some hosts have together; what they lose, the others get."""
 

@@ -1,8 +1,10 @@
 """The loop's cycle: read, decide, record the intent, act, record the outcome."""
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +13,22 @@ import pytest
 
 from autoscaler.contracts import Hypervisor, StoreError
 from autoscaler.hypervisors import connect
-from autoscaler.model import Demand, Facility, GuardLimits, Host, HostState, HostTimers, Memory, Result, Window
+from autoscaler.model import (
+    Demand,
+    Direction,
+    Facility,
+    GuardLimits,
+    Host,
+    HostState,
+    HostTimers,
+    Memory,
+    Result,
+    Window,
+)
 from autoscaler.service.controller import Pace
-from autoscaler.testing import FakeHost, a_host
+from autoscaler.store.sql import SqlStore
+from autoscaler.testing import NOW, FakeHost, a_host
+from tests.core.situations import a_pause, an_override
 from tests.hypervisors.site import on_test_driver
 from tests.service.plant import MINUTE, PACE, Plant, decided, hosts_named
 from tests.service.test_metrics import LEARNED
@@ -34,6 +49,38 @@ def plant(tmp_path: Path) -> Iterator[MakePlant]:
     yield make
     for one in made:
         one.close()
+
+
+class TestOrders:
+    """What people say of hosts while the controller runs."""
+
+    def test_are_heard_at_the_next_cycle(self, tmp_path: Path, plant: MakePlant) -> None:
+        site = plant("host-1", "host-2")
+        site.cycle()
+        with closing(SqlStore(tmp_path / "decisions.sqlite")) as command:
+            command.record_pauses([a_pause(each, until=NOW + 10 * MINUTE) for each in Direction])
+            command.record_override(an_override(3, "host-2", until=NOW + 10 * MINUTE))
+        site.source.queued = 1
+        site.cycle()
+        assert site.workers() == {"host-1": 0, "host-2": 3}
+
+    def test_end_by_themselves(self, plant: MakePlant) -> None:
+        site = plant("host-1")
+        site.store.record_override(an_override(3, until=NOW + MINUTE))
+        site.cycle()
+        assert site.workers() == {"host-1": 3}
+        site.cycles(7)
+        assert site.workers() == {"host-1": 0}
+
+    def test_that_cannot_be_read_end_the_cycle_before_anything_is_done(self, tmp_path: Path, plant: MakePlant) -> None:
+        site = plant("host-1")
+        site.store.record_override(an_override(3))
+        with closing(sqlite3.connect(tmp_path / "decisions.sqlite")) as connection, connection:
+            connection.execute("UPDATE overrides SET body = '{}'")
+        site.source.queued = 1
+        with pytest.raises(StoreError, match="a pause or an override cannot be read"):
+            site.cycle()
+        assert site.writes() == []
 
 
 class TestTheMainJob:

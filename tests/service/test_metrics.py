@@ -9,7 +9,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.learning.notes import Aim, Arrivals, Doubt, Forecast, Judged, Losses, Notes, Who
-from autoscaler.model import Decision, Demand, Direction, Memory, Opinion, Orders, Situation, Window
+from autoscaler.model import (
+    Decision,
+    Demand,
+    Direction,
+    HostObservation,
+    HostState,
+    Memory,
+    Opinion,
+    Orders,
+    Situation,
+    Window,
+)
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW
@@ -96,10 +107,11 @@ def test_the_nightly_training_shows_its_failures_in_a_row_and_when_the_newest_on
 def test_pauses_and_overrides_are_shown_with_what_is_left_of_them() -> None:
     orders = Orders(
         (a_pause(Direction.GROW), a_pause(Direction.SHRINK, until=NOW)),
-        (an_override(3, "host-2", until=NOW + timedelta(minutes=1)),),
+        (an_override(3, "host-2", until=NOW + timedelta(minutes=1)), an_override(3, "a host that has left")),
     )
+    hosts = tuple(HostObservation(name, HostState.UNUSABLE) for name in ("host-1", "host-2"))
     metrics, registry = PolicyMetrics(), CollectorRegistry()
-    metrics.show(replace(decided({}), situation=Situation(Window(NOW), (), orders=orders)))
+    metrics.show(replace(decided({}), situation=Situation(Window(NOW), hosts, orders=orders)))
     registry.register(metrics)
     text = generate_latest(registry).decode()
     assert [line for line in text.splitlines() if line.startswith(("autoscaler_pause", "autoscaler_override"))] == [
