@@ -376,6 +376,14 @@ def test_a_paused_host_moves_only_when_its_memory_does_not_hold_what_is_there(si
 
 
 @settings(unhurried, max_examples=100)
+@given(st.lists(situations, min_size=2, max_size=3), facilities, rules_of_any_policy)
+def test_what_is_known_from_earlier_cycles_changes_no_decision(several, facility: Facility, rules: Rules) -> None:
+    rest = Rest()
+    for situation in [*several, *several]:
+        assert decide(situation, facility, rules, rest) == decide(situation, facility, rules)
+
+
+@settings(unhurried, max_examples=100)
 @given(situations, facilities, rules_of_any_policy)
 def test_the_same_situation_gives_the_same_decision(situation: Situation, facility: Facility, rules: Rules) -> None:
     assert decide(situation, facility, rules) == decide(situation, facility, rules)
