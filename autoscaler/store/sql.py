@@ -60,6 +60,8 @@ SCHEMA_VERSION = 3
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
 
+# What Python says of a text whose bytes are garbage, while SQLite finds nothing wrong with its pages.
+_NO_TEXT = "Could not decode to UTF-8"
 # What SQLite calls a file that holds something else than it wrote.
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 DAMAGED_ADVICE = "the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
@@ -362,6 +364,9 @@ class SqlStore:
             yield
         except SQLAlchemyError as error:
             cause = error.__cause__ or error
+            if str(cause).startswith(_NO_TEXT):
+                # It goes on with all that it could not read.
+                raise DamagedStoreError(f"store {self._path}: a text in it is none: {DAMAGED_ADVICE}") from None
             if getattr(cause, "sqlite_errorname", "").startswith(_DAMAGED):
                 raise DamagedStoreError(f"store {self._path}: {cause}: {DAMAGED_ADVICE}") from None
             raise StoreError(f"store {self._path}: {cause}") from None

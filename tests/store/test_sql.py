@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autoscaler.contracts import StoreError
+from autoscaler.contracts import DamagedStoreError, StoreError
 from autoscaler.model import (
     Allocation,
     Cut,
@@ -44,7 +44,7 @@ from autoscaler.model import (
     Window,
 )
 from autoscaler.store.records import Record, Unreadable
-from autoscaler.store.sql import SCHEMA_VERSION, STREAMED_AT_ONCE, SqlStore
+from autoscaler.store.sql import DAMAGED_ADVICE, SCHEMA_VERSION, STREAMED_AT_ONCE, SqlStore
 from autoscaler.testing import NOW, a_host, observed, proof_window
 
 unhurried = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -683,3 +683,11 @@ def test_a_file_of_the_version_before_gets_the_new_tables_and_keeps_what_it_has(
     with closing(SqlStore(file)) as store:
         assert store.count() == 1
         assert store.orders(NOW) == Orders()
+
+
+def test_a_text_that_is_garbage_is_told_as_damage_without_the_garbage(file: Path, store: SqlStore) -> None:
+    store.record_decision(a_decision())
+    spoil(file, "UPDATE decisions SET body = CAST(x'ff00ff' AS TEXT)")
+    with pytest.raises(DamagedStoreError) as caught:
+        store.newest()
+    assert str(caught.value) == f"store {file}: a text in it is none: {DAMAGED_ADVICE}"
