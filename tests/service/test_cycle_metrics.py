@@ -18,6 +18,7 @@ from autoscaler.model import (
     Cut,
     Decision,
     Demand,
+    Direction,
     Facility,
     GuardLimits,
     HostDecision,
@@ -25,6 +26,7 @@ from autoscaler.model import (
     HostState,
     HostTimers,
     Opinion,
+    Orders,
     Outcome,
     Quarantine,
     Result,
@@ -41,6 +43,7 @@ from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW, a_host, observed
 from policies.queue_length import QueueLength
 from policies.static import Static
+from tests.core.situations import a_pause, an_override
 from tests.exporters.exposition import assert_golden
 from tests.service.plant import Plant, hosts_named
 from tests.service.test_metrics import LEARNED
@@ -224,10 +227,11 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     ready = observed(a_host("one"), workers=2)
     series = (Series("proof_queued_sessions", (Sample(NOW, 1.0),), NOW - 20 * SECOND), Series("wn_running_jobs"))
     timers = (HostTimers("one", quarantine=Quarantine("wn", "stuck", NOW, 1, NOW)),)
+    orders = Orders((a_pause(Direction.GROW, "one"),), (an_override(3, "away"),))
     decision = Decision(
         NOW,
         "Threshold(workers_per_session=8)",
-        Situation(Window(NOW, series), (ready, away), timers),
+        Situation(Window(NOW, series), (ready, away), timers, orders=orders),
         Demand(8, ""),
         (ONE, HostDecision("away", None, None, None, "")),
         unplaced_workers=3,
