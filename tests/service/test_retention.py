@@ -48,7 +48,7 @@ class Batches:
 
 
 def test_batches_are_removed_until_none_is_left(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "autoscaler")
     store = Batches(100, 100, 7)
     Retention(store.prune, KEEP, lambda: NOW).run()
     assert store.asked == [(KEEP, NOW)] * 4
@@ -56,7 +56,7 @@ def test_batches_are_removed_until_none_is_left(caplog: pytest.LogCaptureFixture
 
 
 def test_nothing_to_remove_is_not_worth_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "autoscaler")
     Retention(Batches().prune, KEEP, lambda: NOW).run()
     assert caplog.messages == []
 
