@@ -243,9 +243,10 @@ def standing(memory: Memory) -> Standing | None:
     now = notes.forecasts[-1] if notes.forecasts and notes.forecasts[-1].minute == notes.minute else None
     return Standing(
         who.acts,
-        time_of(who.since),
+        # The minutes are named by their ends, which may still be to come.
+        time_of(who.since - 1),
         None if who.acts else who.doubt.in_words,
-        None if who.acts or who.good_since is None else time_of(who.good_since),
+        None if who.acts or who.good_since is None else time_of(who.good_since - 1),
         now,
         judged,
         notes.arrivals.served if notes.arrivals.seen else None,

@@ -19,6 +19,8 @@ from autoscaler.learning.notes import (
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+# The minute that ends at noon begins then, and what is of it is told as of its beginning: it may not be over.
+BEFORE_NOON = NOON - timedelta(minutes=1)
 NOW = minute_of(NOON)
 NOTES = Notes(
     Aim(0.05, 0.04),
@@ -84,7 +86,7 @@ def test_of_the_threshold_rule_it_is_told_why_and_since_when_all_is_well() -> No
     who = Who(acts=False, since=NOW, doubt=Doubt.TOO_OLD, good_since=NOW)
     found = standing(Notes(Aim(0.05, 0.05), NOW, who=who).memory())
     assert found is not None
-    since = f"{NOON.astimezone():%Y-%m-%d %H:%M}"
+    since = f"{BEFORE_NOON.astimezone():%Y-%m-%d %H:%M}"
     assert list(found.in_words()) == [
         f"the threshold rule alone decides since {since}: the model is too old",
         f"no doubt since {since}",
@@ -97,7 +99,7 @@ def test_its_values_have_units_and_no_number_where_none_is_known() -> None:
     assert found is not None
     assert found.values() == {
         "decides": "threshold",
-        "since": NOON.isoformat(),
+        "since": BEFORE_NOON.isoformat(),
         "doubt": "there is no model",
         "good_since": None,
         "forecast_low_sessions": None,
