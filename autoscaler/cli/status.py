@@ -31,6 +31,7 @@ from autoscaler.core.orders import orders_by_host, with_maintenance
 from autoscaler.core.safe import is_of_safe_split
 from autoscaler.learning.notes import standing
 from autoscaler.model import Decision, Orders, Override, Pause
+from autoscaler.service.models import Acts, shelf_beside, take_a_model
 from autoscaler.store.failures import FailedCycle
 from autoscaler.store.records import Record
 
@@ -105,10 +106,13 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
         now = datetime.now(UTC)
         orders = with_maintenance(store.orders(now), loaded.rules.maintenance, now)
     health = Health.of(record, failures, now, loaded)
+    model = Acts.now(shelf_beside(loaded.config.controller.store)) if take_a_model(loaded.rules) else None
     if output == "json":
-        echo_json(_values(record, now, health, orders))
+        echo_json(_values(record, now, health, orders) | {"model": _model_values(model)})
     else:
         _show(record, now, health, orders)
+        if model is not None:
+            console().print(_model_words(model))
     if not health.good or hosts_in_trouble(record.decision):
         context.exit(EXIT_DEGRADED)
 
@@ -143,6 +147,21 @@ def _values(record: Record, now: datetime, health: Health, orders: Orders) -> di
         "pauses": [_order(each, direction=each.direction) for each in orders.pauses],
         "overrides": [_order(each, workers=each.workers) for each in orders.overrides],
     }
+
+
+def _model_values(model: Acts | None) -> dict[str, object] | None:
+    if model is None:
+        return None
+    until = None if model.card is None else model.card.data.end.isoformat()
+    return {"acting": model.number, "knows_the_load_until": until, "problem": model.problem}
+
+
+def _model_words(model: Acts) -> str:
+    if model.problem is not None:
+        return f"the model that is to act cannot be used: {model.problem}"
+    if model.card is None:
+        return "no model acts: the learned policy decides as the threshold rule does"
+    return f"model {model.number} is to act, it knows the load until {local(model.card.data.end)}"
 
 
 def _order(order: Pause | Override, **what: object) -> dict[str, object]:

@@ -89,6 +89,25 @@ class ActingModel:
             self._told = told
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Acts:
+    """Which model is to act, ``None`` = none, with its card, or why it cannot be used."""
+
+    number: int | None
+    card: Card | None = None
+    problem: str | None = None
+
+    @classmethod
+    def now(cls, shelf: Shelf) -> "Acts":
+        """As the shelf says."""
+        number = None
+        try:
+            number = shelf.standing().acting
+            return cls(number, None if number is None else shelf.read(number).card)
+        except ModelError as error:
+            return cls(number, problem=str(error))
+
+
 class PastModels:
     """Gives the policies the model that a stored decision was made with."""
 

@@ -12,9 +12,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from autoscaler.core.safe import SafeSplit
+from autoscaler.learning.shelf import versions_here
 from autoscaler.model import Decision, Memory
+from autoscaler.service.models import shelf_beside
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, invoke
+from tests.learning.models import NOW, a_draft, a_forest
 
 # What the learned policy remembers when its forecast has a say.
 LEARNED: Memory = {
@@ -205,6 +208,19 @@ class TestStatus:
         change_newest(grown, lambda decision: replace(decision, memory=LEARNED))
         learned = json.loads(grown.invoke("status", "--format", "json").stdout)["learned"]
         assert (learned["decides"], learned["realised_sessions"]) == ("forecast", 2.0)
+
+    def test_says_which_model_is_to_act_and_why_it_cannot(self, grown: Site) -> None:
+        assert json.loads(grown.invoke("status", "--format", "json").stdout)["model"] is None
+        grown.replace("name: threshold,", "name: learned,")
+        assert "no model acts: the learned policy decides as the threshold rule does" in grown.invoke("status").stdout
+        shelf = shelf_beside(grown.store)
+        shelf.promote(shelf.add(a_draft(versions=versions_here()), a_forest(), NOW).number)
+        assert "model 1 is to act, it knows the load until 2026-" in " ".join(grown.invoke("status").stdout.split())
+        (shelf.folder / "0001" / "arrays.npz").write_bytes(b"damaged")
+        model = json.loads(grown.invoke("status", "--format", "json").stdout)["model"]
+        assert model["acting"] == 1
+        assert "arrays.npz: is missing, or was altered since it was made" in model["problem"]
+        assert "the model that is to act cannot be used: " in grown.invoke("status").stdout
 
     def test_a_decision_of_the_future_is_late(self, grown: Site) -> None:
         change_newest(grown, lambda decision: replace(decision, at=decision.at + timedelta(hours=2)))
