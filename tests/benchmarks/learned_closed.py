@@ -32,7 +32,7 @@ from tests.benchmarks.peers import PEERS
 from tests.benchmarks.policies import TUNING_PIECE, Ground
 
 HORIZON_MIN = 2
-IDLE_PRICES = (0.02, 0.1, 0.4)
+IDLE_PRICES = (0.02, 0.1, 0.2, 0.4)
 AGELESS = timedelta(days=366)
 SHOWN = (
     "policy",
