@@ -374,10 +374,49 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertIdentity:
+    """One firing of an alert, as whoever sends it knows it: told again, it is the same one."""
+
+    source: str
+    group: str
+    fingerprint: str
+    starts_at: datetime
+
+
+class TuningKind(StrEnum):
+    """What a tuning does to PROOF."""
+
+    BOOST = "boost"
+    CAP = "cap"
+    FREEZE = "freeze"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What an alert changes until ``until``, or until it is resolved, by a rule of the configuration.
+
+    ``name`` is what the alert is called, ``rule`` what the rule matches. ``workers`` are those of a boost or a cap, of
+    the whole facility; ``direction`` is the one in which a freeze leaves ``hosts`` as they are, which ``where`` names.
+    """
+
+    alert: AlertIdentity
+    name: str
+    rule: str
+    kind: TuningKind
+    begun_at: datetime
+    until: datetime
+    workers: int | None = None
+    direction: Direction | None = None
+    hosts: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """Everything a decision rests on; a stored situation can be decided again.
 
-    ``memories`` are those of the shadow policies, by their names; that of the acting one is in the window.
+    ``memories`` are those of the shadow policies, by their names; that of the acting one is in the window. ``tunings``
+    are those in force; what they freeze is among the ``orders`` already.
     """
 
     window: Window
@@ -385,6 +424,7 @@ class Situation:
     timers: tuple[HostTimers, ...] = ()
     memories: Mapping[str, Memory] = field(default_factory=dict)
     orders: Orders = field(default_factory=Orders)
+    tunings: tuple[Tuning, ...] = ()
 
     def host(self, name: str) -> HostObservation:
         """Return the observation of a host; raises ``KeyError``."""

@@ -12,6 +12,7 @@ from autoscaler.core.orders import NO_ORDERS, HostOrders, orders_by_host
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
+from autoscaler.core.tuning import tuned_demand
 from autoscaler.core.voices import Canary, Voice, ask, canary_voice, opinions
 from autoscaler.model import (
     Cut,
@@ -37,7 +38,8 @@ class Rules:
     """How to decide: the policy, the guards in their order, the numbers the guards work with, and the calendar.
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
-    ``maintenance`` are pauses at stated times, for whoever makes a situation.
+    ``maintenance`` are pauses at stated times, for whoever makes a situation. ``tuned`` says whether alerts change the
+    demand.
     """
 
     policy: Policy
@@ -47,6 +49,7 @@ class Rules:
     canary: Canary | None = None
     maintenance: tuple[Pause, ...] = ()
     calendar: tuple[CalendarEntry, ...] = ()
+    tuned: bool = True
 
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
@@ -115,7 +118,9 @@ class _Cycle:
 
     def acting(self, voice: Voice) -> "tuple[_Acting, int]":
         """The voice with its placement, and the workers that found no place in it."""
-        demand = limited_demand(voice.demand, self.entries)
+        # What people say in the calendar lies over what alerts say.
+        tunings = self.situation.tunings if self.rules.tuned else ()
+        demand = limited_demand(tuned_demand(voice.demand, tunings), self.entries)
         placement = place(
             demand,
             self.facility,
@@ -128,7 +133,7 @@ class _Cycle:
             entries=self.entries,
             seats_of=None if self.rest is None else self.rest.seats,
         )
-        if self.entries:
+        if self.entries or tunings:
             voice = replace(voice, demand=replace(demand, reason="; ".join([demand.reason, *placement.told])))
         unknown = unknown_reason(self.situation.window, voice.signals, self.rules.limits)
         known = voice.demand.workers is not None and not unknown
