@@ -14,6 +14,7 @@ from autoscaler.model import (
     Orders,
     Outcome,
     Quarantine,
+    Tuning,
     Window,
 )
 
@@ -204,4 +205,8 @@ class Store(Protocol):
 
     def orders(self, now: datetime) -> Orders:
         """Return the pauses and overrides that are in force; they come from other processes at any time."""
+        ...
+
+    def tunings(self, now: datetime) -> tuple[Tuning, ...]:
+        """Return the tunings that are in force, one for each rule; alerts begin and end them at any time."""
         ...

@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Override, Pause, Quarantine
+from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Override, Pause, Quarantine, Tuning
 
 _decision: TypeAdapter[Decision] = TypeAdapter(Decision)
 _outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 _quarantine: TypeAdapter[Quarantine] = TypeAdapter(Quarantine)
 _pause: TypeAdapter[Pause] = TypeAdapter(Pause)
 _override: TypeAdapter[Override] = TypeAdapter(Override)
+_tuning: TypeAdapter[Tuning] = TypeAdapter(Tuning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +106,13 @@ def override_to_json(override: Override) -> str:
 def override_from_json(text: str) -> Override:
     """The override of a JSON object; raises ``ValueError``."""
     return _override.validate_json(text)
+
+
+def tuning_to_json(tuning: Tuning) -> str:
+    """One tuning as a JSON object."""
+    return _tuning.dump_json(tuning).decode()
+
+
+def tuning_from_json(text: str) -> Tuning:
+    """The tuning of a JSON object; raises ``ValueError``."""
+    return _tuning.validate_json(text)

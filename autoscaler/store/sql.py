@@ -33,7 +33,19 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from autoscaler.contracts import DamagedStoreError, StoreError
-from autoscaler.model import Decision, Direction, HostTimers, Orders, Outcome, Override, Pause, Quarantine, Transfer
+from autoscaler.core.tuning import TuningPlan, in_force
+from autoscaler.model import (
+    Decision,
+    Direction,
+    HostTimers,
+    Orders,
+    Outcome,
+    Override,
+    Pause,
+    Quarantine,
+    Transfer,
+    Tuning,
+)
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.records import (
     Record,
@@ -50,12 +62,13 @@ from autoscaler.store.records import (
     quarantine_to_json,
 )
 from autoscaler.store.retention import Keep, prune
+from autoscaler.store.tunings import Begun, carry_out_plan, end_rules, standing_tunings, tunings_table
 from autoscaler.store.turns import Turns
 
 T = TypeVar("T")
 
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
 _NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
@@ -125,10 +138,11 @@ _overrides = Table(
     Column("host", String, primary_key=True),
     Column("body", Text, nullable=False),
 )
+_tunings = tunings_table(_metadata)
 
 
 class SqlStore:
-    """Decisions, outcomes, timers, orders and the ledger of one facility in one SQLite file."""
+    """Decisions, outcomes, timers, orders, tunings and the ledger of one facility in one SQLite file."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Open ``path``, creating it unless ``read_only``; raises ``StoreError``."""
@@ -256,6 +270,22 @@ class SqlStore:
         except ValueError:
             raise StoreError(f"store {self._path}: a pause or an override cannot be read: it is damaged") from None
         return given.in_force(now)
+
+    def carry_out(self, plan: TuningPlan, now: datetime) -> Begun:
+        """Begin and end what a plan of alerts says; what is known already stays as it is."""
+        return self._write(lambda connection: carry_out_plan(connection, _tunings, plan, now))
+
+    def end_tunings(self, rules: Collection[str] | None, by: str, now: datetime) -> int:
+        """End the tunings of these rules, or all with ``None``; their alerts do not begin them again."""
+        return self._write(lambda connection: end_rules(connection, _tunings, rules, by, now))
+
+    def tunings(self, now: datetime) -> tuple[Tuning, ...]:
+        """The tunings that are in force, one for each rule."""
+        try:
+            with self._transaction() as connection:
+                return in_force(standing_tunings(connection, _tunings, now), now)
+        except ValueError:
+            raise StoreError(f"store {self._path}: a tuning cannot be read: it is damaged") from None
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""

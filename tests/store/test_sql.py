@@ -676,13 +676,12 @@ class TestOrders:
 def test_a_file_of_the_version_before_gets_the_new_tables_and_keeps_what_it_has(file: Path) -> None:
     with closing(SqlStore(file)) as store:
         store.record_decision(a_decision())
-    spoil(file, "DROP TABLE pauses")
-    spoil(file, "DROP TABLE overrides")
+    spoil(file, "DROP TABLE tunings")
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     with closing(SqlStore(file)) as store:
         assert store.count() == 1
-        assert store.orders(NOW) == Orders()
+        assert store.tunings(NOW) == ()
 
 
 def test_a_text_that_is_garbage_is_told_as_damage_without_the_garbage(file: Path, store: SqlStore) -> None:

@@ -1,0 +1,98 @@
+"""Tunings of alerts: each firing begins its own once, and what has ended is remembered, so that it begins no more."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, select
+from sqlalchemy.dialects.sqlite import insert
+
+from autoscaler.core.tuning import REMEMBERED, TuningPlan
+from autoscaler.model import AlertIdentity, Tuning
+from autoscaler.store.records import tuning_from_json, tuning_to_json
+
+RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a plan came to: the tunings that it began and those that it ended; the others were known already."""
+
+    begun: tuple[Tuning, ...]
+    ended: tuple[Tuning, ...]
+
+
+def tunings_table(metadata: MetaData) -> Table:
+    """The table, of these."""
+    return Table(
+        "tunings",
+        metadata,
+        Column("source", String, primary_key=True),
+        Column("alert_group", String, primary_key=True),
+        Column("fingerprint", String, primary_key=True),
+        Column("starts_at_s", Float, primary_key=True),
+        Column("rule", String, primary_key=True),
+        Column("until_s", Float, nullable=False, index=True),
+        Column("ended_at_s", Float),
+        Column("ended_by", String),
+        Column("body", Text, nullable=False),
+    )
+
+
+def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: datetime) -> Begun:
+    """Write what a plan begins and ends, once, and forget what nobody can send again."""
+    connection.execute(
+        table.delete().where(table.c.starts_at_s < (now - REMEMBERED).timestamp(), table.c.until_s < now.timestamp())
+    )
+    begun = tuple(each for each in plan.begin if _insert(connection, table, _row(each)))
+    ended = [each for alert in plan.end for each in _end(connection, table, alert, now)]
+    for each in plan.over:
+        _insert(connection, table, {**_row(each), "ended_at_s": now.timestamp(), "ended_by": RESOLVED})
+    return Begun(begun, tuple(ended))
+
+
+def standing_tunings(connection: Connection, table: Table, now: datetime) -> list[Tuning]:
+    """Those that have not ended and are not over; raises ``ValueError`` for one that is damaged."""
+    query = select(table.c.body).where(table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp())
+    order = (table.c.source, table.c.alert_group, table.c.fingerprint, table.c.starts_at_s, table.c.rule)
+    return [tuning_from_json(body) for body in connection.execute(query.order_by(*order)).scalars()]
+
+
+def end_rules(connection: Connection, table: Table, rules: Collection[str] | None, by: str, now: datetime) -> int:
+    """End what stands of these rules, or of all with ``None``; return how many."""
+    mine = [] if rules is None else [table.c.rule.in_(rules)]
+    stands = table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp()
+    ended = table.update().where(*stands, *mine).values(ended_at_s=now.timestamp(), ended_by=by)
+    return connection.execute(ended).rowcount
+
+
+def _end(connection: Connection, table: Table, alert: AlertIdentity, now: datetime) -> Iterable[Tuning]:
+    """End those of this firing and of earlier ones; a later one is another alert, which goes on."""
+    mine = (
+        table.c.source == alert.source,
+        table.c.alert_group == alert.group,
+        table.c.fingerprint == alert.fingerprint,
+        table.c.starts_at_s <= alert.starts_at.timestamp(),
+        table.c.ended_at_s.is_(None),
+    )
+    bodies = connection.execute(select(table.c.body).where(*mine, table.c.until_s > now.timestamp())).scalars().all()
+    connection.execute(table.update().where(*mine).values(ended_at_s=now.timestamp(), ended_by=RESOLVED))
+    return [tuning_from_json(body) for body in bodies]
+
+
+def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Write a row unless there is one of this firing and rule; return whether there was none."""
+    return connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount > 0
+
+
+def _row(tuning: Tuning) -> dict[str, Any]:
+    return {
+        "source": tuning.alert.source,
+        "alert_group": tuning.alert.group,
+        "fingerprint": tuning.alert.fingerprint,
+        "starts_at_s": tuning.alert.starts_at.timestamp(),
+        "rule": tuning.rule,
+        "until_s": tuning.until.timestamp(),
+        "body": tuning_to_json(tuning),
+    }

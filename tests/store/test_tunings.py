@@ -1,0 +1,84 @@
+"""Tunings in the store: begun once for a firing, ended for good, there again after a restart."""
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from autoscaler.core.tuning import REMEMBERED, decide_tuning
+from autoscaler.store.sql import SqlStore
+from autoscaler.testing import NOW
+from tests.core.alerts import BOOST, HOUR, MINUTE, a_tuning, an_alert
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    with closing(SqlStore(tmp_path / "decisions.sqlite")) as opened:
+        yield opened
+
+
+def hear(store: SqlStore, *alerts, now=NOW):
+    return store.carry_out(decide_tuning(alerts, [BOOST], now), now)
+
+
+def test_what_was_begun_is_in_force_after_a_restart(store: SqlStore, tmp_path: Path) -> None:
+    assert hear(store, an_alert()).begun == (a_tuning(),)
+    store.close()
+    with closing(SqlStore(tmp_path / "decisions.sqlite")) as again:
+        assert again.tunings(NOW) == (a_tuning(),)
+
+
+def test_an_alert_told_again_begins_nothing_and_lasts_no_longer(store: SqlStore) -> None:
+    hear(store, an_alert())
+    assert hear(store, an_alert(), now=NOW + HOUR).begun == ()
+    assert store.tunings(NOW + HOUR) == (a_tuning(),)
+    assert store.tunings(NOW + 2 * HOUR) == ()
+
+
+def test_an_alert_told_again_after_its_time_begins_nothing(store: SqlStore) -> None:
+    hear(store, an_alert())
+    assert hear(store, an_alert(), now=NOW + 3 * HOUR).begun == ()
+    assert store.tunings(NOW + 3 * HOUR) == ()
+
+
+def test_resolved_ends_it_and_no_replay_begins_it_again(store: SqlStore) -> None:
+    hear(store, an_alert())
+    assert hear(store, an_alert(firing=False)).ended == (a_tuning(),)
+    assert store.tunings(NOW) == ()
+    assert hear(store, an_alert()).begun == ()
+    assert store.tunings(NOW) == ()
+
+
+def test_resolved_that_comes_before_its_alert_keeps_it_from_beginning(store: SqlStore) -> None:
+    hear(store, an_alert(firing=False))
+    assert hear(store, an_alert()).begun == ()
+    assert store.tunings(NOW) == ()
+
+
+def test_firing_anew_begins_anew_and_an_old_resolved_does_not_end_that(store: SqlStore) -> None:
+    hear(store, an_alert())
+    hear(store, an_alert(firing=False))
+    anew = NOW + MINUTE
+    hear(store, an_alert(starts_at=anew), now=anew)
+    hear(store, an_alert(firing=False), now=anew)
+    assert [each.alert.starts_at for each in store.tunings(anew)] == [anew]
+
+
+def test_resolved_of_one_alert_leaves_that_of_another(store: SqlStore) -> None:
+    hear(store, an_alert(fingerprint="a"), an_alert(fingerprint="b"))
+    hear(store, an_alert(fingerprint="a", firing=False))
+    assert [each.alert.fingerprint for each in store.tunings(NOW)] == ["b"]
+
+
+def test_ended_by_hand_its_alert_does_not_begin_it_again(store: SqlStore) -> None:
+    hear(store, an_alert())
+    assert store.end_tunings([BOOST.words], "maria", NOW) == 1
+    assert store.end_tunings(None, "maria", NOW) == 0
+    assert hear(store, an_alert()).begun == ()
+    assert store.tunings(NOW) == ()
+
+
+def test_what_nobody_can_send_again_is_forgotten(store: SqlStore) -> None:
+    hear(store, an_alert())
+    hear(store, now=NOW + REMEMBERED)
+    assert store.end_tunings(None, "maria", NOW) == 0
