@@ -10,7 +10,7 @@ from rich.table import Table
 from autoscaler.cli.common import EXIT_DEGRADED, echo_json, open_store, reading_of, store_exists, trouble
 from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, shared_source
 from autoscaler.cli.tables import WAITING, console, decision_table
-from autoscaler.model import Decision, Demand, HostDecision, Orders
+from autoscaler.model import Decision, Demand, HostDecision, Orders, Tuning
 from autoscaler.service.preview import Preview, preview
 from autoscaler.simulation.redecide import Redecided, redecide
 from autoscaler.sources import make_source
@@ -38,11 +38,12 @@ def _preview(configured: Sequence[Configured]) -> Preview:
     first = configured[0]
     settings = first.loaded.config.controller
     asked, timers, orders = {}, [], Orders()
+    tunings: tuple[Tuning, ...] = ()
     before, now = None, datetime.now(UTC)
     if store_exists(first.loaded):
         with open_store(first.loaded) as store:
             asked, timers, orders = dict(store.asked()), list(store.timers()), store.orders(now)
-            before = store.newest()
+            before, tunings = store.newest(), store.tunings(now)
     source, history = shared_source(configured)
     return preview(
         first.side.facility,
@@ -51,6 +52,7 @@ def _preview(configured: Sequence[Configured]) -> Preview:
         asked=asked,
         timers=timers,
         orders=orders,
+        tunings=tunings,
         before=before,
         now=now,
         host_timeout=settings.host_timeout,

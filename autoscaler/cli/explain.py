@@ -19,6 +19,7 @@ from autoscaler.cli.common import (
 from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import cap_text
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
+from autoscaler.core.tuning import tuning_words
 from autoscaler.learning.notes import standing
 from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
@@ -70,6 +71,8 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     orders = orders_by_host(decision.situation.orders, decision.at)
     for words in orders.get(decided.host, NO_ORDERS).in_words():
         yield f"order: {decided.host} is {words}"
+    for tuning in decision.situation.tunings:
+        yield f"tuning: {tuning_words(tuning)}"
     demand = decision.demand
     wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
     yield f"demand: {wanted}: {demand.reason}"

@@ -29,8 +29,9 @@ from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
 from autoscaler.core.orders import orders_by_host, with_maintenance
 from autoscaler.core.safe import is_of_safe_split
+from autoscaler.core.tuning import tuning_values, tuning_words, with_freezes
 from autoscaler.learning.notes import standing
-from autoscaler.model import Decision, Orders, Override, Pause
+from autoscaler.model import Decision, Orders, Override, Pause, Tuning
 from autoscaler.service.models import Acts, shelf_beside, take_a_model
 from autoscaler.store.failures import FailedCycle
 from autoscaler.store.records import Record
@@ -104,20 +105,21 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
             raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
         failures = store.failures(record.decision.at - LATE_INTERVALS * loaded.config.controller.interval)
         now = datetime.now(UTC)
-        orders = with_maintenance(store.orders(now), loaded.rules.maintenance, now)
+        tunings = store.tunings(now)
+        orders = with_freezes(with_maintenance(store.orders(now), loaded.rules.maintenance, now), tunings)
     health = Health.of(record, failures, now, loaded)
     model = Acts.now(shelf_beside(loaded.config.controller.store)) if take_a_model(loaded.rules) else None
     if output == "json":
-        echo_json(_values(record, now, health, orders) | {"model": _model_values(model)})
+        echo_json(_values(record, now, health, orders, tunings) | {"model": _model_values(model)})
     else:
-        _show(record, now, health, orders)
+        _show(record, now, health, orders, tunings)
         if model is not None:
             console().print(_model_words(model))
     if not health.good or hosts_in_trouble(record.decision):
         context.exit(EXIT_DEGRADED)
 
 
-def _values(record: Record, now: datetime, health: Health, orders: Orders) -> dict[str, Any]:
+def _values(record: Record, now: datetime, health: Health, orders: Orders, tunings: Sequence[Tuning]) -> dict[str, Any]:
     hosts = [
         {
             "host": seen.host,
@@ -145,6 +147,7 @@ def _values(record: Record, now: datetime, health: Health, orders: Orders) -> di
         "learned": None if learned is None else learned.values(),
         "hosts": hosts,
         "pauses": [_order(each, direction=each.direction) for each in orders.pauses],
+        "tunings": [tuning_values(each) for each in tunings],
         "overrides": [_order(each, workers=each.workers) for each in orders.overrides],
     }
 
@@ -169,7 +172,7 @@ def _order(order: Pause | Override, **what: object) -> dict[str, object]:
     return {"host": order.host, **what, **times, "who": order.who, "reason": order.reason}
 
 
-def _show(record: Record, now: datetime, health: Health, orders: Orders) -> None:
+def _show(record: Record, now: datetime, health: Health, orders: Orders, tunings: Sequence[Tuning]) -> None:
     decision = record.decision
     out = console()
     out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
@@ -183,6 +186,8 @@ def _show(record: Record, now: datetime, health: Health, orders: Orders) -> None
         out.print(f"error: {health.error}")
     for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
         out.print(problem)
+    for tuning in tunings:
+        out.print(tuning_words(tuning))
     for host, given in orders_by_host(orders, now).items():
         for words in given.in_words():
             out.print(f"{host}: {words}")

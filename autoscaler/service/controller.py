@@ -14,6 +14,7 @@ from autoscaler.core.guards import unknown_reason
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.safe import SafeSplit
+from autoscaler.core.tuning import with_freezes
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.learning.notes import standing
@@ -104,8 +105,8 @@ class Controller:
 
         Raises as ``cycle`` does: what cannot be recorded is not done.
         """
-        # A minimum of the calendar would let hosts grow while something is wrong.
-        rules = replace(self._rules, policy=SafeSplit(because), shadows={}, canary=None, calendar=())
+        # A minimum of the calendar, or a boost, would let hosts grow while something is wrong.
+        rules = replace(self._rules, policy=SafeSplit(because), shadows={}, canary=None, calendar=(), tuned=False)
         return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
 
     def _run(
@@ -116,8 +117,10 @@ class Controller:
         if not self._begun:
             self._newest, self._begun = self._store.newest(), True
         window, hosts = read(now), self._hosts.observe(self._store.asked)
-        orders = with_maintenance(self._store.orders(now), self._rules.maintenance, now)
-        situation = remembering(Situation(window, hosts, tuple(self._store.timers()), orders=orders), self._newest)
+        tunings = self._store.tunings(now)
+        orders = with_freezes(with_maintenance(self._store.orders(now), self._rules.maintenance, now), tunings)
+        situation = Situation(window, hosts, tuple(self._store.timers()), orders=orders, tunings=tunings)
+        situation = remembering(situation, self._newest)
         seen = time.perf_counter()
         rules = rules_now()
         decision = last(decide(situation, self._facility, rules))

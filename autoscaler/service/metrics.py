@@ -4,6 +4,7 @@ What is of policies is of the newest decision; before the first one there is not
 demand that is not there means hold, and an unknown forecast is not a forecast of 0.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.learning.notes import Standing, standing
-from autoscaler.model import Decision, Demand, Memory
+from autoscaler.model import Decision, Demand, Memory, TuningKind
 from autoscaler.service.refit import Refit
 
 ACTING = "acting"
@@ -43,6 +44,7 @@ class PolicyMetrics(Collector):
         yield from _forecasts(standings)
         yield from _scores(standings)
         yield from _orders(self._newest)
+        yield _tunings(self._newest)
 
 
 class RefitMetrics(Collector):
@@ -169,6 +171,14 @@ def _orders(decision: Decision) -> Iterator[Metric]:
             workers.add_metric([host], override.workers)
             override_remaining.add_metric([host], (override.until - decision.at).total_seconds())
     yield from (remaining, workers, override_remaining)
+
+
+def _tunings(decision: Decision) -> Metric:
+    counts = Counter(tuning.kind for tuning in decision.situation.tunings)
+    shown = GaugeMetricFamily("autoscaler_tunings", "Rules by which alerts change something now.", labels=["kind"])
+    for kind in TuningKind:
+        shown.add_metric([kind], counts[kind])
+    return shown
 
 
 def _gauge(name: str, help_text: str) -> GaugeMetricFamily:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from autoscaler.contracts import Source
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.orders import with_maintenance
+from autoscaler.core.tuning import with_freezes
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, Host, HostTimers, Orders, Situation, Transfer
+from autoscaler.model import Decision, Facility, Host, HostTimers, Orders, Situation, Transfer, Tuning
 from autoscaler.service.hosts import Hosts
 
 
@@ -31,13 +32,15 @@ def preview(
     asked: Mapping[tuple[str, str], int],
     timers: Sequence[HostTimers],
     orders: Orders,
+    tunings: tuple[Tuning, ...],
     before: Decision | None,
     now: datetime,
     host_timeout: timedelta,
 ) -> Preview:
     """Read and decide once; changes nothing.
 
-    ``asked``, ``timers``, ``orders`` and ``before``, its newest decision, are those of the running controller.
+    ``asked``, ``timers``, ``orders``, ``tunings`` and ``before``, its newest decision, are those of the running
+    controller.
     """
     recorders = {host.name: Recorder(connect(host, read_only=True)) for host in facility.hosts}
 
@@ -46,7 +49,8 @@ def preview(
 
     hosts = Hosts(facility, recorder, host_timeout)
     situation = Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers))
-    situation = replace(situation, orders=with_maintenance(orders, rules.maintenance, now))
+    heard = with_freezes(with_maintenance(orders, rules.maintenance, now), tunings)
+    situation = replace(situation, orders=heard, tunings=tunings)
     decision = decide(remembering(situation, before), facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers

@@ -31,6 +31,7 @@ def previewed(
         asked=asked or {},
         timers=timers,
         orders=Orders(),
+        tunings=(),
         before=None,
         now=NOW,
         host_timeout=timedelta(seconds=30),
