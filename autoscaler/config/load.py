@@ -23,7 +23,7 @@ from autoscaler.config.document import (
 )
 from autoscaler.config.layers import MEMBERS, Layer, host_layers, merged
 from autoscaler.config.policies import PolicyError, make_policy
-from autoscaler.config.schema import Config, PolicySection, PrometheusSection
+from autoscaler.config.schema import ALL_HOSTS, Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
@@ -78,8 +78,9 @@ def load(path: Path) -> Loaded:
     folder = path.parent.absolute()
     controller = config.controller.model_copy(update={"store": folder / config.controller.store})
     source = config.source.beside(folder) if isinstance(config.source, PrometheusSection) else config.source
+    api = config.api.beside(folder)
     by_host = {host.name: each for host, each in zip(config.hosts, layers, strict=True)}
-    config = config.model_copy(update={"controller": controller, "source": source})
+    config = config.model_copy(update={"controller": controller, "source": source, "api": api})
     return Loaded(config, policy, shadows, by_host)
 
 
@@ -90,11 +91,17 @@ def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
         *((("calendar", number), each.hosts or []) for number, each in enumerate(config.calendar)),
         *((("maintenance", number), each.hosts) for number, each in enumerate(config.maintenance)),
     ]
+    places: list[tuple[Location, str]] = [
+        ((*entry, "hosts", item), name) for entry, names in named for item, name in enumerate(names)
+    ]
+    frozen = [(number, each.action.hosts) for number, each in enumerate(config.tuning)]
+    places += [
+        (("tuning", number, "action", "hosts"), name) for number, name in frozen if name not in (None, ALL_HOSTS)
+    ]
     problems = [
         f"{place(path, document, where)}: {dotted(where)}: {nobody(name, known)}"
-        for entry, names in named
-        for item, name in enumerate(names)
-        if name not in known and (where := (*entry, "hosts", item))
+        for where, name in places
+        if name not in known
     ]
     if problems:
         raise ConfigError(problems)

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from autoscaler.config.hours import parse_hours
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.core.calendar import CalendarEntry
+from autoscaler.core.tuning import TuningRule
 from autoscaler.model import (
     Allocation,
     Direction,
@@ -23,6 +25,7 @@ from autoscaler.model import (
     Host,
     Pause,
     ProofDomain,
+    TuningKind,
     WnDomain,
 )
 
@@ -46,6 +49,13 @@ def _host_and_port(address: object) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _positive(span: timedelta) -> timedelta:
     if span == timedelta(0):
         raise ValueError("must be longer than 0s")
@@ -53,6 +63,8 @@ def _positive(span: timedelta) -> timedelta:
 
 
 LARGEST_PORT = 65_535
+# Whom a freeze may name instead of a host or a group.
+ALL_HOSTS = "all"
 # An empty store has 100 KiB; below this a busy facility would forget what it did yesterday.
 LEAST_KEEP_MIB = 16
 # What is looked back on, four hours, must say something of what is looked ahead to.
@@ -408,6 +420,69 @@ class MaintenanceSection(Section):
         return self
 
 
+class ActionSection(Section):
+    """What a tuning does: one of these."""
+
+    boost_workers: Annotated[int, Field(ge=1, strict=True)] | None = None
+    cap_workers: Annotated[int, Field(ge=0, strict=True)] | None = None
+    freeze: Literal["grow", "shrink"] | None = None
+    hosts: Name | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(each is not None for each in (self.boost_workers, self.cap_workers, self.freeze)) != 1:
+            raise ValueError("give one of boost_workers, cap_workers and freeze")
+        if (self.hosts is None) != (self.freeze is None):
+            raise ValueError("freeze wants hosts: a host, a group, or all; nothing else does")
+        return self
+
+
+class TuningSection(Section):
+    """What an alert with these labels changes, for how long at most."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    match: Annotated[dict[Name, str], Field(min_length=1)]
+    action: ActionSection
+    span: Annotated[PositiveDuration, Field(alias="for")]
+
+    def rule(self, hosts: tuple[str, ...]) -> TuningRule:
+        """The section as the core knows it, for these hosts."""
+        action = self.action
+        where = "all hosts" if action.hosts == ALL_HOSTS else action.hosts or ""
+        if action.boost_workers is not None:
+            return TuningRule(self.match, TuningKind.BOOST, self.span, action.boost_workers)
+        if action.cap_workers is not None:
+            return TuningRule(self.match, TuningKind.CAP, self.span, action.cap_workers)
+        direction = Direction(str(action.freeze))
+        return TuningRule(self.match, TuningKind.FREEZE, self.span, None, direction, hosts, where)
+
+
+class ApiSection(Section):
+    """The HTTP API; without ``listen`` there is none."""
+
+    listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
+    tokens_file: Path = Path("/var/lib/vaf-autoscaler/api-tokens")
+    grafana_secret_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    requests_per_minute: Annotated[int, Field(ge=1, strict=True)] = 60
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together")
+        if self.listen is not None and self.tls_cert_file is None and not _loopback(self.listen[0]):
+            raise ValueError("without tls_cert_file and tls_key_file it listens on the loopback only: 127.0.0.1")
+        return self
+
+    def beside(self, folder: Path) -> Self:
+        """The section with relative paths to files in ``folder``."""
+        names = ("tokens_file", "grafana_secret_file", "tls_cert_file", "tls_key_file")
+        files = {name: getattr(self, name) for name in names}
+        return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
+
+
 class Config(Section):
     """The whole file."""
 
@@ -420,6 +495,8 @@ class Config(Section):
     learning: LearningSection = LearningSection()
     calendar: list[CalendarSection] = []
     maintenance: list[MaintenanceSection] = []
+    tuning: list[TuningSection] = []
+    api: ApiSection = ApiSection()
     groups: dict[Name, list[Name]] = {}
     hosts: Annotated[list[HostSection], Field(min_length=1)]
 
@@ -449,6 +526,19 @@ class Config(Section):
             for host in self._all_named(each.hosts)
             for direction in Direction
         )
+
+    def tuning_rules(self) -> tuple[TuningRule, ...]:
+        """What alerts change, as the core knows it."""
+        everybody = tuple(host.name for host in self.hosts)
+        named = [(each, each.action.hosts or "") for each in self.tuning]
+        return tuple(each.rule(everybody if name == ALL_HOSTS else self.hosts_named(name)) for each, name in named)
+
+    @model_validator(mode="after")
+    def _tunings_differ(self) -> Self:
+        rules = Counter(rule.words for rule in self.tuning_rules())
+        for words in (words for words, count in rules.items() if count > 1):
+            raise ValueError(f"tuning: there are two rules for {words}")
+        return self
 
     @model_validator(mode="after")
     def _unique(self) -> Self:

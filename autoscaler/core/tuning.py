@@ -27,7 +27,6 @@ class Alert:
     identity: AlertIdentity
     firing: bool
     labels: Mapping[str, str]
-    ends_at: datetime | None = None
     state_reason: str = ""
 
     @property
