@@ -141,6 +141,10 @@ _overrides = Table(
 _tunings = tunings_table(_metadata)
 
 
+class NoDecisionError(StoreError):
+    """There is no decision of that number."""
+
+
 class SqlStore:
     """Decisions, outcomes, timers, orders, tunings and the ledger of one facility in one SQLite file."""
 
@@ -291,7 +295,7 @@ class SqlStore:
         """The decision of that number; raises ``StoreError`` when there is none."""
         found = self._records(select(_decisions).where(_decisions.c.number == number))
         if not found:
-            raise StoreError(f"store {self._path} holds no decision {number}")
+            raise NoDecisionError(f"store {self._path} holds no decision {number}")
         return found[0]
 
     def latest(self, *, at: datetime | None = None) -> Record | None:

@@ -1,0 +1,212 @@
+"""The paths of the API. Every refusal is a sentence, and nothing that is refused changes anything."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
+from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.tokens import Scope
+from autoscaler.api.views import decision_values, state_values
+from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, Body, WebhookError, parse_webhook
+from autoscaler.config.load import Loaded
+from autoscaler.contracts import StoreError
+from autoscaler.core.tuning import decide_tuning, tuning_words
+from autoscaler.store.sql import NoDecisionError, SqlStore
+
+_log = logging.getLogger("autoscaler")
+
+LARGEST_BODY = 1024**2
+# Who sends slower than this holds a connection, and nothing else.
+BODY_TIMEOUT_S = 10.0
+MOST_DECISIONS = 100
+OTHER = "other"
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_bearer = HTTPBearer(auto_error=False, description="A token of `autoscaler token add`; basic is fine, too.")
+_body_schema = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": Body.model_json_schema()}}}
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facilities:
+    """What the API works with: the configuration in force, the store, the clock, and the loop's bell."""
+
+    loaded: Callable[[], Loaded]
+    store: SqlStore
+    clock: Callable[[], datetime]
+    ring: Callable[[], None]
+    metrics: ApiMetrics
+
+
+def make_app(using: Facilities) -> FastAPI:
+    """The API; its access is that of the configuration at the start, its rules are those in force."""
+    access = Access(using.loaded().config.api, using.clock)
+    app = FastAPI(title="autoscaler", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app.add_middleware(_Counted, metrics=using.metrics)
+    _add_refusals(app)
+
+    _add_webhooks(app, using, access)
+    _add_views(app, using, access)
+    return app
+
+
+def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
+    @app.post("/api/v1/alerts/grafana", dependencies=[Depends(_bearer)], openapi_extra=_body_schema)
+    async def grafana(request: Request) -> dict[str, Any]:
+        """Take Grafana's webhook, with a token or signed."""
+        signature = request.headers.get(SIGNATURE)
+        if signature is None or "Authorization" in request.headers:
+            return await alerts(request, GRAFANA)
+        body = await _body_of(request)
+        signed_at = request.headers.get(SIGNED_AT)
+        await run_in_threadpool(access.check_signature, signature, signed_at, body)
+        return await run_in_threadpool(_hear, using, GRAFANA, body)
+
+    @app.post("/api/v1/alerts/alertmanager", dependencies=[Depends(_bearer)], openapi_extra=_body_schema)
+    async def alertmanager(request: Request) -> dict[str, Any]:
+        """Take Alertmanager's webhook."""
+        return await alerts(request, ALERTMANAGER)
+
+    async def alerts(request: Request, source: str) -> dict[str, Any]:
+        authorization = request.headers.get("Authorization")
+        # Before the body is read: it is large.
+        await run_in_threadpool(access.check, authorization, _client(request), Scope.ALERTS)
+        return await run_in_threadpool(_hear, using, source, await _body_of(request))
+
+
+def _add_views(app: FastAPI, using: Facilities, access: Access) -> None:
+    def viewer(request: Request) -> None:
+        access.check(request.headers.get("Authorization"), _client(request), Scope.VIEWER)
+
+    views = [Depends(_bearer), Depends(viewer)]
+
+    @app.get("/api/v1/state", dependencies=views)
+    def state() -> dict[str, Any]:
+        """Tell how the facility stands."""
+        record, now = using.store.latest(), using.clock()
+        if record is None:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "there is no decision yet")
+        return state_values(record, using.store.tunings(now), now)
+
+    @app.get("/api/v1/decisions", dependencies=views)
+    def decisions(limit: Annotated[int, Query(ge=1, le=MOST_DECISIONS)] = 20) -> list[dict[str, Any]]:
+        """Tell the newest decisions in short, oldest first."""
+        return [decision_values(record) for record in using.store.history(limit, changes_only=False)]
+
+    @app.get("/api/v1/explain/{number}", dependencies=views)
+    def explain(number: int) -> dict[str, Any]:
+        """Tell one decision in full: inputs, demand, cuts, transfers, outcomes."""
+        return using.store.record(number).json_values()
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """Tell that the API answers."""
+        return {"status": "ok"}
+
+
+def _hear(using: Facilities, source: str, body: bytes) -> dict[str, Any]:
+    """Do what the alerts of a body say, and tell what came of each."""
+    webhook, now = parse_webhook(source, body), using.clock()
+    plan = decide_tuning(webhook.alerts, using.loaded().config.tuning_rules(), now)
+    done = using.store.carry_out(plan, now)
+    known, ignored = len(plan.begin) - len(done.begun), len(plan.ignored)
+    using.metrics.heard(source, begun=len(done.begun), known=known, ended=len(done.ended), ignored=ignored)
+    for what, tunings in (("begun", done.begun), ("resolved", done.ended)):
+        for tuning in tunings:
+            _log.info("%s: %s", what, tuning_words(tuning))
+    if done.begun or done.ended:
+        using.ring()
+    return {
+        "begun": [tuning_words(each) for each in done.begun],
+        "known": known,
+        "ended": [tuning_words(each) for each in done.ended],
+        "ignored": [{"alert": each.alert, "reason": each.reason} for each in plan.ignored],
+        "left_out": webhook.left_out,
+    }
+
+
+async def _body_of(request: Request) -> bytes:
+    """The body, which is not read further than it may be long."""
+    too_large = RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has {LARGEST_BODY} bytes at most")
+    length = request.headers.get("Content-Length", "0")
+    if length.isdecimal() and int(length) > LARGEST_BODY:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_BODY:
+                    raise too_large
+    except TimeoutError:
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come in {BODY_TIMEOUT_S:g} s") from None
+    return bytes(body)
+
+
+def _client(request: Request) -> str:
+    return "unknown" if request.client is None else request.client.host
+
+
+def _add_refusals(app: FastAPI) -> None:
+    @app.exception_handler(RefusedError)
+    def _refused(_: Request, error: RefusedError) -> JSONResponse:
+        return _sentence(error.status, str(error), error.headers)
+
+    @app.exception_handler(WebhookError)
+    def _no_webhook(_: Request, error: WebhookError) -> JSONResponse:
+        return _sentence(HTTPStatus.BAD_REQUEST, str(error))
+
+    @app.exception_handler(NoDecisionError)
+    def _no_decision(_: Request, error: NoDecisionError) -> JSONResponse:
+        return _sentence(HTTPStatus.NOT_FOUND, str(error))
+
+    @app.exception_handler(StoreError)
+    def _store_fails(_: Request, error: StoreError) -> JSONResponse:
+        # Alertmanager comes again by itself after this one.
+        return _sentence(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def _no_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
+        detail = error.errors()[0]
+        return _sentence(HTTPStatus.BAD_REQUEST, f"{detail['loc'][-1]}: {detail['msg']}")
+
+    @app.exception_handler(HTTPException)
+    def _of_http(request: Request, error: HTTPException) -> JSONResponse:
+        return _sentence(error.status_code, f"{request.method} {request.url.path}: {error.detail}", error.headers)
+
+
+def _sentence(status: int, sentence: str, headers: Any = None) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status, headers)
+
+
+class _Counted:
+    """Counts each answer, under the path of the API that it is of."""
+
+    def __init__(self, app: Any, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path", OTHER)
+                self._metrics.answered(path, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, counted)

@@ -1,0 +1,86 @@
+"""The API on its address, in a thread beside the loop."""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import uvicorn
+from fastapi import FastAPI
+
+from autoscaler.config.schema import ApiSection
+
+# Requests that are answered at the same time; who comes beyond that is asked to come again.
+MOST_AT_ONCE = 32
+_START_S = 10.0
+# What is under way when the controller stops gets so long to end.
+_GRACE_S = 1
+_GOODBYE_S = 0.1
+
+
+class ApiError(Exception):
+    """The API cannot be served; the message says why."""
+
+
+@contextmanager
+def api_at(api: ApiSection, app: FastAPI) -> Iterator[tuple[str, int]]:
+    """Serve the API while the ``with`` block runs; yield the address with its port. Raises ``ApiError``."""
+    if api.listen is None:
+        raise ApiError("api.listen is not set")
+    host, port = api.listen
+    server = uvicorn.Server(_settings(api, app))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise ApiError(f"api.listen: {host}:{port}: {error.strerror}") from None
+    thread = Thread(target=lambda: asyncio.run(_serve(server, listening)), name="api", daemon=True)
+    thread.start()
+    try:
+        _wait_for(server, thread)
+        yield host, listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
+    await server.serve(sockets=[listening])
+    # With TLS asyncio waits half a minute for the good-bye of a client that has just gone.
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await asyncio.sleep(_GOODBYE_S)
+
+
+def _settings(api: ApiSection, app: FastAPI) -> uvicorn.Config:
+    settings = uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_graceful_shutdown=_GRACE_S,
+        ssl_certfile=api.tls_cert_file,
+        ssl_keyfile=api.tls_key_file,
+    )
+    try:
+        settings.load()
+    except (OSError, ssl.SSLError) as error:
+        raise ApiError(f"api.tls_cert_file {api.tls_cert_file}, api.tls_key_file {api.tls_key_file}: {error}") from None
+    return settings
+
+
+def _wait_for(server: uvicorn.Server, thread: Thread) -> None:
+    until = time.monotonic() + _START_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > until:
+            raise ApiError("the API did not start: see the log above")
+        time.sleep(0.01)

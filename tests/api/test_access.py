@@ -1,0 +1,136 @@
+"""Who is let in: tokens as bearer or basic, Grafana's signature, scopes; and that no token is in the file."""
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoscaler.api.access import SIGNATURE, SIGNED_AT
+from autoscaler.api.tokens import Scope, TokensError, add_token, read_tokens
+from tests.api.facility import ALERTMANAGER, GRAFANA, NOW, SECRET, ApiUnderTest, basic, bearer, sample
+
+BODY = json.dumps(sample("grafana")).encode()
+NOW_S = int(NOW.timestamp())
+
+
+def signed(at_s: int | None = NOW_S, secret: str = SECRET, body: bytes = BODY) -> dict[str, str]:
+    """The headers of Grafana's signature."""
+    text = body if at_s is None else f"{at_s}:".encode() + body
+    headers = {SIGNATURE: hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()}
+    return headers if at_s is None else {**headers, SIGNED_AT: str(at_s)}
+
+
+def post(api: ApiUnderTest, headers: dict[str, str], path: str = GRAFANA) -> tuple[int, Any]:
+    answer = api.client.post(path, content=BODY, headers=headers)
+    return answer.status_code, answer.json().get("error")
+
+
+class TestTokens:
+    """Bearer and basic."""
+
+    def test_a_token_is_let_in_as_bearer_and_as_basic_under_its_name(self, api: ApiUnderTest) -> None:
+        assert post(api, bearer(api.alerts)) == (200, None)
+        assert post(api, basic("grafana", api.alerts)) == (200, None)
+
+    @pytest.mark.parametrize(
+        ("headers", "sentence"),
+        [
+            ({}, "give a token, as bearer, or as basic with its name as the user"),
+            ({"Authorization": "Digest x"}, "give a token, as bearer, or as basic with its name as the user"),
+            (bearer(""), "the token is not known"),
+            (bearer("grafana.wrong"), "the token is not known"),
+            (bearer("nobody.wrong"), "the token is not known"),
+            (bearer("x" * 10_000), "the token is not known"),
+            (basic("grafana", "grafana.wrong"), "the token is not known"),
+            (basic("maria", "grafana.wrong"), "the user is not the name of the token"),
+            ({"Authorization": "Basic !"}, "the basic authorization cannot be read"),
+        ],
+    )
+    def test_others_are_401_with_a_sentence_and_change_nothing(
+        self, api: ApiUnderTest, headers: dict[str, str], sentence: str
+    ) -> None:
+        assert post(api, headers) == (401, sentence)
+        assert api.boosts() == []
+        assert api.counted("api_requests", path=GRAFANA, status="401") == 1
+
+    def test_a_token_of_another_scope_is_403(self, api: ApiUnderTest) -> None:
+        assert post(api, bearer(api.viewer)) == (403, "token wall is not for this: its scope is not alerts")
+        assert api.get("/api/v1/state", api.alerts).status_code == 403
+
+    def test_who_tries_many_tokens_is_429_while_known_tokens_go_on(self, api: ApiUnderTest) -> None:
+        post(api, bearer(api.alerts))
+        statuses = [post(api, bearer(f"grafana.{number}"))[0] for number in range(10)]
+        assert statuses == [401] * 9 + [429]
+        assert post(api, bearer(api.alerts)) == (200, None)
+
+    def test_a_token_whose_line_is_removed_is_refused_at_once(self, api: ApiUnderTest) -> None:
+        assert post(api, bearer(api.alerts))[0] == 200
+        (api.folder / "tokens").write_text("")
+        assert post(api, bearer(api.alerts)) == (401, "the token is not known")
+
+    def test_a_file_that_is_damaged_lets_nobody_in(self, api: ApiUnderTest) -> None:
+        (api.folder / "tokens").write_text("grafana alerts plain:secret\n")
+        status, sentence = post(api, bearer(api.alerts))
+        assert status == 503
+        assert sentence == f"{api.folder / 'tokens'}:1: is not a line that `autoscaler token add` wrote"
+
+
+class TestTokensFile:
+    """What is kept of a token."""
+
+    def test_has_a_hash_and_not_the_token_and_is_for_its_owner_only(self, tmp_path: Path) -> None:
+        file = tmp_path / "tokens"
+        token = add_token(file, "grafana", frozenset({Scope.ALERTS, Scope.VIEWER}))
+        name, _, secret = token.partition(".")
+        assert name == "grafana"
+        assert secret not in file.read_text()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert read_tokens(file)["grafana"].scopes == {Scope.ALERTS, Scope.VIEWER}
+
+    def test_a_name_is_there_once(self, tmp_path: Path) -> None:
+        add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))
+        with pytest.raises(TokensError, match="has a token 'grafana' already: remove its line first"):
+            add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))
+
+    def test_a_name_that_would_break_a_line_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(TokensError, match="is not a name for a token"):
+            add_token(tmp_path / "tokens", "a b", frozenset({Scope.ALERTS}))
+
+
+class TestSignature:
+    """Grafana's HMAC with its time."""
+
+    def test_what_grafana_has_signed_just_now_is_let_in(self, api: ApiUnderTest) -> None:
+        assert post(api, signed()) == (200, None)
+        assert api.boosts() == [8]
+
+    @pytest.mark.parametrize(
+        ("headers", "sentence"),
+        [
+            (signed(None), f"the signature has no time: set Grafana's timestamp header to {SIGNED_AT}"),
+            (signed(secret="another"), "the signature is not right"),
+            (signed(body=BODY + b" "), "the signature is not right"),
+            ({**signed(), SIGNED_AT: str(NOW_S + 1)}, "the signature is not right"),
+            (signed(NOW_S - 301), "the signature is not of the last 5 minutes: a clock is wrong, or this is a replay"),
+            (signed(NOW_S + 301), "the signature is not of the last 5 minutes: a clock is wrong, or this is a replay"),
+        ],
+    )
+    def test_others_are_401_with_a_sentence_and_change_nothing(
+        self, api: ApiUnderTest, headers: dict[str, str], sentence: str
+    ) -> None:
+        assert post(api, headers) == (401, sentence)
+        assert api.boosts() == []
+
+    def test_without_a_secret_it_cannot_be_checked(self, api: ApiUnderTest) -> None:
+        (api.folder / "secret").unlink()
+        assert post(api, signed())[0] == 503
+
+    def test_an_empty_secret_signs_nothing(self, api: ApiUnderTest) -> None:
+        (api.folder / "secret").write_text("\n")
+        assert post(api, signed(secret="")) == (401, "the signature is not right")
+
+    def test_it_is_grafanas_and_lets_nobody_into_alertmanagers_path(self, api: ApiUnderTest) -> None:
+        assert post(api, signed(), ALERTMANAGER)[0] == 401
