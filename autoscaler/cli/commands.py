@@ -19,7 +19,9 @@ from autoscaler.cli.set_aside import set_aside_command
 from autoscaler.cli.set_workers import set_workers
 from autoscaler.cli.shadows import shadows
 from autoscaler.cli.status import status
+from autoscaler.cli.token import token
 from autoscaler.cli.train import train
+from autoscaler.cli.tuning import tuning
 
 
 @click.group(
@@ -52,6 +54,8 @@ for command in (
     pause,
     resume,
     set_workers,
+    tuning,
+    token,
     shadows,
     train,
     model,

@@ -2,13 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from autoscaler.api.metrics import ApiMetrics
 from autoscaler.cli.common import (
     EXIT_CODES,
     ConfigFailure,
@@ -82,6 +83,8 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     bell, policies, health, refit = Bell(), PolicyMetrics(), Health(), nightly_training(loaded, config_file)
     cycles_shown = CycleMetrics(settings.interval)
     shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
+    heard = ApiMetrics()
+    shown += [heard] if loaded.config.api.listen else []
     controller = _controller(loaded, store, cycles_shown.ended)
     retention = Retention(store.prune, _keep(loaded), _now)
     duty = Duty(controller, health, settings.failures_to_safe, store.record_failure, _now)
@@ -101,6 +104,7 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
         with (
             nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
             metrics_at(settings.metrics_listen, *shown) if settings.metrics_listen else nullcontext(),
+            _api(reload, store, bell, heard) if loaded.config.api.listen else nullcontext(),
         ):
             failed = run_cycles(
                 cycle,
@@ -132,6 +136,25 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
         _log.warning("no model is made each night: source.kind is %s, which keeps no history", source.kind)
         return None
     return Refit([sys.executable, "-P", "-m", "autoscaler.cli", "train", "--config", str(config_file.absolute())], at)
+
+
+@contextmanager
+def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> Iterator[None]:
+    """Serve the API beside the loop; what keeps it from that ends the command with exit code 1."""
+    try:
+        from autoscaler.api.app import Facilities, make_app  # noqa: PLC0415 - of an extra that few sites need
+        from autoscaler.api.serve import ApiError, api_at  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigFailure(
+            f"api.listen needs more packages (no module named {error.name}): pip install 'vaf-autoscaler[api]'"
+        ) from None
+    app = make_app(Facilities(lambda: reload.loaded, store, _now, bell.ring, metrics))
+    try:
+        with api_at(reload.loaded.config.api, app) as (host, port):
+            _log.info("the API listens on %s:%d", host, port)
+            yield
+    except ApiError as error:
+        raise ConfigFailure(str(error)) from None
 
 
 def _controller(loaded: Loaded, store: SqlStore, on_outcome: Callable[[Outcome], None]) -> Controller:

@@ -12,6 +12,12 @@ AT_START = (
     ("controller", "notify_listen"),
     ("controller", "metrics_listen"),
     ("learning", "refit_at"),
+    ("api", "listen"),
+    ("api", "tokens_file"),
+    ("api", "grafana_secret_file"),
+    ("api", "tls_cert_file"),
+    ("api", "tls_key_file"),
+    ("api", "requests_per_minute"),
 )
 
 

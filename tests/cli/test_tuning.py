@@ -1,0 +1,144 @@
+"""`autoscaler tuning` and `token`, and the API of the running controller."""
+
+import json
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+from click.testing import Result
+
+from autoscaler.api.tokens import Scope, add_token, read_tokens
+from autoscaler.core.tuning import decide_tuning
+from autoscaler.store.sql import SqlStore
+from tests.api.facility import ALERTMANAGER, bearer, sample
+from tests.cli.site import Site, invoke
+from tests.cli.systemd import Systemd, running
+from tests.core.alerts import BOOST, an_alert
+from tests.service.waiting import DEADLINE_S
+
+SECTIONS = """tuning:
+  - {match: {alertname: ProofQueueHigh}, action: {boost_workers: 2}, for: 2h}
+api: {listen: "127.0.0.1:0", tokens_file: tokens}
+hosts:"""
+
+
+def fire(site: Site) -> None:
+    """An alert has begun a boost a second ago."""
+    now = datetime.now(UTC)
+    plan = decide_tuning([an_alert(starts_at=now - timedelta(seconds=1))], [BOOST], now)
+    with closing(SqlStore(site.store)) as store:
+        store.carry_out(plan, now)
+
+
+@pytest.fixture
+def boosted(site: Site) -> Site:
+    """One host, and a boost."""
+    site.make_empty_store()
+    fire(site)
+    return site
+
+
+def ask(site: Site, *words: object) -> Result:
+    return invoke(*words, "--config", site.config)
+
+
+class TestList:
+    """What is in force."""
+
+    def test_has_the_rule_what_it_does_and_whose_alert_it_is(self, boosted: Site) -> None:
+        line = ask(boosted, "tuning", "list").stdout
+        assert all(words in line for words in ("boost on alertname=HighQueue", "+8 workers", "HighQueue", "grafana"))
+
+    def test_as_json_has_the_identity_of_the_alert(self, boosted: Site) -> None:
+        (found,) = json.loads(ask(boosted, "tuning", "list", "--format", "json").stdout)
+        assert (found["kind"], found["fingerprint"], found["group"]) == ("boost", "9b395dd0ef7339de", "{}:{}")
+
+    def test_says_so_when_there_is_nothing(self, site: Site) -> None:
+        site.make_empty_store()
+        assert ask(site, "tuning", "list").stdout == "alerts change nothing now\n"
+
+
+class TestUndo:
+    """What a person ends early."""
+
+    @pytest.mark.parametrize("name", [(), ("HighQueue",)])
+    def test_ends_it_until_the_alert_begins_anew(self, boosted: Site, name: tuple[str, ...]) -> None:
+        result = ask(boosted, "tuning", "undo", *name)
+        assert result.stdout.startswith("undone: boost on alertname=HighQueue; ")
+        assert ask(boosted, "tuning", "list").stdout == "alerts change nothing now\n"
+        fire(boosted)
+        assert "HighQueue" in ask(boosted, "tuning", "list").stdout
+
+    def test_of_an_alert_that_changes_nothing_is_exit_code_2(self, boosted: Site) -> None:
+        result = ask(boosted, "tuning", "undo", "HighQeue")
+        assert result.exit_code == 2
+        assert "no alert is called 'HighQeue' (did you mean 'HighQueue'?)" in " ".join(result.stderr.split())
+
+
+def test_status_shows_what_alerts_change(boosted: Site) -> None:
+    boosted.exporter.queued = 1
+    boosted.run(cycles=1)
+    assert "alert HighQueue (grafana): +8 workers until " in boosted.invoke("status").stdout
+    (found,) = json.loads(boosted.invoke("status", "--format", "json").stdout)["tunings"]
+    assert found["rule"] == "boost on alertname=HighQueue"
+    explained = ask(boosted, "explain", "host-1").stdout
+    assert "tuning: alert HighQueue (grafana): +8 workers until " in explained
+
+
+class TestToken:
+    """Who may use the API."""
+
+    def test_is_printed_once_and_its_hash_is_in_the_file(self, site: Site) -> None:
+        site.replace("hosts:", "api: {tokens_file: tokens}\nhosts:")
+        result = ask(site, "token", "add", "grafana", "--scope", "alerts")
+        assert result.exit_code == 0
+        tokens = read_tokens(site.folder / "tokens")
+        assert tokens["grafana"].scopes == {Scope.ALERTS}
+        assert tokens["grafana"].is_of(result.stdout.strip())
+
+    def test_of_a_name_that_is_there_is_exit_code_1(self, site: Site) -> None:
+        site.replace("hosts:", "api: {tokens_file: tokens}\nhosts:")
+        ask(site, "token", "add", "grafana", "--scope", "alerts")
+        result = ask(site, "token", "add", "grafana", "--scope", "viewer")
+        assert result.exit_code == 1
+        assert "already: remove its line first" in result.stderr
+
+
+def api_of(site: Site) -> str:
+    """Where the running controller says that its API is."""
+    give_up = time.monotonic() + DEADLINE_S
+    while time.monotonic() < give_up:
+        told = (site.folder / "log").read_text().partition("the API listens on ")[2].split("\n")[0]
+        if told:
+            return f"http://{told}"
+        time.sleep(0.05)
+    raise AssertionError("the API never came")
+
+
+def test_an_alert_changes_the_running_controller_at_once(systemd: Systemd) -> None:
+    site = systemd.site
+    site.exporter.queued = 1
+    site.replace("hosts:", SECTIONS)
+    site.replace("interval: 100ms", "interval: 1h")
+    token = add_token(site.folder / "tokens", "am", frozenset({Scope.ALERTS, Scope.VIEWER}))
+    body = sample("alertmanager-firing")
+    body["alerts"][0]["startsAt"] = datetime.now(UTC).isoformat()
+    with running(systemd):
+        systemd.hear("READY=1")
+        url = api_of(site)
+        answer = requests.post(f"{url}{ALERTMANAGER}", json=body, headers=bearer(token), timeout=DEADLINE_S)
+        assert len(answer.json()["begun"]) == 1
+        systemd.hear("WATCHDOG=1")
+        state = requests.get(f"{url}/api/v1/state", headers=bearer(token), timeout=DEADLINE_S).json()
+    assert state["hosts"][0]["wanted"] == 6
+    assert "alert ProofQueueHigh (alertmanager): +2 workers until " in state["hosts"][0]["reason"]
+
+
+def test_an_address_that_is_taken_is_exit_code_1(site: Site) -> None:
+    port = site.url.rpartition(":")[2].split("/")[0]
+    site.replace("hosts:", SECTIONS.replace(":0", f":{port}"))
+    result = site.run(cycles=1)
+    assert result.exit_code == 1
+    assert f"api.listen: 127.0.0.1:{port}: Address already in use" in result.stderr
