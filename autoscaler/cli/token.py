@@ -13,6 +13,10 @@ def token() -> None:
     """Say who may use the API.
 
     The file `api.tokens_file` has a line for each token; without its line a token is refused at once.
+
+    \b
+    Examples:
+      autoscaler token add grafana --scope alerts
     """
 
 

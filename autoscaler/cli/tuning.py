@@ -24,7 +24,13 @@ from autoscaler.core.tuning import doing, tuning_values
 
 @click.group(epilog=EXIT_CODES)
 def tuning() -> None:
-    """See what alerts change now by the rules of `tuning`, and undo it."""
+    """See what alerts change now by the rules of `tuning`, and undo it.
+
+    \b
+    Examples:
+      autoscaler tuning list
+      autoscaler tuning undo HighQueue
+    """
 
 
 @tuning.command("list", epilog=EXIT_CODES)

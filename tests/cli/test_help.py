@@ -10,6 +10,8 @@ import pytest
 from autoscaler.cli.commands import autoscaler
 from autoscaler.cli.config import config
 from autoscaler.cli.model import model
+from autoscaler.cli.token import token
+from autoscaler.cli.tuning import tuning
 from tests.cli.site import WIDTH, invoke
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli"
@@ -34,7 +36,7 @@ def test_the_help_of_the_whole_is_the_golden_one() -> None:
 
 
 def test_no_golden_help_is_of_a_command_that_is_gone() -> None:
-    subcommands = {f"{group.name}-{name}" for group in (model, config) for name in group.commands}
+    subcommands = {f"{group.name}-{name}" for group in (model, config, token, tuning) for name in group.commands}
     assert {path.stem for path in GOLDEN.iterdir()} == {"autoscaler", *COMMANDS, *subcommands}
 
 

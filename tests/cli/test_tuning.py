@@ -15,6 +15,7 @@ from autoscaler.store.sql import SqlStore
 from tests.api.facility import ALERTMANAGER, bearer, sample
 from tests.cli.site import Site, invoke
 from tests.cli.systemd import Systemd, running
+from tests.cli.test_help import check_golden
 from tests.core.alerts import BOOST, an_alert
 from tests.service.waiting import DEADLINE_S
 
@@ -42,6 +43,11 @@ def boosted(site: Site) -> Site:
 
 def ask(site: Site, *words: object) -> Result:
     return invoke(*words, "--config", site.config)
+
+
+@pytest.mark.parametrize("command", ["tuning list", "tuning undo", "token add"])
+def test_the_help_of_a_subcommand_is_the_golden_one(command: str) -> None:
+    check_golden(command.replace(" ", "-"), invoke(*command.split(), "--help").output)
 
 
 class TestList:

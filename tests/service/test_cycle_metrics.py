@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from autoscaler.api.metrics import ApiMetrics
 from autoscaler.core.decide import Rules
 from autoscaler.core.guards import GUARDS
 from autoscaler.core.voices import Canary
@@ -248,6 +249,9 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     health = Health(clock=NOW.timestamp)
     health.finished()
     health.failed(by_store=True)
-    for each in (cycles, policies, health, RefitMetrics(refit)):
+    heard = ApiMetrics()
+    heard.answered("/api/v1/alerts/grafana", 200)
+    heard.heard("grafana", begun=1, known=0, ended=0, ignored=2)
+    for each in (cycles, policies, health, RefitMetrics(refit), heard):
         registry.register(each)
     assert_golden("autoscaler", generate_latest(registry).decode(), GOLDEN)
