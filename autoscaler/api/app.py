@@ -181,6 +181,12 @@ def _add_refusals(app: FastAPI) -> None:
         # Alertmanager comes again by itself after this one.
         return _sentence(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
+    @app.exception_handler(Exception)
+    def _unexpected(_: Request, error: Exception) -> JSONResponse:
+        return _sentence(
+            HTTPStatus.INTERNAL_SERVER_ERROR, f"unexpected {type(error).__name__}: see the controller's log"
+        )
+
     @app.exception_handler(RequestValidationError)
     def _no_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
         detail = error.errors()[0]
@@ -203,10 +209,17 @@ class _Counted:
         self._metrics = metrics
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        def count(status: int) -> None:
+            self._metrics.answered(getattr(scope.get("route"), "path", OTHER), status)
+
         async def counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                path = getattr(scope.get("route"), "path", OTHER)
-                self._metrics.answered(path, message["status"])
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counted)
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            # What answers then stands outside of this.
+            count(HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, select
+from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from autoscaler.core.tuning import REMEMBERED, TuningPlan
@@ -53,10 +53,11 @@ def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: 
 
 
 def standing_tunings(connection: Connection, table: Table, now: datetime) -> list[Tuning]:
-    """Those that have not ended and are not over; raises ``ValueError`` for one that is damaged."""
-    query = select(table.c.body).where(table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp())
-    order = (table.c.source, table.c.alert_group, table.c.fingerprint, table.c.starts_at_s, table.c.rule)
-    return [tuning_from_json(body) for body in connection.execute(query.order_by(*order)).scalars()]
+    """Of each rule the one that ends last, of those that have not; raises ``ValueError`` for one that is damaged."""
+    # SQLite takes the body from the row of the maximum. A flood of alerts must not be read in every cycle.
+    query = select(table.c.body, func.max(table.c.until_s)).group_by(table.c.rule)
+    query = query.where(table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp())
+    return [tuning_from_json(row.body) for row in connection.execute(query)]
 
 
 def end_rules(connection: Connection, table: Table, rules: Collection[str] | None, by: str, now: datetime) -> int:

@@ -131,6 +131,13 @@ def test_a_store_that_fails_is_503_so_that_the_alert_comes_again(api: ApiUnderTe
     assert "decisions.sqlite" in answer.json()["error"]
 
 
+def test_what_nobody_has_foreseen_is_500_with_a_sentence_and_counted(api: ApiUnderTest) -> None:
+    api.now = None  # type: ignore[assignment]
+    answer = api.post(GRAFANA, sample("grafana"))
+    assert (answer.status_code, answer.json()) == (500, {"error": "unexpected TypeError: see the controller's log"})
+    assert api.counted("api_requests", path=GRAFANA, status="500") == 1
+
+
 def test_an_alert_of_last_week_is_ignored(api: ApiUnderTest) -> None:
     api.now += timedelta(days=8)
     answer = api.post(GRAFANA, sample("grafana"))

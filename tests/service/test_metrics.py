@@ -24,6 +24,7 @@ from autoscaler.model import (
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW
+from tests.core.alerts import a_tuning
 from tests.core.situations import a_pause, an_override
 
 LOCAL = ("127.0.0.1", 0)
@@ -45,13 +46,13 @@ def decided(memory: Memory, *opinions: Opinion, workers: int | None = 8) -> Deci
 
 
 def shown(decision: Decision | None) -> dict[tuple[str, ...], float]:
-    """Values by name, policy and other labels, through the text that Prometheus reads."""
+    """Values of policies by name, policy and other labels, through the text that Prometheus reads."""
     metrics, registry = PolicyMetrics(), CollectorRegistry()
     if decision is not None:
         metrics.show(decision)
     registry.register(metrics)
     families = text_string_to_metric_families(generate_latest(registry).decode())
-    samples = [sample for family in families for sample in family.samples]
+    samples = [sample for family in families for sample in family.samples if "policy" in sample.labels]
     return {(s.name, s.labels.pop("policy"), *s.labels.values()): s.value for s in samples}
 
 
@@ -119,6 +120,13 @@ def test_pauses_and_overrides_are_shown_with_what_is_left_of_them() -> None:
         'autoscaler_override_workers{host="host-2"} 3.0',
         'autoscaler_override_remaining_seconds{host="host-2"} 60.0',
     ]
+
+
+def test_tunings_are_counted_by_what_they_do() -> None:
+    metrics = PolicyMetrics()
+    metrics.show(replace(decided({}), situation=Situation(Window(NOW), (), tunings=(a_tuning(),))))
+    (found,) = [metric for metric in metrics.collect() if metric.name == "autoscaler_tunings"]
+    assert {sample.labels["kind"]: sample.value for sample in found.samples} == {"boost": 1, "cap": 0, "freeze": 0}
 
 
 def test_they_are_served_at_an_address() -> None:
