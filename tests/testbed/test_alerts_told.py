@@ -8,7 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import requests
 from pytest_httpserver import HTTPServer
 from ruamel.yaml import YAML
 from werkzeug import Request, Response
@@ -16,12 +15,12 @@ from werkzeug import Request, Response
 from autoscaler.service.cycle_metrics import CycleMetrics
 from autoscaler.service.metrics import metrics_at
 from tests.deploy.expressions import TOP
-from tests.testbed.processes import Process, free_port
+from tests.testbed.alertmanager_server import DEADLINE_S, alertmanager
+from tests.testbed.processes import free_port
 from tests.testbed.prometheus_server import PrometheusServer
 from tests.testbed.test_dashboards import quick_prometheus, targets
 
 ALERTMANAGER = TOP / "deploy" / "alertmanager" / "alertmanager.yml"
-DEADLINE_S = 240
 
 
 @contextmanager
@@ -35,17 +34,7 @@ def quick_alertmanager(scratch: Path, hook: str) -> Iterator[str]:
         route |= {"group_wait": "1s", "group_interval": "1s"}
     file = scratch / "alertmanager.yml"
     YAML(typ="safe").dump(config, file)
-    address = f"127.0.0.1:{free_port()}"
-    words = [
-        "prometheus-alertmanager",
-        f"--config.file={file}",
-        f"--storage.path={scratch / 'alertmanager'}",
-        f"--web.listen-address={address}",
-        "--cluster.listen-address=",
-    ]
-    with Process(words, scratch) as process:
-        ready = f"http://{address}/-/ready"
-        process.wait_until(lambda: requests.get(ready, timeout=DEADLINE_S).ok, DEADLINE_S, "Alertmanager to be ready")
+    with alertmanager(scratch, file) as address:
         yield address
 
 
@@ -71,8 +60,8 @@ def test_a_controller_that_is_down_is_told_and_that_it_is_back(scratch: Path, ht
     for file in folder.glob("*.rules.yml"):
         file.write_text(file.read_text().replace("for: 2m", "for: 1s"))
     targets(folder, "autoscaler", f"127.0.0.1:{controller[1]}")
-    with quick_alertmanager(scratch, httpserver.url_for("/hook")) as alertmanager:
-        config.write_text(config.read_text().replace("127.0.0.1:9093", alertmanager))
+    with quick_alertmanager(scratch, httpserver.url_for("/hook")) as address:
+        config.write_text(config.read_text().replace("127.0.0.1:9093", address))
         with PrometheusServer(scratch, {}, config=config):
             alert = told(messages, "firing")
             assert alert["annotations"]["runbook"] == "RUNBOOK.md#autoscalerdown"
