@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import hmac
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -42,16 +43,13 @@ class Rates:
     def __init__(self, per_minute: int, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
         self._clock_s = clock_s
+        self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> None:
         """Count one more request; raises ``RefusedError`` for one too many."""
-        now = self._clock_s()
-        left, at = self._left.pop(caller, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - at) * self._per_minute / _MINUTE_S)
-        self._left[caller] = (left - 1 if left >= 1 else left, now)
-        if len(self._left) > _MOST_CALLERS:
-            self._left.popitem(last=False)
+        with self._lock:
+            left = self._take(caller, self._clock_s())
         if left < 1:
             wait_s = math.ceil((1 - left) * _MINUTE_S / self._per_minute)
             raise RefusedError(
@@ -59,6 +57,15 @@ class Rates:
                 f"more than {self._per_minute} requests a minute: try again in {wait_s} s",
                 {"Retry-After": str(wait_s)},
             )
+
+    def _take(self, caller: str, now_s: float) -> float:
+        """What the caller had left before this request."""
+        left, at_s = self._left.pop(caller, (float(self._per_minute), now_s))
+        left = min(self._per_minute, left + (now_s - at_s) * self._per_minute / _MINUTE_S)
+        self._left[caller] = (left - 1 if left >= 1 else left, now_s)
+        if len(self._left) > _MOST_CALLERS:
+            self._left.popitem(last=False)
+        return left
 
 
 class Access:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoscaler.api.access import SIGNATURE, SIGNED_AT
+from autoscaler.api.access import SIGNATURE, SIGNED_AT, Rates, RefusedError
 from autoscaler.api.tokens import Scope, TokensError, add_token, read_tokens
 from tests.api.facility import ALERTMANAGER, GRAFANA, NOW, SECRET, ApiUnderTest, basic, bearer, sample
 
@@ -98,6 +98,27 @@ class TestTokensFile:
     def test_a_name_that_would_break_a_line_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(TokensError, match="is not a name for a token"):
             add_token(tmp_path / "tokens", "a b", frozenset({Scope.ALERTS}))
+
+
+class TestRates:
+    """How often a caller may come."""
+
+    def test_some_at_once_and_then_as_many_a_minute(self) -> None:
+        now_s = 0.0
+        rates = Rates(2, lambda: now_s)
+        rates.take("a")
+        rates.take("a")
+        with pytest.raises(RefusedError, match="more than 2 requests a minute: try again in 30 s"):
+            rates.take("a")
+        now_s = 30.0
+        rates.take("a")
+        with pytest.raises(RefusedError):
+            rates.take("a")
+
+    def test_one_caller_takes_nothing_from_another(self) -> None:
+        rates = Rates(1, lambda: 0.0)
+        rates.take("a")
+        rates.take("b")
 
 
 class TestSignature:

@@ -1,6 +1,7 @@
 """`autoscaler tuning` and `token`, and the API of the running controller."""
 
 import json
+import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -140,6 +141,18 @@ def test_an_alert_changes_the_running_controller_at_once(systemd: Systemd) -> No
         state = requests.get(f"{url}/api/v1/state", headers=bearer(token), timeout=DEADLINE_S).json()
     assert state["hosts"][0]["wanted"] == 6
     assert "alert ProofQueueHigh (alertmanager): +2 workers until " in state["hosts"][0]["reason"]
+
+
+def test_without_the_extra_the_api_is_exit_code_1_and_says_what_to_install(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    for name in [name for name in sys.modules if name.startswith("autoscaler.api.app")]:
+        monkeypatch.delitem(sys.modules, name)
+    site.replace("hosts:", SECTIONS)
+    result = site.run(cycles=1)
+    assert result.exit_code == 1
+    assert "pip install 'vaf-autoscaler[api]'" in result.stderr
 
 
 def test_an_address_that_is_taken_is_exit_code_1(site: Site) -> None:
