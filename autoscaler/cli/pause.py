@@ -51,7 +51,7 @@ def pause(target: str | None, direction: str | None, span: timedelta, reason: st
 def resume(target: str | None, direction: str | None, config_file: Path) -> None:
     """End the pauses of a host, of a group's hosts, or of all hosts; without --direction their overrides, too.
 
-    Maintenance that the configuration states goes on.
+    Maintenance that the configuration states goes on, and what alerts freeze: for that, see autoscaler tuning undo.
 
     \b
     Examples:
