@@ -107,7 +107,7 @@ def test_a_host_whose_old_transfer_hangs_is_unusable(plant: Plant, gate: Gate) -
     one, two = plant.facility.hosts
     plant.controller._hosts.lane("host-1").timeout_s = 0.001
     take_over(plant, replace(one, name="renamed"), two)
-    assert state(plant, "renamed") is HostState.UNUSABLE
+    wait_until(lambda: state(plant, "renamed") is HostState.UNUSABLE, "the host to be told as one that hangs")
 
 
 def test_a_host_under_another_name_is_moving_until_its_old_transfer_has_ended(plant: Plant, gate: Gate) -> None:
