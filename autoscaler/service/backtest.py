@@ -3,7 +3,7 @@
 The first of them is judged: against each of the others, by weeks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Literal, Protocol
@@ -17,15 +17,14 @@ from autoscaler.simulation import contest, open_loop
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.compare import Weekly, compare, weekly
 from autoscaler.simulation.figures import figures
-from autoscaler.simulation.open_loop import Loads, Terms
+from autoscaler.simulation.open_loop import Loads, Tell, Terms
 from autoscaler.simulation.report.values import number
 from autoscaler.simulation.scenario import Scenario
-from autoscaler.simulation.traces.trace import Trace
+from autoscaler.simulation.traces.trace import Trace, TraceError
 from autoscaler.simulation.workload import Job, Session, Workload
 
 COST = "cost_per_week"
 
-Tell = Callable[[float], None]
 Policies = Mapping[str, Policy]
 
 
@@ -100,6 +99,8 @@ class ClosedLoop:
 
     def _workload(self, minutes: Minutes, split: int) -> Workload:
         sessions = self._of_known_time(minutes)
+        if not sessions:
+            raise TraceError(f"{self.sessions.path}: has no session in the time that is known and not excluded")
         first_s = sessions[0].submit_s
         last_s = max(session.submit_s + session.run_s for session in sessions)
         from_s = (minutes.at(split) - self.sessions.start).total_seconds()

@@ -1,7 +1,7 @@
 """A model from a site's minutes: first how its recipe does on days it has not seen, then the model from all of them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -18,7 +18,7 @@ from autoscaler.service.backtest import Judge, OpenLoop
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
 from autoscaler.service.models import with_fields
 from autoscaler.service.zone import zone_text
-from autoscaler.simulation.open_loop import Terms
+from autoscaler.simulation.open_loop import Tell, Terms
 
 # The low ones are what is shown of a forecast; between the high ones lies what a site's price asks for.
 LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
@@ -29,8 +29,6 @@ LEARNED = "learned"
 # Rows on which the importance of features is measured.
 IMPORTANCE_ROWS = 4000
 SEED = 20240501
-
-Tell = Callable[[float], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from autoscaler.service.models import shelf_beside
 from autoscaler.service.refit import GENTLY
 from autoscaler.service.training import has_passed
 from autoscaler.simulation.traces.sessions import read_sessions
+from autoscaler.simulation.traces.trace import TraceError
 from tests.cli.history import PastSite
 from tests.cli.site import Site, invoke
 
@@ -125,6 +126,15 @@ def test_who_came_in_excluded_time_does_not_come_on_the_facility_model(trace: Pa
     come = ClosedLoop(None, sessions, None)._of_known_time(known)  # type: ignore[arg-type]
     gone = {each.submit_s // 3600 for each in sessions.content} - {each.submit_s // 3600 for each in come}
     assert gone == {3 * 24 + 12, 3 * 24 + 13, 3 * 24 + 14}
+
+
+@pytest.mark.usefixtures("small")
+def test_without_a_session_in_known_time_the_facility_model_says_so(trace: Path) -> None:
+    sessions = read_sessions(trace, queue=None, workers=2)
+    minutes = from_sessions(sessions.content, sessions.start, sessions.timezone, "trace")
+    nothing = minutes.without([Range(minutes.start, minutes.end)])
+    with pytest.raises(TraceError, match="has no session in the time that is known"):
+        ClosedLoop(None, sessions, None).scores({}, nothing, 0, print)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("small")
