@@ -8,19 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
-    Boolean,
-    Column,
     Connection,
     Engine,
-    Float,
-    ForeignKey,
-    Integer,
-    MetaData,
     Row,
     Select,
-    String,
-    Table,
-    Text,
     create_engine,
     event,
     func,
@@ -28,7 +19,6 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -46,7 +36,9 @@ from autoscaler.model import (
     Transfer,
     Tuning,
 )
+from autoscaler.store import tables
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
+from autoscaler.store.orders import forget_overrides, forget_pauses, standing_orders, write_override, write_pauses
 from autoscaler.store.records import (
     Record,
     Unreadable,
@@ -54,16 +46,13 @@ from autoscaler.store.records import (
     decision_to_json,
     outcome_from_json,
     outcome_to_json,
-    override_from_json,
-    override_to_json,
-    pause_from_json,
-    pause_to_json,
     quarantine_from_json,
     quarantine_to_json,
 )
 from autoscaler.store.retention import Keep, prune
-from autoscaler.store.tunings import Begun, carry_out_plan, end_rules, standing_tunings, tunings_table
+from autoscaler.store.tunings import Begun, carry_out_plan, end_rules, standing_tunings
 from autoscaler.store.turns import Turns
+from autoscaler.store.upsert import upsert
 
 T = TypeVar("T")
 
@@ -81,64 +70,6 @@ DAMAGED_ADVICE = "the file is damaged; `autoscaler set-aside` moves it aside, an
 
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
-
-_metadata = MetaData()
-_decisions = Table(
-    "decisions",
-    _metadata,
-    Column("number", Integer, primary_key=True),
-    Column("at_s", Float, nullable=False, index=True),
-    Column("changes", Boolean, nullable=False, index=True),
-    Column("body", Text, nullable=False),
-    sqlite_autoincrement=True,
-)
-_outcomes = Table(
-    "outcomes",
-    _metadata,
-    Column("decision", ForeignKey("decisions.number"), primary_key=True),
-    Column("host", String, primary_key=True),
-    Column("body", Text, nullable=False),
-)
-_asked = Table(
-    "asked",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("domain", String, primary_key=True),
-    Column("memory_mib", Integer, nullable=False),
-)
-_timers = Table(
-    "timers",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("grew_at_s", Float),
-    Column("shrank_at_s", Float),
-)
-_strains = Table(
-    "strains",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("at_s", Float, nullable=False),
-)
-_quarantines = Table(
-    "quarantines",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("body", Text, nullable=False),
-)
-_pauses = Table(
-    "pauses",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("direction", String, primary_key=True),
-    Column("body", Text, nullable=False),
-)
-_overrides = Table(
-    "overrides",
-    _metadata,
-    Column("host", String, primary_key=True),
-    Column("body", Text, nullable=False),
-)
-_tunings = tunings_table(_metadata)
 
 
 class NoDecisionError(StoreError):
@@ -168,11 +99,11 @@ class SqlStore:
 
     def _prepare(self, connection: Connection, *, read_only: bool) -> None:
         version = _version(connection)
-        if not version and not _metadata.tables.keys() >= set(inspect(connection).get_table_names()):
+        if not version and not tables.metadata.tables.keys() >= set(inspect(connection).get_table_names()):
             raise StoreError(f"store {self._path} is the database of another program")
         if version < SCHEMA_VERSION and not read_only:
             # So far, newer versions only add tables.
-            _metadata.create_all(connection)
+            tables.metadata.create_all(connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif not version:
             raise StoreError(f"store {self._path} is empty: has `autoscaler run` run?")
@@ -189,7 +120,7 @@ class SqlStore:
         row = {"at_s": at_s, "changes": changes, "body": decision_to_json(decision)}
 
         def write(connection: Connection) -> int:
-            number: int = connection.execute(_decisions.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
+            number: int = connection.execute(tables.decisions.insert().values(row)).inserted_primary_key[0]  # type: ignore[index]
             _start_timers(connection, decision.transfers, at_s)
             return number
 
@@ -198,38 +129,38 @@ class SqlStore:
     def record_outcome(self, decision: int, outcome: Outcome) -> None:
         """Write what became of one of the decision's transfers."""
         row = {"decision": decision, "host": outcome.host, "body": outcome_to_json(outcome)}
-        self._write(lambda connection: connection.execute(_outcomes.insert().values(row)))
+        self._write(lambda connection: connection.execute(tables.outcomes.insert().values(row)))
 
     def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
         """Write which balloon size a domain is asked for."""
         row = {"host": host, "domain": domain, "memory_mib": memory_mib}
-        self._write(lambda connection: _upsert(connection, _asked, "memory_mib", [row]))
+        self._write(lambda connection: upsert(connection, tables.asked, "memory_mib", [row]))
 
     def asked(self) -> Mapping[tuple[str, str], int]:
         """The balloon size last asked for, MiB by (host, domain)."""
         with self._transaction() as connection:
-            return {(row.host, row.domain): row.memory_mib for row in connection.execute(select(_asked))}
+            return {(row.host, row.domain): row.memory_mib for row in connection.execute(select(tables.asked))}
 
     def record_strain(self, host: str, at: datetime) -> None:
         """Write that a donor of the host began to swap."""
         row = {"host": host, "at_s": at.timestamp()}
-        self._write(lambda connection: _upsert(connection, _strains, "at_s", [row]))
+        self._write(lambda connection: upsert(connection, tables.strains, "at_s", [row]))
 
     def record_quarantine(self, host: str, quarantine: Quarantine | None) -> None:
         """Write the quarantine a host is in, ``None`` lifts it."""
         if quarantine is None:
-            lift = _quarantines.delete().where(_quarantines.c.host == host)
+            lift = tables.quarantines.delete().where(tables.quarantines.c.host == host)
             self._write(lambda connection: connection.execute(lift))
             return
         row = {"host": host, "body": quarantine_to_json(quarantine)}
-        self._write(lambda connection: _upsert(connection, _quarantines, "body", [row]))
+        self._write(lambda connection: upsert(connection, tables.quarantines, "body", [row]))
 
     def timers(self) -> Sequence[HostTimers]:
         """What is remembered of every host of which there is something."""
         with self._transaction() as connection:
-            changes = {row.host: row for row in connection.execute(select(_timers))}
-            strains = {row.host: row.at_s for row in connection.execute(select(_strains))}
-            quarantines = {row.host: row.body for row in connection.execute(select(_quarantines))}
+            changes = {row.host: row for row in connection.execute(select(tables.timers))}
+            strains = {row.host: row.at_s for row in connection.execute(select(tables.strains))}
+            quarantines = {row.host: row.body for row in connection.execute(select(tables.quarantines))}
         return [
             HostTimers(
                 host,
@@ -243,72 +174,63 @@ class SqlStore:
 
     def record_pauses(self, pauses: Iterable[Pause]) -> None:
         """Write pauses, each instead of an earlier one of its host and direction."""
-        rows = [{"host": each.host, "direction": each.direction, "body": pause_to_json(each)} for each in pauses]
-        self._write(lambda connection: _upsert(connection, _pauses, "body", rows))
+        given = tuple(pauses)
+        self._write(lambda connection: write_pauses(connection, given))
 
     def record_override(self, override: Override) -> None:
         """Write an override instead of an earlier one of its host."""
-        row = {"host": override.host, "body": override_to_json(override)}
-        self._write(lambda connection: _upsert(connection, _overrides, "body", [row]))
+        self._write(lambda connection: write_override(connection, override))
 
     def end_pauses(self, hosts: Collection[str], directions: Collection[Direction]) -> None:
         """Forget the pauses of these hosts in these directions."""
-        ended = _pauses.delete().where(_pauses.c.host.in_(hosts), _pauses.c.direction.in_(directions))
-        self._write(lambda connection: connection.execute(ended))
+        self._write(lambda connection: forget_pauses(connection, hosts, directions))
 
     def end_overrides(self, hosts: Collection[str]) -> None:
         """Forget the overrides of these hosts."""
-        ended = _overrides.delete().where(_overrides.c.host.in_(hosts))
-        self._write(lambda connection: connection.execute(ended))
+        self._write(lambda connection: forget_overrides(connection, hosts))
 
     def orders(self, now: datetime) -> Orders:
         """The pauses and overrides that are in force."""
-        with self._transaction() as connection:
-            pauses = connection.execute(select(_pauses).order_by(_pauses.c.host, _pauses.c.direction)).all()
-            overrides = connection.execute(select(_overrides).order_by(_overrides.c.host)).all()
         try:
-            given = Orders(
-                tuple(pause_from_json(row.body) for row in pauses),
-                tuple(override_from_json(row.body) for row in overrides),
-            )
+            with self._transaction() as connection:
+                return standing_orders(connection).in_force(now)
         except ValueError:
             raise StoreError(f"store {self._path}: a pause or an override cannot be read: it is damaged") from None
-        return given.in_force(now)
 
     def carry_out(self, plan: TuningPlan, now: datetime) -> Begun:
         """Begin and end what a plan of alerts says; what is known already stays as it is."""
-        return self._write(lambda connection: carry_out_plan(connection, _tunings, plan, now))
+        return self._write(lambda connection: carry_out_plan(connection, tables.tunings, plan, now))
 
     def end_tunings(self, rules: Collection[str] | None, by: str, now: datetime) -> int:
         """End the tunings of these rules, or all with ``None``; their alerts do not begin them again."""
-        return self._write(lambda connection: end_rules(connection, _tunings, rules, by, now))
+        return self._write(lambda connection: end_rules(connection, tables.tunings, rules, by, now))
 
     def tunings(self, now: datetime) -> tuple[Tuning, ...]:
         """The tunings that are in force, one for each rule."""
         try:
             with self._transaction() as connection:
-                return in_force(standing_tunings(connection, _tunings, now), now)
+                return in_force(standing_tunings(connection, tables.tunings, now), now)
         except ValueError:
             raise StoreError(f"store {self._path}: a tuning cannot be read: it is damaged") from None
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""
-        found = self._records(select(_decisions).where(_decisions.c.number == number))
+        found = self._records(select(tables.decisions).where(tables.decisions.c.number == number))
         if not found:
             raise NoDecisionError(f"store {self._path} holds no decision {number}")
         return found[0]
 
     def latest(self, *, at: datetime | None = None) -> Record | None:
         """The newest decision, or the newest one at or before ``at``."""
-        query = select(_decisions).order_by(_decisions.c.number.desc()).limit(1)
+        query = select(tables.decisions).order_by(tables.decisions.c.number.desc()).limit(1)
         if at is not None:
-            query = query.where(_decisions.c.at_s <= at.timestamp())
+            query = query.where(tables.decisions.c.at_s <= at.timestamp())
         found = self._records(query)
         return found[0] if found else None
 
     def newest(self) -> Decision | None:
         """The newest decision, ``None`` where there is none or it cannot be read."""
-        rows = self._rows(select(_decisions).order_by(_decisions.c.number.desc()).limit(1))
+        rows = self._rows(select(tables.decisions).order_by(tables.decisions.c.number.desc()).limit(1))
         try:
             return self._record(*rows[0]).decision if rows else None
         except StoreError:
@@ -317,9 +239,9 @@ class SqlStore:
 
     def history(self, limit: int, *, changes_only: bool) -> list[Record]:
         """The newest decisions, oldest first; ``changes_only`` leaves out those that changed nothing."""
-        query = select(_decisions).order_by(_decisions.c.number.desc()).limit(limit)
+        query = select(tables.decisions).order_by(tables.decisions.c.number.desc()).limit(limit)
         if changes_only:
-            query = query.where(_decisions.c.changes)
+            query = query.where(tables.decisions.c.changes)
         return self._records(query)[::-1]
 
     def count(self, since: datetime | None = None) -> int:
@@ -333,7 +255,7 @@ class SqlStore:
 
         No transaction lasts from one to the next, so that a controller may go on writing.
         """
-        query = _since(since).order_by(_decisions.c.at_s, _decisions.c.number).limit(STREAMED_AT_ONCE)
+        query = _since(since).order_by(tables.decisions.c.at_s, tables.decisions.c.number).limit(STREAMED_AT_ONCE)
         page = query
         while rows := self._rows(page):
             for row, outcomes in rows:
@@ -342,7 +264,7 @@ class SqlStore:
                 except StoreError as error:
                     yield Unreadable(row.number, datetime.fromtimestamp(row.at_s, UTC), str(error))
             last = rows[-1][0]
-            page = query.where(tuple_(_decisions.c.at_s, _decisions.c.number) > (last.at_s, last.number))
+            page = query.where(tuple_(tables.decisions.c.at_s, tables.decisions.c.number) > (last.at_s, last.number))
 
     def record_failure(self, at: datetime, error: str) -> None:
         """Write that a cycle failed."""
@@ -355,7 +277,7 @@ class SqlStore:
 
     def prune(self, keep: Keep, now: datetime) -> int:
         """Remove some of the decisions that are not to be kept, return how many; 0 when there is none left."""
-        return self._write(lambda connection: prune(connection, _decisions, _outcomes, keep, now))
+        return self._write(lambda connection: prune(connection, tables.decisions, tables.outcomes, keep, now))
 
     def close(self) -> None:
         """Close the file."""
@@ -369,7 +291,7 @@ class SqlStore:
         with self._transaction() as connection:
             rows = connection.execute(query).all()
             numbers = select(query.subquery().c.number)
-            found = connection.execute(select(_outcomes).where(_outcomes.c.decision.in_(numbers))).all()
+            found = connection.execute(select(tables.outcomes).where(tables.outcomes.c.decision.in_(numbers))).all()
         outcomes: dict[int, list[Row[Any]]] = {}
         for outcome in found:
             outcomes.setdefault(outcome.decision, []).append(outcome)
@@ -407,24 +329,16 @@ class SqlStore:
 
 
 def _since(at: datetime | None) -> Select[Any]:
-    query = select(_decisions)
-    return query if at is None else query.where(_decisions.c.at_s >= at.timestamp())
+    query = select(tables.decisions)
+    return query if at is None else query.where(tables.decisions.c.at_s >= at.timestamp())
 
 
 def _start_timers(connection: Connection, transfers: Iterable[Transfer], at_s: float) -> None:
     """Start each host's timer of its direction; a change of no workers starts none."""
     grow = [each.host for each in transfers if each.workers_to > each.workers_from]
     shrink = [each.host for each in transfers if each.workers_to < each.workers_from]
-    _upsert(connection, _timers, "grew_at_s", [{"host": host, "grew_at_s": at_s} for host in grow])
-    _upsert(connection, _timers, "shrank_at_s", [{"host": host, "shrank_at_s": at_s} for host in shrink])
-
-
-def _upsert(connection: Connection, table: Table, value: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write whole rows, or only the column ``value`` of those that are there."""
-    if rows:
-        statement = insert(table)
-        update = {value: statement.excluded[value]}
-        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=update), rows)
+    upsert(connection, tables.timers, "grew_at_s", [{"host": host, "grew_at_s": at_s} for host in grow])
+    upsert(connection, tables.timers, "shrank_at_s", [{"host": host, "shrank_at_s": at_s} for host in shrink])
 
 
 def _check_path(path: Path, *, read_only: bool) -> None:
