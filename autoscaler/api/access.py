@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from autoscaler.api.tokens import Scope, Token, TokenBook, TokensError
-from autoscaler.config.schema import ApiSection
+from autoscaler.config.api_section import ApiSection
 
 SIGNATURE = "X-Grafana-Alerting-Signature"
 # Grafana has no name of its own for it; its documentation takes this one.

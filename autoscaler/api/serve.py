@@ -11,7 +11,7 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
-from autoscaler.config.schema import ApiSection
+from autoscaler.config.api_section import ApiSection
 
 # Requests that are answered at the same time; who comes beyond that is asked to come again.
 MOST_AT_ONCE = 32

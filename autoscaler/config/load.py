@@ -23,8 +23,9 @@ from autoscaler.config.document import (
 )
 from autoscaler.config.layers import MEMBERS, Layer, host_layers, merged
 from autoscaler.config.policies import PolicyError, make_policy
-from autoscaler.config.schema import ALL_HOSTS, Config, PolicySection, PrometheusSection
+from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
+from autoscaler.config.tuning_section import ALL_HOSTS
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
 from autoscaler.core.voices import Canary

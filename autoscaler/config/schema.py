@@ -4,14 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from autoscaler.config.api_section import ApiSection
 from autoscaler.config.hours import parse_hours
+from autoscaler.config.section import Address, Name, PositiveDuration, Section
+from autoscaler.config.tuning_section import ALL_HOSTS, TuningSection
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.core.calendar import CalendarEntry
@@ -25,7 +27,6 @@ from autoscaler.model import (
     Host,
     Pause,
     ProofDomain,
-    TuningKind,
     WnDomain,
 )
 
@@ -42,29 +43,6 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _host_and_port(address: object) -> tuple[str, int]:
-    host, _, port = str(address).rpartition(":")
-    if not host or not port.isdecimal() or int(port) > LARGEST_PORT:
-        raise ValueError(f"{address!r} is not an address such as 127.0.0.1:9620")
-    return host.strip("[]"), int(port)
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _positive(span: timedelta) -> timedelta:
-    if span == timedelta(0):
-        raise ValueError("must be longer than 0s")
-    return span
-
-
-LARGEST_PORT = 65_535
-# Whom a freeze may name instead of a host or a group.
-ALL_HOSTS = "all"
 # An empty store has 100 KiB; below this a busy facility would forget what it did yesterday.
 LEAST_KEEP_MIB = 16
 # What is looked back on, four hours, must say something of what is looked ahead to.
@@ -76,14 +54,6 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
 Cores = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DormantState = Literal[DomainState.RUNNING, DomainState.PAUSED, DomainState.SAVED, DomainState.SHUT_OFF]
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
-Name = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A mapping of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ControllerSection(Section):
@@ -93,8 +63,8 @@ class ControllerSection(Section):
     host_timeout: PositiveDuration = timedelta(seconds=10)
     transfer_stall: PositiveDuration = timedelta(seconds=60)
     store: Path = Path("/var/lib/vaf-autoscaler/decisions.sqlite")
-    notify_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
-    metrics_listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
+    notify_listen: Address | None = None
+    metrics_listen: Address | None = None
     failures_to_safe: Annotated[int, Field(ge=1, strict=True)] = 10
     keep: PositiveDuration = timedelta(days=90)
     keep_size: Annotated[Mebibytes, Field(ge=LEAST_KEEP_MIB)] = 2048
@@ -418,69 +388,6 @@ class MaintenanceSection(Section):
         if self.instant(self.end) <= self.instant(self.begin):
             raise ValueError("it ends before it begins")
         return self
-
-
-class ActionSection(Section):
-    """What a tuning does: one of these."""
-
-    boost_workers: Annotated[int, Field(ge=1, strict=True)] | None = None
-    cap_workers: Annotated[int, Field(ge=0, strict=True)] | None = None
-    freeze: Literal["grow", "shrink"] | None = None
-    hosts: Name | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if sum(each is not None for each in (self.boost_workers, self.cap_workers, self.freeze)) != 1:
-            raise ValueError("give one of boost_workers, cap_workers and freeze")
-        if (self.hosts is None) != (self.freeze is None):
-            raise ValueError("freeze wants hosts: a host, a group, or all; nothing else does")
-        return self
-
-
-class TuningSection(Section):
-    """What an alert with these labels changes, for how long at most."""
-
-    model_config = ConfigDict(populate_by_name=True)
-
-    match: Annotated[dict[Name, str], Field(min_length=1)]
-    action: ActionSection
-    span: Annotated[PositiveDuration, Field(alias="for")]
-
-    def rule(self, hosts: tuple[str, ...]) -> TuningRule:
-        """The section as the core knows it, for these hosts."""
-        action = self.action
-        where = "all hosts" if action.hosts == ALL_HOSTS else action.hosts or ""
-        if action.boost_workers is not None:
-            return TuningRule(self.match, TuningKind.BOOST, self.span, action.boost_workers)
-        if action.cap_workers is not None:
-            return TuningRule(self.match, TuningKind.CAP, self.span, action.cap_workers)
-        direction = Direction(str(action.freeze))
-        return TuningRule(self.match, TuningKind.FREEZE, self.span, None, direction, hosts, where)
-
-
-class ApiSection(Section):
-    """The HTTP API; without ``listen`` there is none."""
-
-    listen: Annotated[tuple[str, int], BeforeValidator(_host_and_port)] | None = None
-    tokens_file: Path = Path("/var/lib/vaf-autoscaler/api-tokens")
-    grafana_secret_file: Path | None = None
-    tls_cert_file: Path | None = None
-    tls_key_file: Path | None = None
-    requests_per_minute: Annotated[int, Field(ge=1, strict=True)] = 60
-
-    @model_validator(mode="after")
-    def _safe(self) -> Self:
-        if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError("tls_cert_file and tls_key_file go together")
-        if self.listen is not None and self.tls_cert_file is None and not _loopback(self.listen[0]):
-            raise ValueError("without tls_cert_file and tls_key_file it listens on the loopback only: 127.0.0.1")
-        return self
-
-    def beside(self, folder: Path) -> Self:
-        """The section with relative paths to files in ``folder``."""
-        names = ("tokens_file", "grafana_secret_file", "tls_cert_file", "tls_key_file")
-        files = {name: getattr(self, name) for name in names}
-        return self.model_copy(update={name: folder / file for name, file in files.items() if file is not None})
 
 
 class Config(Section):

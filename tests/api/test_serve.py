@@ -7,7 +7,7 @@ import requests
 import trustme
 
 from autoscaler.api.serve import ApiError, api_at
-from autoscaler.config.schema import ApiSection
+from autoscaler.config.api_section import ApiSection
 from tests.api.facility import GRAFANA, ApiUnderTest, bearer, sample
 from tests.service.waiting import DEADLINE_S
 
