@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+import msgspec
+
+from autoscaler.value import Value
+
 # Signals the built-in policies read. A site may configure more of them for its own policies.
 PROOF_QUEUED_SESSIONS = "proof_queued_sessions"
 PROOF_RUNNING_SESSIONS = "proof_running_sessions"
@@ -16,8 +20,7 @@ WN_RUNNING_JOBS = "wn_running_jobs"
 XROOTD_READ_BYTES_PER_SECOND = "xrootd_read_bytes_per_second"
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Value, frozen=True):
     """What one domain has.
 
     ``cpu_weight`` is on Xen's credit scale (256 is the default); ``cpu_cap_cores`` is in cores, ``None`` = no cap.
@@ -52,8 +55,7 @@ class DomainState(StrEnum):
         return self.value.replace("_", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class ProofDomain:
+class ProofDomain(Value, frozen=True):
     """The PROOF domain of a host, as configured. Zero workers means ``dormant``.
 
     ``dormant_state`` is what it does then: run on, or be paused, saved or shut off until it is wanted.
@@ -68,8 +70,7 @@ class ProofDomain:
     dormant_state: DomainState = DomainState.RUNNING
 
 
-@dataclass(frozen=True, slots=True)
-class WnDomain:
+class WnDomain(Value, frozen=True):
     """A Worker Node domain of a host, as configured.
 
     ``cpu_weight`` holds while PROOF is dormant, ``cpu_weight_yielding`` and ``cpu_cap_cores_yielding`` while PROOF has
@@ -90,8 +91,7 @@ class WnDomain:
     cpu_cap_floor_cores: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(Value, frozen=True):
     """One hypervisor with its PROOF domain and its Worker Node domains; ``uri`` is libvirt's.
 
     ``memory_total_mib`` is ``None`` where what the host itself says is to count; the reserves are for Domain-0, or for
@@ -128,16 +128,14 @@ class Facility:
         return self.by_name[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Value, frozen=True):
     """One reading of a signal; ``value`` is ``None`` where nothing is known."""
 
     at: datetime
     value: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Value, frozen=True):
     """One signal's history, oldest first.
 
     ``fresh_at`` is when the newest value was true at its origin (not when it was asked for); ``problem`` says in words
@@ -165,13 +163,12 @@ class Series:
 Memory = Mapping[str, tuple[float | None, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Value, frozen=True):
     """The metric history up to ``now``, and what the policy remembered in the cycle before: what a policy sees."""
 
     now: datetime
     series: tuple[Series, ...] = ()
-    memory: Memory = field(default_factory=dict)
+    memory: Memory = msgspec.field(default_factory=dict)
 
     def signal(self, name: str) -> Series:
         """Return the series of a signal; one that was not read is an empty series with its problem."""
@@ -185,8 +182,7 @@ class Window:
         return self.signal(name).latest
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(Value, frozen=True):
     """How many workers a policy wants in the whole facility, and why.
 
     ``workers=None`` means *hold*: the policy does not know, every host keeps what it has. With ``may_shrink=False`` it
@@ -198,8 +194,7 @@ class Demand:
     may_shrink: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Value, frozen=True):
     """How near a guest is to swapping, by its own last report, which it made at ``told_at_s`` (Unix seconds).
 
     ``usable_mib`` of ``total_mib`` is its MemAvailable; swap and major page faults are counted since its boot.
@@ -213,8 +208,7 @@ class Pressure:
     major_faults: int
 
 
-@dataclass(frozen=True, slots=True)
-class DomainObservation:
+class DomainObservation(Value, frozen=True):
     """One domain as read back from its hypervisor.
 
     ``used_mib`` is what the guest itself says it uses (``None``: it says nothing; the balloon size is not use).
@@ -239,8 +233,7 @@ class DomainObservation:
         return max(self.allocation.memory_mib, self.asked_mib or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class HostReading:
+class HostReading(Value, frozen=True):
     """One host as its hypervisor shows it: our domains in the order of their configuration, and the host itself.
 
     ``unmanaged_mib`` is the memory of running domains that are not ours, ``control_mib`` that of Domain-0 (0 where
@@ -263,8 +256,7 @@ class HostState(StrEnum):
     UNUSABLE = "unusable"
 
 
-@dataclass(frozen=True, slots=True)
-class HostObservation:
+class HostObservation(Value, frozen=True):
     """One host as read back.
 
     ``problem`` says why the host is unusable, or what of a usable one is out of order; ``moving_to_workers`` is the
@@ -295,8 +287,7 @@ class HostObservation:
         return self.unmanaged_mib + sum(domain.committed_mib for domain in self.domains)
 
 
-@dataclass(frozen=True, slots=True)
-class Quarantine:
+class Quarantine(Value, frozen=True):
     """A domain whose balloon did not move; its host is left as it is until a probe at ``probe_at`` moves it.
 
     ``failures`` counts the attempts in a row that moved nothing.
@@ -309,8 +300,7 @@ class Quarantine:
     probe_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class HostTimers:
+class HostTimers(Value, frozen=True):
     """What the controller remembers of a host.
 
     When its PROOF domain last grew and last shrank by the controller's own hand, when a donor last began to swap, and
@@ -331,8 +321,7 @@ class Direction(StrEnum):
     SHRINK = "shrink"
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Value, frozen=True):
     """A host whose workers do not change in one direction before ``until``, and who said so, when and why."""
 
     host: str
@@ -343,8 +332,7 @@ class Pause:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Value, frozen=True):
     """A host that has so many workers until ``until``, whatever a policy wants, and who said so, when and why."""
 
     host: str
@@ -355,8 +343,7 @@ class Override:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Value, frozen=True):
     """What people have said of hosts, each for a time."""
 
     pauses: tuple[Pause, ...] = ()
@@ -373,8 +360,7 @@ class Orders:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AlertIdentity:
+class AlertIdentity(Value, frozen=True):
     """One firing of an alert, as whoever sends it knows it: told again, it is the same one."""
 
     source: str
@@ -391,8 +377,7 @@ class TuningKind(StrEnum):
     FREEZE = "freeze"
 
 
-@dataclass(frozen=True, slots=True)
-class Tuning:
+class Tuning(Value, frozen=True):
     """What an alert changes until ``until``, or until it is resolved, by a rule of the configuration.
 
     ``name`` is what the alert is called, ``rule`` what the rule matches. ``workers`` are those of a boost or a cap, of
@@ -411,8 +396,7 @@ class Tuning:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Value, frozen=True):
     """Everything a decision rests on; a stored situation can be decided again.
 
     ``memories`` are those of the shadow policies, by their names; that of the acting one is in the window. ``tunings``
@@ -422,8 +406,8 @@ class Situation:
     window: Window
     hosts: tuple[HostObservation, ...]
     timers: tuple[HostTimers, ...] = ()
-    memories: Mapping[str, Memory] = field(default_factory=dict)
-    orders: Orders = field(default_factory=Orders)
+    memories: Mapping[str, Memory] = msgspec.field(default_factory=dict)
+    orders: Orders = msgspec.field(default_factory=Orders)
     tunings: tuple[Tuning, ...] = ()
 
     def host(self, name: str) -> HostObservation:
@@ -434,8 +418,7 @@ class Situation:
         raise KeyError(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Value, frozen=True):
     """What one guard took away from a host's wanted workers, and why."""
 
     guard: str
@@ -455,8 +438,7 @@ class StepKind(StrEnum):
     SLEEP = "sleep"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value, frozen=True):
     """One change to one domain. Memory steps change only the memory, CPU steps only weight and cap.
 
     A domain that shrinks keeps ``keep_usable_mib`` of memory that it does not use; with ``None`` it may be squeezed
@@ -473,8 +455,7 @@ class Step:
     state: DomainState | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Value, frozen=True):
     """One host's ordered steps: donors shrink, acceptors grow, weights last.
 
     ``memory_for_guests_mib`` is the sum that must hold at every instant. ``probe`` is the quarantined domain that the
@@ -498,8 +479,7 @@ class Result(StrEnum):
     INTERRUPTED = "interrupted"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """What became of one transfer, read back from the hypervisor.
 
     ``stuck`` is a domain whose balloon did not move at all, ``strained`` a donor that began to swap.
@@ -515,8 +495,7 @@ class Outcome:
     strained: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HostDecision:
+class HostDecision(Value, frozen=True):
     """What one cycle decided for one host.
 
     ``current``, ``wanted`` and ``granted`` are workers; ``None`` where the host could not be read. ``reason`` is the
@@ -532,19 +511,17 @@ class HostDecision:
     transfer: Transfer | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Value, frozen=True):
     """What a shadow policy would have the facility do; ``error`` is what it raised, which touches nobody else."""
 
     name: str
     policy: str
     demand: Demand
-    memory: Memory = field(default_factory=dict)
+    memory: Memory = msgspec.field(default_factory=dict)
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Value, frozen=True):
     """The durable record of one cycle: inputs with their age, demand, wanted, granted, cuts, transfers.
 
     ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty);
@@ -558,7 +535,7 @@ class Decision:
     hosts: tuple[HostDecision, ...]
     unplaced_workers: int = 0
     error: str | None = None
-    memory: Memory = field(default_factory=dict)
+    memory: Memory = msgspec.field(default_factory=dict)
     opinions: tuple[Opinion, ...] = ()
 
     @property
@@ -577,8 +554,7 @@ class Decision:
         return tuple(host.transfer for host in self.hosts if host.transfer is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
+class GuardLimits(Value, frozen=True):
     """The numbers the guards work with.
 
     A signal older than ``fresh_for`` counts as unknown; a wish to change less than ``dead_band_workers`` is left out,

@@ -3,18 +3,32 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from numbers import Integral, Real
 from typing import Any
 
-from pydantic import TypeAdapter
+from msgspec.json import Decoder, Encoder
 
 from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Override, Pause, Quarantine, Tuning
 
-_decision: TypeAdapter[Decision] = TypeAdapter(Decision)
-_outcome: TypeAdapter[Outcome] = TypeAdapter(Outcome)
-_quarantine: TypeAdapter[Quarantine] = TypeAdapter(Quarantine)
-_pause: TypeAdapter[Pause] = TypeAdapter(Pause)
-_override: TypeAdapter[Override] = TypeAdapter(Override)
-_tuning: TypeAdapter[Tuning] = TypeAdapter(Tuning)
+
+def _number(value: object) -> int | float:
+    """A number of another library: policies may reckon with NumPy."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise NotImplementedError(f"{type(value).__name__} has no JSON")
+
+
+_encoder = Encoder(enc_hook=_number)
+
+# Not strict, so that 5.0 is a whole number, too.
+_decision = Decoder(Decision, strict=False)
+_outcome = Decoder(Outcome, strict=False)
+_quarantine = Decoder(Quarantine, strict=False)
+_pause = Decoder(Pause, strict=False)
+_override = Decoder(Override, strict=False)
+_tuning = Decoder(Tuning, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,59 +74,59 @@ class Unreadable:
 
 def decision_to_json(decision: Decision) -> str:
     """One decision as a JSON object."""
-    return _decision.dump_json(decision).decode()
+    return _encoder.encode(decision).decode()
 
 
 def decision_from_json(text: str) -> Decision:
     """The decision of a JSON object; raises ``ValueError``."""
-    return _decision.validate_json(text)
+    return _decision.decode(text)
 
 
 def outcome_to_json(outcome: Outcome) -> str:
     """One outcome as a JSON object."""
-    return _outcome.dump_json(outcome).decode()
+    return _encoder.encode(outcome).decode()
 
 
 def outcome_from_json(text: str) -> Outcome:
     """The outcome of a JSON object; raises ``ValueError``."""
-    return _outcome.validate_json(text)
+    return _outcome.decode(text)
 
 
 def quarantine_to_json(quarantine: Quarantine) -> str:
     """One quarantine as a JSON object."""
-    return _quarantine.dump_json(quarantine).decode()
+    return _encoder.encode(quarantine).decode()
 
 
 def quarantine_from_json(text: str) -> Quarantine:
     """The quarantine of a JSON object; raises ``ValueError``."""
-    return _quarantine.validate_json(text)
+    return _quarantine.decode(text)
 
 
 def pause_to_json(pause: Pause) -> str:
     """One pause as a JSON object."""
-    return _pause.dump_json(pause).decode()
+    return _encoder.encode(pause).decode()
 
 
 def pause_from_json(text: str) -> Pause:
     """The pause of a JSON object; raises ``ValueError``."""
-    return _pause.validate_json(text)
+    return _pause.decode(text)
 
 
 def override_to_json(override: Override) -> str:
     """One override as a JSON object."""
-    return _override.dump_json(override).decode()
+    return _encoder.encode(override).decode()
 
 
 def override_from_json(text: str) -> Override:
     """The override of a JSON object; raises ``ValueError``."""
-    return _override.validate_json(text)
+    return _override.decode(text)
 
 
 def tuning_to_json(tuning: Tuning) -> str:
     """One tuning as a JSON object."""
-    return _tuning.dump_json(tuning).decode()
+    return _encoder.encode(tuning).decode()
 
 
 def tuning_from_json(text: str) -> Tuning:
     """The tuning of a JSON object; raises ``ValueError``."""
-    return _tuning.validate_json(text)
+    return _tuning.decode(text)
