@@ -19,7 +19,7 @@ from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.api.tokens import Scope
 from autoscaler.api.views import decision_values, state_values
-from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, Body, WebhookError, parse_webhook
+from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, WebhookError, body_schema, parse_webhook
 from autoscaler.config.load import Loaded
 from autoscaler.contracts import StoreError
 from autoscaler.core.tuning import decide_tuning, tuning_words
@@ -38,9 +38,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _bearer = HTTPBearer(auto_error=False, description="A token of `autoscaler token add`; basic is fine, too.")
-_body_schema = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": Body.model_json_schema()}}}
-}
+_body_schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,13 @@ class _Version(BaseModel):
     version: Any = None
 
 
+def body_schema() -> dict[str, Any]:
+    """The JSON schema of a body in one piece: in OpenAPI's document, what pydantic refers to would lie elsewhere."""
+    schema = Body.model_json_schema()
+    schema["properties"]["alerts"]["items"] = schema.pop("$defs")[_Alert.__name__]
+    return schema
+
+
 def parse_webhook(source: str, body: bytes) -> Webhook:
     """The alerts of a body; raises ``WebhookError``."""
     try:

@@ -68,6 +68,9 @@ _NO_TEXT = "Could not decode to UTF-8"
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 DAMAGED_ADVICE = "the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
 
+# The number of a row.
+LARGEST = 2**63 - 1
+
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
 
@@ -215,7 +218,12 @@ class SqlStore:
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""
-        found = self._records(select(tables.decisions).where(tables.decisions.c.number == number))
+        # A larger number is none that SQLite could be asked for.
+        found = (
+            self._records(select(tables.decisions).where(tables.decisions.c.number == number))
+            if 0 < number <= LARGEST
+            else []
+        )
         if not found:
             raise NoDecisionError(f"store {self._path} holds no decision {number}")
         return found[0]

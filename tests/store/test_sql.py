@@ -217,9 +217,10 @@ def test_a_newest_decision_that_cannot_be_read_is_none(store: SqlStore, file: Pa
     assert store.newest() is None
 
 
-def test_a_decision_that_is_not_there_is_an_error(store: SqlStore) -> None:
-    with pytest.raises(StoreError, match="holds no decision 7"):
-        store.record(7)
+@pytest.mark.parametrize("number", [7, 0, 2**63, -(2**63) - 1])
+def test_a_decision_that_is_not_there_is_an_error(store: SqlStore, number: int) -> None:
+    with pytest.raises(StoreError, match=f"holds no decision {number}"):
+        store.record(number)
 
 
 def test_the_latest_decision_is_the_newest_one(store: SqlStore) -> None:

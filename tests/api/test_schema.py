@@ -1,0 +1,114 @@
+"""The API's own description of itself, and what comes of all that can be asked by it."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+
+from autoscaler.api.app import Facilities, make_app
+from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.tokens import Scope, add_token
+from autoscaler.api.webhooks import VERSIONS
+from autoscaler.config.load import load
+from autoscaler.store.sql import SqlStore
+from tests.api.facility import NOW, TOP, bearer
+
+SECTIONS = """
+tuning:
+  - {match: {severity: page}, action: {boost_workers: 8}, for: 2h}
+api: {tokens_file: tokens, requests_per_minute: 1000000}
+"""
+# Without a token only this may be asked: a load balancer has none.
+OPEN = {"/healthz"}
+
+few = settings(max_examples=30, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("api")
+    text = (TOP / "deploy" / "autoscaler.yaml").read_text()
+    (made / "autoscaler.yaml").write_text(text + SECTIONS)
+    return made
+
+
+@pytest.fixture(scope="module")
+def token(folder: Path) -> str:
+    """One that may do everything."""
+    return add_token(folder / "tokens", "everything", frozenset(Scope))
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> Iterator[SqlStore]:
+    with closing(SqlStore(folder / "decisions.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def description(folder: Path, store: SqlStore) -> Any:
+    loaded = load(folder / "autoscaler.yaml")
+    app = make_app(Facilities(lambda: loaded, store, lambda: NOW, lambda: None, ApiMetrics()))
+    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
+
+
+def for_all(description: Any, mode: GenerationMode, check: Callable[[schemathesis.Case], None]) -> None:
+    """Check what can be asked of each path, or what comes close to it."""
+    operations = [found.ok() for found in description.get_all_operations()]
+    assert len(operations) >= 6
+    for operation in operations:
+        try:
+            few(given(operation.as_strategy(generation_mode=mode))(check))()
+        except Unsatisfiable:
+            assert mode is GenerationMode.NEGATIVE, operation.label
+
+
+def of_a_rule(case: schemathesis.Case) -> schemathesis.Case:
+    """The case with alerts that change something wherever they are understood."""
+    match case.body:
+        case {"alerts": list() as alerts, "version": str()}:
+            # The description has the versions of both senders for each.
+            case.body["version"] = VERSIONS[case.operation.path.rpartition("/")[-1]]
+            for alert in alerts:
+                match alert:
+                    case {"labels": dict() as labels, "startsAt": str()}:
+                        labels["severity"], alert["startsAt"] = "page", NOW.isoformat()
+    return case
+
+
+def written(folder: Path) -> list[str]:
+    """All that the store holds."""
+    with closing(sqlite3.connect(folder / "decisions.sqlite")) as connection:
+        return list(connection.iterdump())
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_whatever_is_asked_with_a_token_the_answer_is_never_an_error_of_the_server(
+    mode: GenerationMode, description: Any, token: str, store: SqlStore
+) -> None:
+    def check(case: schemathesis.Case) -> None:
+        response = of_a_rule(case).call(headers=bearer(token))
+        case.validate_response(response, checks=[schemathesis.checks.not_a_server_error])
+
+    for_all(description, mode, check)
+    assert store.tunings(NOW), "no alert was understood: this test asks for too little"
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_without_a_known_token_nothing_is_told_and_nothing_is_written(
+    mode: GenerationMode, description: Any, folder: Path
+) -> None:
+    before = written(folder)
+
+    def check(case: schemathesis.Case) -> None:
+        response = of_a_rule(case).call()
+        assert case.operation.path in OPEN or response.status_code in {401, 429}, response.text
+
+    for_all(description, mode, check)
+    assert before == written(folder)
