@@ -209,9 +209,9 @@ def _spread(workers: int, free: list[tuple[int, Site]]) -> dict[Site, int]:
     """Take workers from the sites evenly: a session is as fast as its places together, and none is crowded."""
     places: dict[Site, int] = {}
     left = workers
-    for number, (count, site) in enumerate(sorted(free, key=lambda each: (each[0], each[1].name))):
-        # The fullest first: what they cannot give falls to the emptier ones.
-        taken = min(count, -(-left // (len(free) - number)))
+    for number, (count, site) in enumerate(sorted(free, key=lambda each: (each[0], -each[1].busy, each[1].name))):
+        # The fullest first: what they cannot give falls to the emptier ones, and so does what cannot be divided.
+        taken = min(count, left // (len(free) - number))
         if taken:
             places[site] = taken
             left -= taken

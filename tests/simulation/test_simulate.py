@@ -139,6 +139,14 @@ def test_a_session_that_wants_more_than_there_can_be_gets_all_for_longer() -> No
     assert (served.start_s, served.end_s) == (120.0, 320.0)
 
 
+def test_a_session_takes_its_workers_where_other_sessions_have_fewest() -> None:
+    two = tuple(replace(machine, cores=2, job_slots=1) for machine in a_scenario(hosts=2).machines)
+    jobs = (Job(0.0, 10 * HOUR_S), Job(0.0, 10 * HOUR_S))
+    sessions = (Session(120.0, 600.0, 1), Session(130.0, 600.0, 1))
+    result = run(replace(a_scenario(), machines=two), a_workload(*sessions, jobs=jobs), Static(4))
+    assert (result.cycles.wn_wanted_core_s - result.cycles.wn_used_core_s).sum() == pytest.approx(0)
+
+
 def test_a_session_is_not_kept_waiting_for_workers_that_have_no_core() -> None:
     few = Machine(replace(A_HOST, cpu_reserve_cores=0.5), cores=5, job_slots=5)
     (served,) = run(replace(a_scenario(), machines=(few,)), a_workload(Session(120.0, 100.0, 8)), Static(8)).sessions
