@@ -9,15 +9,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from autoscaler.config.schema import (
     GuardsSection,
-    Name,
     PolicySection,
-    PositiveDuration,
     ProofSizes,
-    Section,
     WnSizes,
     check_host,
     one_or_many_wns,
 )
+from autoscaler.config.section import Name, PositiveDuration, Section
 from autoscaler.config.units import BytesPerSecond, Duration, Mebibytes
 from autoscaler.model import DomainState, Host
 from autoscaler.simulation.constants import PHYSICS, Physics
