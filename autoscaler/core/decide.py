@@ -1,8 +1,10 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
+
+import msgspec
 
 from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
@@ -31,10 +33,10 @@ from autoscaler.model import (
     Situation,
     Transfer,
 )
+from autoscaler.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Value, frozen=True):
     """How to decide: the policy, the guards in their order, the numbers the guards work with, and the calendar.
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
@@ -45,7 +47,7 @@ class Rules:
     policy: Policy
     limits: GuardLimits
     guards: tuple[Guard, ...] = GUARDS
-    shadows: Mapping[str, Policy] = field(default_factory=dict)
+    shadows: Mapping[str, Policy] = msgspec.field(default_factory=dict)
     canary: Canary | None = None
     maintenance: tuple[Pause, ...] = ()
     calendar: tuple[CalendarEntry, ...] = ()
@@ -92,8 +94,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     return _without_plan(decision) if error else decision
 
 
-@dataclass(frozen=True, slots=True)
-class _Cycle:
+class _Cycle(Value, frozen=True):
     """What all hosts of a cycle are decided with, whoever acts on them; ``entries`` are those of the calendar now."""
 
     situation: Situation
@@ -145,8 +146,7 @@ class _Cycle:
         return _Acting(self, voice, placement.wanted, unknown, known, rest, resting), placement.unplaced
 
 
-@dataclass(frozen=True, slots=True)
-class _Acting:
+class _Acting(Value, frozen=True):
     """A voice in a cycle: the workers its placement wants by host, and whether its demand rests on what is known.
 
     ``resting`` has the decisions of hosts that are known to stay as they are; ``silent`` says which voice should have

@@ -8,7 +8,6 @@ keep and within bounds, and ``pause`` leaves a host as it is even beyond its bou
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
@@ -23,18 +22,17 @@ from autoscaler.core.allocation import (
 from autoscaler.core.calendar import NO_FREEZE, Freeze, freeze_words
 from autoscaler.core.orders import NO_ORDERS, HostOrders, override_words, pause_words
 from autoscaler.model import Cut, GuardLimits, Host, HostObservation, HostTimers, Window
+from autoscaler.value import Value
 
 # Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
 CLOCK_SKEW = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
-class HostView:
+class HostView(Value, frozen=True):
     """What a guard may look at: one ready host, its present workers and timers.
 
     ``unknown`` says which signal that the demand rests on is missing or stale, ``None`` when all are known;
-    ``orders`` are what people have said of the host, ``freeze`` is what the calendar forbids now; ``guests_mib`` is the
-    host's memory for guests.
+    ``orders`` are what people have said of the host, ``freeze`` is what the calendar forbids now.
     """
 
     host: Host
@@ -46,15 +44,14 @@ class HostView:
     limits: GuardLimits
     orders: HostOrders = NO_ORDERS
     freeze: Freeze = NO_FREEZE
-    guests_mib: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Reckon once what several guards ask for."""
-        object.__setattr__(self, "guests_mib", memory_for_guests_mib(self.host, self.observed))
+    @property
+    def guests_mib(self) -> int:
+        """The host's memory for guests."""
+        return memory_for_guests_mib(self.host, self.observed)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Value, frozen=True):
     """The workers a guard lets through, and why."""
 
     workers: int

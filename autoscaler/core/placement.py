@@ -9,10 +9,10 @@ from autoscaler.core.allocation import can_run, workers_now
 from autoscaler.core.calendar import NO_FREEZE, CalendarEntry, Freeze
 from autoscaler.core.orders import NO_ORDERS, HostOrders
 from autoscaler.model import Demand, Facility, Host, HostObservation, HostState
+from autoscaler.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Value, frozen=True):
     """Workers wanted per host, the workers that found no place, and how the calendar limited some hosts, in words."""
 
     wanted: Mapping[str, int]

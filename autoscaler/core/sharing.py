@@ -1,14 +1,13 @@
 """What the Worker Nodes of a host get of the memory that PROOF does not hold."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, wn_floor_mib
 from autoscaler.model import DomainState, Host, HostObservation, WnDomain
+from autoscaler.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Value, frozen=True):
     """A running Worker Node: its size now, and how small and how large it may become."""
 
     name: str

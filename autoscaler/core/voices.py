@@ -6,22 +6,21 @@ were its own, the others what the acting policy would give them.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
+from autoscaler.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(Value, frozen=True):
     """The shadow policy that acts on these hosts."""
 
     name: str
     hosts: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Value, frozen=True):
     """A policy that acts on some hosts, and what it wants; ``said`` begins its reasons."""
 
     demand: Demand

@@ -4,11 +4,11 @@ The model's machines share their cores by this rule; so does the demo, whose tes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from autoscaler.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Value, frozen=True):
     """What one domain could use, at most its cap, in cores, and its weight."""
 
     cores: float

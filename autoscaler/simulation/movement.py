@@ -9,12 +9,12 @@ all, a donor is lent the acceptor's weight and gives first; the acceptor takes m
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, cap_cores
 from autoscaler.model import Allocation, Host, HostObservation, StepKind, Transfer
 from autoscaler.simulation.constants import Physics
 from autoscaler.simulation.cpu import Claim, share_cores
+from autoscaler.value import Value
 
 Allocations = Mapping[str, Allocation]
 Cores = Mapping[str, float]
@@ -26,8 +26,7 @@ _Speeds = tuple[float, float, float]
 _CPU, _LEND, _RESIZES = StepKind.CPU, StepKind.LEND, (StepKind.SHRINK, StepKind.GROW)
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(Value, frozen=True):
     """A transfer in time, in seconds from its beginning.
 
     ``arrivals`` are when each further worker is there. From ``squeeze_from_s`` on the donors swap, ``None`` = never.

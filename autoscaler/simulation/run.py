@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscaler.value import Value
+
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Value, frozen=True):
     """What became of a session: ``start_s`` and ``end_s`` are ``None`` where the workload ended before.
 
     ``hit``: it found all its workers there, free, when it came.
@@ -23,8 +24,7 @@ class Served:
     hit: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(Value, frozen=True):
     """One transfer on one host; ``moved_mib`` is what PROOF got or gave, ``swapped_mib`` what went into swap for it."""
 
     at_s: float

@@ -5,7 +5,7 @@ function of its arguments.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -24,6 +24,7 @@ from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.sessions import Sessions
 from autoscaler.simulation.workload import Workload
+from autoscaler.value import Value
 
 Progress = Callable[[float], None]
 
@@ -46,8 +47,7 @@ def simulate(
     return _Simulation(scenario, workload, policy, label).run(progress or (lambda _share: None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
+class _Answered(Value, frozen=True):
     """A policy that has been asked: a cycle asks it once, whether it is then decided in full or not."""
 
     signals: tuple[str, ...]
