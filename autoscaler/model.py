@@ -396,11 +396,25 @@ class Tuning(Value, frozen=True):
     where: str = ""
 
 
+class Quiet(Value, frozen=True):
+    """A host's PROOF domain has done next to nothing ``since`` then, by its CPU time.
+
+    ``cpu_time_s`` is what it had got when it was ``looked_at``: the next look is held against that.
+    """
+
+    host: str
+    since: datetime
+    looked_at: datetime
+    cpu_time_s: float
+
+
 class Situation(Value, frozen=True):
     """Everything a decision rests on; a stored situation can be decided again.
 
     ``memories`` are those of the shadow policies, by their names; that of the acting one is in the window. ``tunings``
-    are those in force; what they freeze is among the ``orders`` already.
+    are those in force; what they freeze is among the ``orders`` already. ``unknown_since`` is since when a signal has
+    been unknown without a break to each of the policies that act, and ``quiet`` what PROOF has done meanwhile; both are
+    empty while all is known.
     """
 
     window: Window
@@ -409,6 +423,8 @@ class Situation(Value, frozen=True):
     memories: Mapping[str, Memory] = msgspec.field(default_factory=dict)
     orders: Orders = msgspec.field(default_factory=Orders)
     tunings: tuple[Tuning, ...] = ()
+    unknown_since: Mapping[str, datetime] = msgspec.field(default_factory=dict)
+    quiet: tuple[Quiet, ...] = ()
 
     def host(self, name: str) -> HostObservation:
         """Return the observation of a host; raises ``KeyError``."""
@@ -526,6 +542,7 @@ class Decision(Value, frozen=True):
 
     ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty);
     ``memory`` is what the policy is to know in the next cycle; ``opinions`` are those of the shadow policies.
+    ``safe_split`` is why hosts are walked to the safe split because of what is unknown, ``None`` where they are not.
     """
 
     at: datetime
@@ -537,6 +554,7 @@ class Decision(Value, frozen=True):
     error: str | None = None
     memory: Memory = msgspec.field(default_factory=dict)
     opinions: tuple[Opinion, ...] = ()
+    safe_split: str | None = None
 
     @property
     def policy_error(self) -> str | None:
@@ -559,7 +577,8 @@ class GuardLimits(Value, frozen=True):
 
     A signal older than ``fresh_for`` counts as unknown; a wish to change less than ``dead_band_workers`` is left out,
     except to and from dormant; a host grows (shrinks) only ``grow_cooldown`` (``shrink_cooldown``) after its last
-    change, and grows only ``strain_cooldown`` after a donor began to swap.
+    change, and grows only ``strain_cooldown`` after a donor began to swap. Signals that were unknown for
+    ``unknown_to_safe`` without a break lead to the safe split, with ``None`` they never do.
     """
 
     fresh_for: timedelta = timedelta(seconds=90)
@@ -567,3 +586,4 @@ class GuardLimits(Value, frozen=True):
     grow_cooldown: timedelta = timedelta(0)
     shrink_cooldown: timedelta = timedelta(minutes=5)
     strain_cooldown: timedelta = timedelta(minutes=5)
+    unknown_to_safe: timedelta | None = timedelta(hours=2)

@@ -156,6 +156,7 @@ class FakeDomain:
     told_at_s: float = 0.0
     swap_in_mib: float = 0.0
     swap_out_mib: float = 0.0
+    cpu_time_s: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -244,7 +245,7 @@ class FakeHost:
             Allocation(domain.memory_mib, domain.cpu_weight, domain.cpu_cap_cores),
             self.memory_max_mib,
             self.vcpus,
-            0.0,
+            domain.cpu_time_s,
             domain.used_mib if domain.moves else None,
             state=domain.state,
             start_mib=0 if domain.state.holds_memory else domain.start_mib,

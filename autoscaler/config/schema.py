@@ -133,6 +133,7 @@ class GuardsSection(Section):
     grow_cooldown: Duration = timedelta(0)
     shrink_cooldown: Duration = timedelta(minutes=5)
     strain_cooldown: Duration = timedelta(minutes=5)
+    unknown_to_safe: PositiveDuration | None = timedelta(hours=2)
 
     def limits(self) -> GuardLimits:
         """The section as the guards know it."""

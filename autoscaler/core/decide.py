@@ -15,10 +15,12 @@ from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
 from autoscaler.core.tuning import tuned_demand
-from autoscaler.core.voices import Canary, Voice, ask, canary_voice, opinions
+from autoscaler.core.unknown import walk_words, walks_to
+from autoscaler.core.voices import ACTING, Canary, Voice, ask, canary_voice, opinions
 from autoscaler.model import (
     Cut,
     Decision,
+    Demand,
     DomainState,
     Facility,
     GuardLimits,
@@ -53,6 +55,14 @@ class Rules(Value, frozen=True):
     calendar: tuple[CalendarEntry, ...] = ()
     tuned: bool = True
 
+    @property
+    def acting_signals(self) -> dict[str, tuple[str, ...]]:
+        """The signals of each policy that acts, by its name; what the others would like to know stops nothing."""
+        found = {ACTING: self.policy.signals}
+        if self.canary is not None:
+            found[self.canary.name] = self.shadows[self.canary.name].signals
+        return found
+
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:
     """Decide one cycle; the same function runs live, in a dry run, in the simulation and over stored situations.
@@ -63,7 +73,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     demand, memory, error = ask(rules.policy, situation.window)
     shadows = opinions(rules.shadows, situation)
     cycle = _Cycle.of(situation, facility, rules, rest)
-    acting, unplaced = cycle.acting(Voice(demand, rules.policy.signals))
+    acting, unplaced = cycle.acting(Voice(ACTING, demand, rules.policy.signals))
     canary = _acting_canary(cycle, acting, shadows)
     group = rules.canary.hosts if rules.canary else frozenset()
     resting = {**acting.resting, **{name: canary.resting.get(name) for name in group}}
@@ -90,6 +100,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         error,
         memory,
         shadows,
+        None if error else acting.walk or canary.walk,
     )
     return _without_plan(decision) if error else decision
 
@@ -118,7 +129,15 @@ class _Cycle(Value, frozen=True):
         return cls(situation, facility, rules, rest, timers, quarantines, barred, orders, entries, freezes)
 
     def acting(self, voice: Voice) -> "tuple[_Acting, int]":
-        """The voice with its placement, and the workers that found no place in it."""
+        """The voice with its placement, and the workers that found no place in it.
+
+        What has been unknown for long leads to the safe split: no workers, but what the calendar and alerts keep.
+        """
+        limits = self.rules.limits
+        unknown = unknown_reason(self.situation.window, voice.signals, limits)
+        walk = walk_words(self.situation, voice.name, unknown, limits)
+        if walk is not None:
+            voice = replace(voice, demand=Demand(0, walk))
         # What people say in the calendar lies over what alerts say.
         tunings = self.situation.tunings if self.rules.tuned else ()
         demand = limited_demand(tuned_demand(voice.demand, tunings), self.entries)
@@ -128,7 +147,7 @@ class _Cycle(Value, frozen=True):
             self.situation.hosts,
             quarantined=self.quarantines.keys(),
             barred=self.barred.keys(),
-            strained=_strained(self.situation, self.rules.limits),
+            strained=_strained(self.situation, limits),
             orders=self.orders,
             freezes=self.freezes,
             entries=self.entries,
@@ -136,21 +155,20 @@ class _Cycle(Value, frozen=True):
         )
         if self.entries or tunings:
             voice = replace(voice, demand=replace(demand, reason="; ".join([demand.reason, *placement.told])))
-        unknown = unknown_reason(self.situation.window, voice.signals, self.rules.limits)
         known = voice.demand.workers is not None and not unknown
         rest = self.rest if known else None
         resting = {} if rest is None else rest.resting(self.situation.hosts, placement.wanted, f"hold: {voice.words}")
         for name in (*self.barred, *self.orders, *self.freezes):
             # Its reason says so; what people and the calendar say is over at some time, which no host would show.
             resting.pop(name, None)
-        return _Acting(self, voice, placement.wanted, unknown, known, rest, resting), placement.unplaced
+        return _Acting(self, voice, placement.wanted, unknown, known, rest, resting, walk), placement.unplaced
 
 
 class _Acting(Value, frozen=True):
     """A voice in a cycle: the workers its placement wants by host, and whether its demand rests on what is known.
 
-    ``resting`` has the decisions of hosts that are known to stay as they are; ``silent`` says which voice should have
-    acted instead.
+    ``resting`` has the decisions of hosts that are known to stay as they are; ``walk`` is why hosts are walked to the
+    safe split, ``silent`` says which voice should have acted instead.
     """
 
     cycle: _Cycle
@@ -160,6 +178,7 @@ class _Acting(Value, frozen=True):
     known: bool
     rest: Rest | None
     resting: Mapping[str, HostDecision]
+    walk: str | None = None
     silent: str | None = None
 
     def not_placed(self, observed: HostObservation) -> HostDecision | None:
@@ -179,16 +198,18 @@ class _Acting(Value, frozen=True):
         host = cycle.facility.by_name[name]
         current = workers_now(host, observed.domain(host.proof.name))
         timers = cycle.timers.get(name) or HostTimers(name)
+        unknown, least = self._walked(host, observed)
         view = HostView(
             host=host,
             observed=observed,
             current=current,
             timers=timers,
             now=cycle.situation.window.now,
-            unknown=self.unknown,
+            unknown=unknown,
             limits=cycle.rules.limits,
             orders=cycle.orders.get(name, NO_ORDERS),
             freeze=cycle.freezes.get(name, NO_FREEZE),
+            walks_to=least,
         )
         decided = self._decide_host(view, self.wanted[name])
         if self.rest is not None and name not in cycle.orders and name not in cycle.freezes:
@@ -198,10 +219,19 @@ class _Acting(Value, frozen=True):
         more += [self.silent] if self.silent else []
         return replace(decided, reason="; ".join([decided.reason, *more])) if more else decided
 
+    def _walked(self, host: Host, observed: HostObservation) -> tuple[str | None, int | None]:
+        """What holds the host, or where its walk to the safe split ends, and the fewest workers it may be walked to."""
+        if self.walk is None:
+            return self.unknown, None
+        situation = self.cycle.situation
+        least, why = walks_to(host, observed, situation.quiet, self.cycle.rules.limits, situation.window.now)
+        return why, least
+
     def _decide_host(self, view: HostView, wanted: int) -> HostDecision:
         current, orders = view.current, view.orders
         granted, cuts = run_guards(wanted, view, self.cycle.rules.guards)
-        if not self.known and orders.override is None:
+        walks = view.walks_to is not None and wanted < current
+        if not self.known and orders.override is None and not walks:
             # Nothing is resized on unknown data, not even by the part of a worker that a repair would trim. Asked
             # anew, because the guard that holds cuts nothing where no change is wanted.
             granted, cuts, transfer = current, tuple(cut for cut in cuts if cut.guard == fresh.__name__), None

@@ -32,6 +32,7 @@ class HostView(Value, frozen=True):
     """What a guard may look at: one ready host, its present workers and timers.
 
     ``unknown`` says which signal that the demand rests on is missing or stale, ``None`` when all are known;
+    ``walks_to`` are the fewest workers that the host may be walked to nevertheless, ``None`` = it is not;
     ``orders`` are what people have said of the host, ``freeze`` is what the calendar forbids now.
     """
 
@@ -44,6 +45,7 @@ class HostView(Value, frozen=True):
     limits: GuardLimits
     orders: HostOrders = NO_ORDERS
     freeze: Freeze = NO_FREEZE
+    walks_to: int | None = None
 
     @property
     def guests_mib(self) -> int:
@@ -68,8 +70,14 @@ def _let_through(workers: int) -> Verdict:
 
 
 def fresh(wanted: int, view: HostView) -> Verdict:
-    """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing."""
-    return _let_through(wanted) if view.unknown is None else Verdict(view.current, view.unknown)
+    """Hold while a signal the demand rests on is missing or stale: never shrink PROOF, never grow on nothing.
+
+    After a long time without it a host is walked to the safe split, as far as what is known of it allows that.
+    """
+    if view.unknown is None:
+        return _let_through(wanted)
+    least = view.current if view.walks_to is None else view.walks_to
+    return Verdict(min(view.current, max(wanted, least)), view.unknown)
 
 
 def calendar(wanted: int, view: HostView) -> Verdict:

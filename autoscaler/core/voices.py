@@ -12,6 +12,9 @@ from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
 from autoscaler.value import Value
 
+# What the acting policy is called beside the names of its shadows.
+ACTING = "acting"
+
 
 class Canary(Value, frozen=True):
     """The shadow policy that acts on these hosts."""
@@ -21,8 +24,9 @@ class Canary(Value, frozen=True):
 
 
 class Voice(Value, frozen=True):
-    """A policy that acts on some hosts, and what it wants; ``said`` begins its reasons."""
+    """A policy that acts on some hosts, by its ``name``, and what it wants; ``said`` begins its reasons."""
 
+    name: str
     demand: Demand
     signals: tuple[str, ...]
     said: str = ""
@@ -67,7 +71,7 @@ def canary_voice(
     opinion = next(opinion for opinion in found if opinion.name == canary.name)
     if opinion.error is not None:
         return None, f"canary {canary.name} does not act: {opinion.error}"
-    return Voice(opinion.demand, shadows[canary.name].signals, f"canary {canary.name}: "), None
+    return Voice(canary.name, opinion.demand, shadows[canary.name].signals, f"canary {canary.name}: "), None
 
 
 def remembering(situation: Situation, before: Decision | None) -> Situation:

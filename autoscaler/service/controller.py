@@ -15,6 +15,7 @@ from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.safe import SafeSplit
 from autoscaler.core.tuning import with_freezes
+from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.learning.notes import standing
@@ -41,6 +42,9 @@ _log = logging.getLogger("autoscaler")
 
 # How long a stopping controller lets transfers finish; below systemd's 90 s before it kills.
 STOP_GRACE_S = 60.0
+
+# Of what the log tells when it comes and when it is over.
+_WALK = "walk to the safe split"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,7 @@ class Controller:
 
     def cycle(self) -> Cycle:
         """Run one cycle; transfers go on after it returns. Raises ``StoreError``, and then nothing was done."""
-        cycle = self._run(self._source.read, lambda: self._with_model(self._rules), lambda decision: decision)
-        self._newest = cycle.decision
-        return cycle
+        return self._run(self._source.read, lambda: self._with_model(self._rules), lambda decision: decision)
 
     def walk_to_safe(self, because: str) -> Cycle:
         """Run one cycle to the safe split, in place of those that fail; ``because`` says why.
@@ -123,10 +125,12 @@ class Controller:
         situation = remembering(situation, self._newest)
         seen = time.perf_counter()
         rules = rules_now()
+        situation = watching(situation, self._newest, self._facility, rules.acting_signals, rules.limits)
         decision = last(decide(situation, self._facility, rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
         recorded = time.perf_counter()
+        self._newest = decision
         self._begin(number, decision)
         self._tell(number, decision, rules)
         return Cycle(number, decision, seen - began, decided - seen, recorded - decided)
@@ -232,12 +236,14 @@ class Controller:
         unknown = unknown_reason(decision.situation.window, rules.policy.signals, rules.limits)
         if unknown:
             problems["signals"] = unknown
+        if decision.safe_split:
+            problems[_WALK] = f"{decision.safe_split}; hosts whose PROOF does nothing give its workers back"
         if decision.error:
             problems["decision"] = decision.error
         doubts = _doubts(decision)
         problems |= doubts
         for subject in self._told.keys() - problems.keys():
-            _log.info("%s: well again", subject)
+            _log.info("%s: %s", subject, "over" if subject == _WALK else "well again")
         for subject, problem in problems.items():
             # Another doubt is told anew; the words of other problems change all the time.
             if subject not in self._told or (subject in doubts and problem != self._told[subject]):

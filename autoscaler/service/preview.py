@@ -8,6 +8,7 @@ from autoscaler.contracts import Source
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.tuning import with_freezes
+from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
@@ -50,8 +51,9 @@ def preview(
     hosts = Hosts(facility, recorder, host_timeout)
     situation = Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers))
     heard = with_freezes(with_maintenance(orders, rules.maintenance, now), tunings)
-    situation = replace(situation, orders=heard, tunings=tunings)
-    decision = decide(remembering(situation, before), facility, rules)
+    situation = remembering(replace(situation, orders=heard, tunings=tunings), before)
+    situation = watching(situation, before, facility, rules.acting_signals, rules.limits)
+    decision = decide(situation, facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers
     }

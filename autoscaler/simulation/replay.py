@@ -6,6 +6,7 @@ from dataclasses import replace
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.standing import too_small
+from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering
 from autoscaler.model import (
     Decision,
@@ -49,7 +50,9 @@ class Replay:
         hosts = tuple(_shown(self._known[name], host, seen.get(name)) for name, host in self._hosts.items())
         orders = with_maintenance(Orders(), self._rules.maintenance, window.now)
         situation = remembering(Situation(window, hosts, tuple(self._timers.values()), orders=orders), self._newest)
-        decision = decide(situation, self._facility, self._rules)
+        rules = self._rules
+        situation = watching(situation, self._newest, self._facility, rules.acting_signals, rules.limits)
+        decision = decide(situation, self._facility, rules)
         self._newest = decision
         self._hosts = {host.host: replace(host, state=HostState.READY, problem=None) for host in hosts}
         for transfer in decision.transfers:
@@ -79,4 +82,10 @@ def _shown(host: Host, ours: HostObservation, seen: HostObservation | None) -> H
 def _with_use(ours: DomainObservation, seen: DomainObservation | None) -> DomainObservation:
     if seen is None:
         return ours
-    return replace(ours, used_mib=seen.used_mib, memory_max_mib=seen.memory_max_mib, vcpus=seen.vcpus)
+    return replace(
+        ours,
+        used_mib=seen.used_mib,
+        memory_max_mib=seen.memory_max_mib,
+        vcpus=seen.vcpus,
+        cpu_time_s=seen.cpu_time_s,
+    )

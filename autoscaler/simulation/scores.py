@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from autoscaler.core.voices import ACTING
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand
-
-ACTING = "acting"
 
 # A policy is the same one with each night's model.
 _MODEL = re.compile(r", model=(None|'[^']*')")

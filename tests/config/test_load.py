@@ -128,6 +128,14 @@ def test_guard_limits_are_read(file: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("text", "after"), [("1h", timedelta(hours=1)), ("null", None)])
+def test_signals_may_lead_to_the_safe_split_after_a_time_or_never(
+    file: Path, text: str, after: timedelta | None
+) -> None:
+    guards = loaded(file, MINIMAL + f"guards: {{unknown_to_safe: {text}}}\n").config.guards
+    assert guards.limits() == GuardLimits(unknown_to_safe=after)
+
+
 def test_a_dormant_domain_may_have_no_cap(file: Path) -> None:
     text = with_line("      domain: proof", "      dormant_cpu_cap_cores: null")
     assert loaded(file, text).config.facility().hosts[0].proof.dormant == Allocation(572, 32, None)

@@ -96,9 +96,9 @@ def _view(
     sizes: tuple[int, int | None, int],
     current: int,
     clock: tuple[int | None, int | None, int, int],
-    rest: tuple[Window, tuple[str, ...], int, HostOrders, Freeze],
+    rest: tuple[Window, tuple[str, ...], int, HostOrders, Freeze, int | None],
 ) -> HostView:
-    window, of_demand, dead_band_workers, orders, freeze = rest
+    window, of_demand, dead_band_workers, orders, freeze, walks_to = rest
     proof_max_mib, wn_used_mib, unmanaged_mib = sizes
     grew_s, shrank_s, grow_cooldown_s, shrink_cooldown_s = clock
     domains = (
@@ -120,6 +120,7 @@ def _view(
         limits=limits,
         orders=orders,
         freeze=freeze,
+        walks_to=walks_to,
     )
 
 
@@ -153,7 +154,7 @@ views = st.builds(
     st.tuples(memory, perhaps_memory, unmanaged),
     st.integers(0, 20),
     st.tuples(ages_s, ages_s, st.sampled_from([0, 60, 300]), st.sampled_from([0, 60, 300])),
-    st.tuples(windows, signals, st.integers(1, 4), host_orders, freezes),
+    st.tuples(windows, signals, st.integers(1, 4), host_orders, freezes, st.sampled_from([None, None, 0, 3, 30])),
 )
 
 

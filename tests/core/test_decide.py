@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.calendar import CalendarEntry, Hours
 from autoscaler.core.decide import Rules, decide
-from autoscaler.core.guards import GUARDS, HostView, Verdict
+from autoscaler.core.guards import GUARDS, HostView, Verdict, unknown_reason
 from autoscaler.core.rest import Rest
+from autoscaler.core.voices import ACTING
 from autoscaler.model import (
     Allocation,
     Decision,
@@ -28,6 +29,7 @@ from autoscaler.model import (
     Memory,
     Orders,
     Quarantine,
+    Quiet,
     Situation,
     StepKind,
     Window,
@@ -312,6 +314,7 @@ def test_a_decision_names_its_policy_with_all_parameters() -> None:
     assert decision.policy == "Static(workers=20)"
 
 
+LONG = timedelta(hours=3)
 _states = st.sampled_from([HostState.READY, HostState.READY, HostState.MOVING, HostState.UNUSABLE])
 # Often none, else any mixture of pauses and overrides, some of them over.
 _untils = st.sampled_from([NOW + timedelta(hours=1), NOW + timedelta(hours=1), NOW])
@@ -333,18 +336,21 @@ _entries = st.builds(
     st.sampled_from([frozenset(), frozenset({Direction.GROW}), frozenset(Direction)]),
 )
 situations = st.builds(
-    lambda window, seen, states, orders: Situation(
+    lambda window, seen, states, orders, since: Situation(
         window,
         tuple(
             replace(one, host=name, state=state, moving_to_workers=3 if state is HostState.MOVING else None)
             for name, one, state in zip(("host-1", "host-2"), seen, states, strict=True)
         ),
         orders=orders,
+        unknown_since={} if since is None else {ACTING: since},
+        quiet=() if since is None else (Quiet("host-1", since, NOW, 0.0), Quiet("host-2", NOW, NOW, 0.0)),
     ),
     windows,
     st.tuples(observations, observations),
     st.tuples(_states, _states),
     _orders,
+    st.sampled_from([None, NOW, NOW - LONG]),
 )
 facilities = st.builds(
     lambda one, two: Facility((replace(one, name="host-1"), replace(two, name="host-2"))), hosts, hosts
@@ -381,6 +387,20 @@ def test_what_is_known_from_earlier_cycles_changes_no_decision(several, facility
     rest = Rest()
     for situation in [*several, *several]:
         assert decide(situation, facility, rules, rest) == decide(situation, facility, rules)
+
+
+@settings(unhurried, max_examples=100)
+@given(situations, facilities, rules_of_any_policy)
+def test_on_unknown_signals_only_a_host_that_has_been_quiet_for_long_shrinks_and_none_grows(
+    situation: Situation, facility: Facility, rules: Rules
+) -> None:
+    if unknown_reason(situation.window, rules.policy.signals, rules.limits) is None:
+        return
+    set_by_hand = {each.host for each in situation.orders.overrides if each.until > NOW}
+    quiet = {each.host for each in situation.quiet if each.since == NOW - LONG}
+    for transfer in decide(situation, facility, rules).transfers:
+        assert transfer.host in set_by_hand | quiet
+        assert transfer.host in set_by_hand or transfer.workers_to < transfer.workers_from
 
 
 @settings(unhurried, max_examples=100)

@@ -177,8 +177,17 @@ def test_an_override_takes_from_the_worker_node_no_more_than_the_floor_lets_any_
 @given(wanted=wanted_workers, view=views)
 def test_an_unknown_signal_holds_and_a_known_one_does_not(wanted: int, view: HostView) -> None:
     verdict = fresh(wanted, view)
-    assert verdict.workers == (wanted if view.unknown is None else view.current)
+    if view.walks_to is None:
+        assert verdict.workers == (wanted if view.unknown is None else view.current)
     assert verdict.reason == (view.unknown or "")
+
+
+@unhurried
+@given(wanted=wanted_workers, view=views.filter(lambda view: view.unknown is not None and view.walks_to is not None))
+def test_a_walk_to_the_safe_split_never_grows_and_takes_nothing_that_it_is_to_leave(wanted: int, view) -> None:
+    workers = fresh(wanted, view).workers
+    assert workers <= view.current
+    assert workers >= min(view.current, view.walks_to)
 
 
 @unhurried

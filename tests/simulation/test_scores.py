@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from autoscaler.core.voices import ACTING
 from autoscaler.model import Decision, Demand, Opinion, Situation
-from autoscaler.simulation.scores import ACTING, Score, Scores
+from autoscaler.simulation.scores import Score, Scores
 from autoscaler.testing import NOW, proof_window
 
 MINUTE = timedelta(minutes=1)

@@ -68,9 +68,12 @@ def test_a_decision_is_written_with_the_fields_of_older_versions_and_those_that_
             "memories": {},
             "orders": {"pauses": [], "overrides": []},
             "tunings": [],
+            "unknown_since": {},
+            "quiet": [],
         },
         "memory": {},
         "opinions": [],
+        "safe_split": None,
     }
 
 
