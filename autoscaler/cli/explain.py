@@ -20,6 +20,7 @@ from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import cap_text
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.core.tuning import tuning_words
+from autoscaler.core.voices import ACTING
 from autoscaler.learning.notes import standing
 from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
@@ -68,6 +69,9 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     decision = record.decision
     yield f"decision {record.number} at {local(decision.at)}, by {decision.policy}"
     yield from _inputs(record, decided.host)
+    for who, since in decision.situation.unknown_since.items():
+        whose = "the policy" if who == ACTING else f"the canary {who}"
+        yield f"input: signals of {whose} have been unknown since {local(since)}"
     orders = orders_by_host(decision.situation.orders, decision.at)
     for words in orders.get(decided.host, NO_ORDERS).in_words():
         yield f"order: {decided.host} is {words}"
@@ -76,6 +80,8 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     demand = decision.demand
     wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
     yield f"demand: {wanted}: {demand.reason}"
+    if decision.safe_split:
+        yield f"hosts are walked: {decision.safe_split}"
     yield from _standing("learned", decision.memory)
     for opinion in decision.opinions:
         would = "hold" if opinion.demand.workers is None else f"{opinion.demand.workers} workers"
@@ -100,6 +106,8 @@ def _inputs(record: Record, host: str) -> Iterator[str]:
         used = "use unknown" if domain.used_mib is None else f"{domain.used_mib} MiB used"
         does = "has" if domain.state is DomainState.RUNNING else f"is {domain.state.in_words}, and has"
         yield f"input: {domain.name} {does} {_allocation(domain.allocation)}, {used}"
+    for quiet in (each for each in record.decision.situation.quiet if each.host == host):
+        yield f"input: PROOF has done next to nothing on {host} since {local(quiet.since)}"
 
 
 def _standing(who: str, memory: Memory) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """``autoscaler status``: how the facility stands, by the controller's last cycle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +62,17 @@ class Health:
             unknown_reason(decision.situation.window, loaded.policy.signals, loaded.config.guards.limits()),
             decision.error,
         )
+
+    def in_words(self) -> Iterator[str]:
+        """What is wrong, a line each."""
+        if self.late:
+            yield self.late
+        if self.failing:
+            yield self.failing
+        if self.unknown:
+            yield f"unknown: {self.unknown}"
+        if self.error:
+            yield f"error: {self.error}"
 
     @property
     def good(self) -> bool:
@@ -143,6 +154,7 @@ def _values(record: Record, now: datetime, health: Health, orders: Orders, tunin
         "late": health.late is not None,
         "failing": health.failing,
         "unknown": health.unknown,
+        "safe_split": record.decision.safe_split,
         "error": health.error,
         "learned": None if learned is None else learned.values(),
         "hosts": hosts,
@@ -176,14 +188,10 @@ def _show(record: Record, now: datetime, health: Health, orders: Orders, tunings
     decision = record.decision
     out = console()
     out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
-    if health.late:
-        out.print(health.late)
-    if health.failing:
-        out.print(health.failing)
-    if health.unknown:
-        out.print(f"unknown: {health.unknown}")
-    if health.error:
-        out.print(f"error: {health.error}")
+    for wrong in health.in_words():
+        out.print(wrong)
+    if decision.safe_split:
+        out.print(f"hosts are walked: {decision.safe_split}")
     for problem in (seen.problem for seen in decision.situation.hosts if seen.problem):
         out.print(problem)
     for tuning in tunings:

@@ -71,7 +71,7 @@ class CycleMetrics(Collector):
                 self._cuts.labels(cut.guard).inc()
             self._newest = decision
             self._proof = {host.name: host.proof.name for host in facility.hosts}
-            self._needed = _needed(rules)
+            self._needed = frozenset(name for signals in rules.acting_signals.values() for name in signals)
             self._fresh_for = rules.limits.fresh_for
             self._know(frozenset(host.host for host in decision.hosts))
 
@@ -168,6 +168,16 @@ def _facility(decision: Decision) -> Iterator[Metric]:
     failed = "Whether deciding failed, in the policy or in a guard, so that nothing was moved (1) or not (0)."
     yield _one("decision_failed", failed, float(decision.error is not None))
     yield _one("unplaced_workers", "Workers that are wanted and found no host with room.", decision.unplaced_workers)
+    walks = "Whether signals were unknown for so long that hosts are walked to the safe split (1) or not (0)."
+    yield _one("unknown_safe_split", walks, float(decision.safe_split is not None))
+    unknown = GaugeMetricFamily(
+        "autoscaler_signals_unknown_seconds",
+        "For how long a policy that acts has missed a signal without a break, in seconds; none while it knows all.",
+        labels=["policy"],
+    )
+    for who, since in decision.situation.unknown_since.items():
+        unknown.add_metric([who], (decision.at - since).total_seconds())
+    yield unknown
     policies = GaugeMetricFamily(
         "autoscaler_policy_info",
         "Which policy is in charge (acting), and which ones are only asked.",
@@ -204,12 +214,6 @@ def _hosts(decision: Decision) -> Iterator[Metric]:
     for host in decision.hosts:
         quarantined.add_metric([host.host], float(host.host in there))
     yield from (states, problem, quarantined)
-
-
-def _needed(rules: Rules) -> frozenset[str]:
-    """The signals of the policies that act; what the others would like to know stops nothing."""
-    canary = rules.shadows.get(rules.canary.name) if rules.canary else None
-    return frozenset(rules.policy.signals) | frozenset(canary.signals if canary else ())
 
 
 def _of_signal(name: str, help_text: str) -> GaugeMetricFamily:

@@ -112,6 +112,8 @@ def status_text(cycle: Cycle) -> str:
     decision = cycle.decision
     demand = decision.demand.workers
     wanted = "holding" if demand is None else f"{demand} workers wanted"
+    if decision.safe_split:
+        wanted = "walking to the safe split, as signals are unknown for long"
     granted = [workers for workers in _granted(decision) if workers]
     hosts = f"{sum(granted)} granted on {len(granted)} of {len(decision.hosts)} hosts"
     changed = _last_change(decision)

@@ -13,7 +13,7 @@ import pytest
 
 from autoscaler.core.safe import SafeSplit
 from autoscaler.learning.shelf import versions_here
-from autoscaler.model import Decision, Memory
+from autoscaler.model import Decision, Memory, Quiet
 from autoscaler.service.models import shelf_beside
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, invoke
@@ -203,6 +203,12 @@ class TestStatus:
         assert result.exit_code == 3
         assert "cycles fail, the newest at " in result.stdout
 
+    def test_a_walk_for_unknown_signals_is_told(self, grown: Site) -> None:
+        assert json.loads(grown.invoke("status", "--format", "json").stdout)["safe_split"] is None
+        change_newest(grown, lambda decision: replace(decision, safe_split="safe split, for long"))
+        assert "hosts are walked: safe split, for long" in grown.invoke("status").stdout
+        assert json.loads(grown.invoke("status", "--format", "json").stdout)["safe_split"] == "safe split, for long"
+
     def test_json_tells_how_a_learned_policy_stands(self, grown: Site) -> None:
         assert json.loads(grown.invoke("status", "--format", "json").stdout)["learned"] is None
         change_newest(grown, lambda decision: replace(decision, memory=LEARNED))
@@ -342,6 +348,21 @@ class TestExplain:
         told = grown.invoke("explain", "host-1").stdout
         assert "learned: the forecast with the threshold rule decides since 2026-05-22" in told
         assert "learned: forecast 1.0 to 3.5 sessions\n" in told
+
+    def test_tells_since_when_signals_are_unknown_and_proof_is_quiet(self, grown: Site) -> None:
+        def walked(decision: Decision) -> Decision:
+            at = decision.at
+            host = decision.hosts[0].host
+            quiet = (Quiet(host, at, at, 0.0),)
+            situation = replace(decision.situation, unknown_since={"acting": at, "next": at}, quiet=quiet)
+            return replace(decision, situation=situation, safe_split="safe split, for long")
+
+        change_newest(grown, walked)
+        told = grown.invoke("explain", "host-1").stdout
+        assert "input: signals of the policy have been unknown since " in told
+        assert "input: signals of the canary next have been unknown since " in told
+        assert "input: PROOF has done next to nothing on host-1 since " in told
+        assert "hosts are walked: safe split, for long" in told
 
     def test_without_a_time_is_of_the_newest_decision(self, grown: Site) -> None:
         assert grown.invoke("explain", "host-1").stdout.startswith("decision 2 at ")

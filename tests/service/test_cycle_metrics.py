@@ -112,6 +112,18 @@ def test_a_guard_that_raises_is_told_without_blaming_the_policy() -> None:
     assert shown(policies)["policy_failed", "acting"] == 0
 
 
+def test_for_how_long_signals_have_been_unknown_is_told_and_whether_hosts_are_walked_for_it() -> None:
+    metrics, cycle = CycleMetrics(INTERVAL), a_cycle(ONE)
+    metrics.show(cycle, TWO, RULES)
+    assert shown(metrics)["unknown_safe_split",] == 0
+    assert ("signals_unknown_seconds", "acting") not in shown(metrics)
+    situation = replace(cycle.decision.situation, unknown_since={"acting": NOW - 90 * SECOND})
+    walked = replace(cycle.decision, situation=situation, safe_split="safe split, for long")
+    metrics.show(replace(cycle, decision=walked), TWO, RULES)
+    found = shown(metrics)
+    assert (found["unknown_safe_split",], found["signals_unknown_seconds", "acting"]) == (1, 90)
+
+
 def test_workers_are_told_before_and_after_the_guards_and_as_they_were_with_what_was_cut() -> None:
     metrics = CycleMetrics(INTERVAL)
     metrics.show(a_cycle(ONE), TWO, RULES)
@@ -232,7 +244,9 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     decision = Decision(
         NOW,
         "Threshold(workers_per_session=8)",
-        Situation(Window(NOW, series), (ready, away), timers, orders=orders),
+        Situation(
+            Window(NOW, series), (ready, away), timers, orders=orders, unknown_since={"acting": NOW - 90 * SECOND}
+        ),
         Demand(8, ""),
         (ONE, HostDecision("away", None, None, None, "")),
         unplaced_workers=3,
