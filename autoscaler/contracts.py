@@ -1,6 +1,6 @@
 """The seams: what a policy, a source, a hypervisor and a store promise beyond their types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -209,4 +209,8 @@ class Store(Protocol):
 
     def tunings(self, now: datetime) -> tuple[Tuning, ...]:
         """Return the tunings that are in force, one for each rule; alerts begin and end them at any time."""
+        ...
+
+    def end_tunings(self, rules: Collection[str] | None, by: str, now: datetime) -> int:
+        """End the tunings of these rules, or all with ``None``, and return how many; they do not begin again."""
         ...

@@ -370,18 +370,21 @@ class AlertIdentity(Value, frozen=True):
 
 
 class TuningKind(StrEnum):
-    """What a tuning does to PROOF."""
+    """What a tuning does to PROOF; ``session`` is one that is announced, and not yet opened."""
 
     BOOST = "boost"
     CAP = "cap"
     FREEZE = "freeze"
+    SESSION = "session"
 
 
 class Tuning(Value, frozen=True):
     """What an alert changes until ``until``, or until it is resolved, by a rule of the configuration.
 
     ``name`` is what the alert is called, ``rule`` what the rule matches. ``workers`` are those of a boost or a cap, of
-    the whole facility; ``direction`` is the one in which a freeze leaves ``hosts`` as they are, which ``where`` names.
+    the whole facility, or of a session, which is announced instead of alerted, under its own ``name`` and ``rule``, and
+    with its user as the group; ``direction`` is the one in which a freeze leaves ``hosts`` as they are, which ``where``
+    names.
     """
 
     alert: AlertIdentity

@@ -138,19 +138,22 @@ def in_force(tunings: Iterable[Tuning], now: datetime) -> tuple[Tuning, ...]:
 
 
 def tuned_demand(demand: Demand, tunings: Sequence[Tuning]) -> Demand:
-    """What a policy wants with all boosts, and then at most what each cap lets it; unknown stays unknown."""
-    workers = demand.workers
-    if workers is None:
+    """What a policy wants with all boosts and announced sessions, and then at most what each cap lets it.
+
+    Where it wants to hold it stays so, but for sessions: there are at least as many workers as those want.
+    """
+    holds = demand.workers is None
+    kinds = [TuningKind.SESSION] if holds else [TuningKind.BOOST, TuningKind.SESSION]
+    more = [each for each in tunings if each.kind in kinds]
+    if holds and not more:
         return demand
-    reasons = [demand.reason]
-    for tuning in (each for each in tunings if each.kind is TuningKind.BOOST):
-        workers += tuning.workers or 0
-        reasons.append(tuning_words(tuning))
+    workers = (demand.workers or 0) + sum(each.workers or 0 for each in more)
+    reasons = [demand.reason, *map(tuning_words, more)]
     for tuning in (each for each in tunings if each.kind is TuningKind.CAP):
         if tuning.workers is not None and workers > tuning.workers:
             workers = tuning.workers
             reasons.append(tuning_words(tuning))
-    return replace(demand, workers=workers, reason="; ".join(reasons))
+    return Demand(workers, "; ".join(reasons), demand.may_shrink and not holds)
 
 
 def with_freezes(orders: Orders, tunings: Iterable[Tuning]) -> Orders:
@@ -188,7 +191,7 @@ def tuning_values(tuning: Tuning) -> dict[str, object]:
 def doing(tuning: Tuning) -> str:
     """What it does."""
     match tuning.kind:
-        case TuningKind.BOOST:
+        case TuningKind.BOOST | TuningKind.SESSION:
             return f"+{tuning.workers} workers"
         case TuningKind.CAP:
             return f"at most {tuning.workers} workers"
@@ -198,4 +201,6 @@ def doing(tuning: Tuning) -> str:
 
 
 def _who(tuning: Tuning) -> str:
+    if tuning.kind is TuningKind.SESSION:
+        return f"session {tuning.name}" + (f" of {tuning.alert.group}" if tuning.alert.group else "")
     return f"alert {tuning.name} ({tuning.alert.source})"

@@ -14,6 +14,7 @@ from autoscaler.core.guards import unknown_reason
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.safe import SafeSplit
+from autoscaler.core.sessions import SHOWN, shown_sessions
 from autoscaler.core.tuning import with_freezes
 from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering
@@ -33,6 +34,7 @@ from autoscaler.model import (
     Series,
     Situation,
     Transfer,
+    Tuning,
     Window,
 )
 from autoscaler.service.hosts import Connect, HostLane, Hosts
@@ -119,7 +121,7 @@ class Controller:
         if not self._begun:
             self._newest, self._begun = self._store.newest(), True
         window, hosts = read(now), self._hosts.observe(self._store.asked)
-        tunings = self._store.tunings(now)
+        tunings = self._tunings(window, now)
         orders = with_freezes(with_maintenance(self._store.orders(now), self._rules.maintenance, now), tunings)
         situation = Situation(window, hosts, tuple(self._store.timers()), orders=orders, tunings=tunings)
         situation = remembering(situation, self._newest)
@@ -134,6 +136,14 @@ class Controller:
         self._begin(number, decision)
         self._tell(number, decision, rules)
         return Cycle(number, decision, seen - began, decided - seen, recorded - decided)
+
+    def _tunings(self, window: Window, now: datetime) -> tuple[Tuning, ...]:
+        """Those in force; an announced session that the signals show now is no longer one, whatever they show later."""
+        tunings = self._store.tunings(now)
+        shown = shown_sessions(self._newest, window, tunings)
+        if shown:
+            self._store.end_tunings(shown, SHOWN, now)
+        return tuple(each for each in tunings if each.rule not in shown)
 
     def _read_or_unknown(self, now: datetime) -> Window:
         try:

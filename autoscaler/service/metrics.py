@@ -174,7 +174,11 @@ def _orders(decision: Decision) -> Iterator[Metric]:
 
 def _tunings(decision: Decision) -> Metric:
     counts = Counter(tuning.kind for tuning in decision.situation.tunings)
-    shown = GaugeMetricFamily("autoscaler_tunings", "Rules by which alerts change something now.", labels=["kind"])
+    shown = GaugeMetricFamily(
+        "autoscaler_tunings",
+        "Rules of alerts, and announced sessions, that change something now.",
+        labels=["kind"],
+    )
     for kind in TuningKind:
         shown.add_metric([kind], counts[kind])
     return shown

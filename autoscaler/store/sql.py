@@ -50,7 +50,7 @@ from autoscaler.store.records import (
     quarantine_to_json,
 )
 from autoscaler.store.retention import Keep, prune
-from autoscaler.store.tunings import Begun, carry_out_plan, end_rules, standing_tunings
+from autoscaler.store.tunings import Begun, announce_session, carry_out_plan, end_rules, standing_tunings
 from autoscaler.store.turns import Turns
 from autoscaler.store.upsert import upsert
 
@@ -203,6 +203,10 @@ class SqlStore:
     def carry_out(self, plan: TuningPlan, now: datetime) -> Begun:
         """Begin and end what a plan of alerts says; what is known already stays as it is."""
         return self._write(lambda connection: carry_out_plan(connection, tables.tunings, plan, now))
+
+    def announce(self, session: Tuning, now: datetime) -> Tuning:
+        """Begin an announced session, unless there is one of its name, or was; return the one that counts."""
+        return self._write(lambda connection: announce_session(connection, tables.tunings, session, now))
 
     def end_tunings(self, rules: Collection[str] | None, by: str, now: datetime) -> int:
         """End the tunings of these rules, or all with ``None``; their alerts do not begin them again."""

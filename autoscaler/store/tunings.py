@@ -1,4 +1,4 @@
-"""Tunings of alerts: each firing begins its own once, and what has ended is remembered, so that it begins no more."""
+"""Tunings of alerts and sessions: each begins once, and what has ended is remembered, so that it begins no more."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -42,14 +42,23 @@ def tunings_table(metadata: MetaData) -> Table:
 
 def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: datetime) -> Begun:
     """Write what a plan begins and ends, once, and forget what nobody can send again."""
-    connection.execute(
-        table.delete().where(table.c.starts_at_s < (now - REMEMBERED).timestamp(), table.c.until_s < now.timestamp())
-    )
+    _forget(connection, table, now)
     begun = tuple(each for each in plan.begin if _insert(connection, table, _row(each)))
     ended = [each for alert in plan.end for each in _end(connection, table, alert, now)]
     for each in plan.over:
         _insert(connection, table, {**_row(each), "ended_at_s": now.timestamp(), "ended_by": RESOLVED})
     return Begun(begun, tuple(ended))
+
+
+def announce_session(connection: Connection, table: Table, session: Tuning, now: datetime) -> Tuning:
+    """Write a session unless there is one of its name; return the one that there is now."""
+    _forget(connection, table, now)
+    mine = (table.c.source == session.alert.source, table.c.rule == session.rule)
+    body = connection.execute(select(table.c.body).where(*mine)).scalar()
+    if body is not None:
+        return tuning_from_json(body)
+    _insert(connection, table, _row(session))
+    return session
 
 
 def standing_tunings(connection: Connection, table: Table, now: datetime) -> list[Tuning]:
@@ -66,6 +75,11 @@ def end_rules(connection: Connection, table: Table, rules: Collection[str] | Non
     stands = table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp()
     ended = table.update().where(*stands, *mine).values(ended_at_s=now.timestamp(), ended_by=by)
     return connection.execute(ended).rowcount
+
+
+def _forget(connection: Connection, table: Table, now: datetime) -> None:
+    old = table.c.starts_at_s < (now - REMEMBERED).timestamp()
+    connection.execute(table.delete().where(old, table.c.until_s < now.timestamp()))
 
 
 def _end(connection: Connection, table: Table, alert: AlertIdentity, now: datetime) -> Iterable[Tuning]:

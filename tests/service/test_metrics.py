@@ -126,7 +126,12 @@ def test_tunings_are_counted_by_what_they_do() -> None:
     metrics = PolicyMetrics()
     metrics.show(replace(decided({}), situation=Situation(Window(NOW), (), tunings=(a_tuning(),))))
     (found,) = [metric for metric in metrics.collect() if metric.name == "autoscaler_tunings"]
-    assert {sample.labels["kind"]: sample.value for sample in found.samples} == {"boost": 1, "cap": 0, "freeze": 0}
+    assert {sample.labels["kind"]: sample.value for sample in found.samples} == {
+        "boost": 1,
+        "cap": 0,
+        "freeze": 0,
+        "session": 0,
+    }
 
 
 def test_they_are_served_at_an_address() -> None:
