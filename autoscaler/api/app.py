@@ -1,35 +1,29 @@
 """The paths of the API. Every refusal is a sentence, and nothing that is refused changes anything."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.sessions import add_sessions
 from autoscaler.api.tokens import Scope
+from autoscaler.api.using import BEARER, Facilities, body_of, client_of
 from autoscaler.api.views import decision_values, state_values
 from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, WebhookError, body_schema, parse_webhook
-from autoscaler.config.load import Loaded
 from autoscaler.contracts import StoreError
 from autoscaler.core.tuning import decide_tuning, tuning_words
-from autoscaler.store.sql import NoDecisionError, SqlStore
+from autoscaler.store.sql import NoDecisionError
 
 _log = logging.getLogger("autoscaler")
 
-LARGEST_BODY = 1024**2
-# Who sends slower than this holds a connection, and nothing else.
-BODY_TIMEOUT_S = 10.0
 MOST_DECISIONS = 100
 OTHER = "other"
 
@@ -37,19 +31,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_bearer = HTTPBearer(auto_error=False, description="A token of `autoscaler token add`; basic is fine, too.")
 _body_schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class Facilities:
-    """What the API works with: the configuration in force, the store, the clock, and the loop's bell."""
-
-    loaded: Callable[[], Loaded]
-    store: SqlStore
-    clock: Callable[[], datetime]
-    ring: Callable[[], None]
-    metrics: ApiMetrics
 
 
 def make_app(using: Facilities) -> FastAPI:
@@ -61,22 +43,23 @@ def make_app(using: Facilities) -> FastAPI:
 
     _add_webhooks(app, using, access)
     _add_views(app, using, access)
+    add_sessions(app, using, access)
     return app
 
 
 def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
-    @app.post("/api/v1/alerts/grafana", dependencies=[Depends(_bearer)], openapi_extra=_body_schema)
+    @app.post("/api/v1/alerts/grafana", dependencies=[Depends(BEARER)], openapi_extra=_body_schema)
     async def grafana(request: Request) -> dict[str, Any]:
         """Take Grafana's webhook, with a token or signed."""
         signature = request.headers.get(SIGNATURE)
         if signature is None or "Authorization" in request.headers:
             return await alerts(request, GRAFANA)
-        body = await _body_of(request)
+        body = await body_of(request)
         signed_at = request.headers.get(SIGNED_AT)
         await run_in_threadpool(access.check_signature, signature, signed_at, body)
         return await run_in_threadpool(_hear, using, GRAFANA, body)
 
-    @app.post("/api/v1/alerts/alertmanager", dependencies=[Depends(_bearer)], openapi_extra=_body_schema)
+    @app.post("/api/v1/alerts/alertmanager", dependencies=[Depends(BEARER)], openapi_extra=_body_schema)
     async def alertmanager(request: Request) -> dict[str, Any]:
         """Take Alertmanager's webhook."""
         return await alerts(request, ALERTMANAGER)
@@ -84,15 +67,15 @@ def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
     async def alerts(request: Request, source: str) -> dict[str, Any]:
         authorization = request.headers.get("Authorization")
         # Before the body is read: it is large.
-        await run_in_threadpool(access.check, authorization, _client(request), Scope.ALERTS)
-        return await run_in_threadpool(_hear, using, source, await _body_of(request))
+        await run_in_threadpool(access.check, authorization, client_of(request), Scope.ALERTS)
+        return await run_in_threadpool(_hear, using, source, await body_of(request))
 
 
 def _add_views(app: FastAPI, using: Facilities, access: Access) -> None:
     def viewer(request: Request) -> None:
-        access.check(request.headers.get("Authorization"), _client(request), Scope.VIEWER)
+        access.check(request.headers.get("Authorization"), client_of(request), Scope.VIEWER)
 
-    views = [Depends(_bearer), Depends(viewer)]
+    views = [Depends(BEARER), Depends(viewer)]
 
     @app.get("/api/v1/state", dependencies=views)
     def state() -> dict[str, Any]:
@@ -137,28 +120,6 @@ def _hear(using: Facilities, source: str, body: bytes) -> dict[str, Any]:
         "ignored": [{"alert": each.alert, "reason": each.reason} for each in plan.ignored],
         "left_out": webhook.left_out,
     }
-
-
-async def _body_of(request: Request) -> bytes:
-    """The body, which is not read further than it may be long."""
-    too_large = RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body has {LARGEST_BODY} bytes at most")
-    length = request.headers.get("Content-Length", "0")
-    if length.isdecimal() and int(length) > LARGEST_BODY:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for part in request.stream():
-                body += part
-                if len(body) > LARGEST_BODY:
-                    raise too_large
-    except TimeoutError:
-        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come in {BODY_TIMEOUT_S:g} s") from None
-    return bytes(body)
-
-
-def _client(request: Request) -> str:
-    return "unknown" if request.client is None else request.client.host
 
 
 def _add_refusals(app: FastAPI) -> None:

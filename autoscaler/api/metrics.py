@@ -2,10 +2,13 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+# How an announced session may stand.
+STATES = ("ready", "waiting", "over")
 
 
 class ApiMetrics(Collector):
@@ -13,8 +16,9 @@ class ApiMetrics(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._requests: Counter[tuple[str, str]] = Counter()
-        self._alerts: Counter[tuple[str, str]] = Counter()
+        self._requests: Counter[tuple[str, ...]] = Counter()
+        self._alerts: Counter[tuple[str, ...]] = Counter()
+        self._sessions: Counter[tuple[str, ...]] = Counter({(state,): 0 for state in STATES})
 
     def answered(self, path: str, status: int) -> None:
         """Count a request."""
@@ -27,10 +31,16 @@ class ApiMetrics(Collector):
             for result, number in results.items():
                 self._alerts[source, result] += number
 
+    def announced(self, state: str) -> None:
+        """Count an announced session, by how it stood when it was answered."""
+        with self._lock:
+            self._sessions[state,] += 1
+
     def collect(self) -> Iterator[Metric]:
         """The counts so far."""
         with self._lock:
             requests, alerts = dict(self._requests), dict(self._alerts)
+            sessions = dict(self._sessions)
         yield _family("api_requests", "Requests to the API that were answered.", ("path", "status"), requests)
         yield _family(
             "alerts",
@@ -38,9 +48,15 @@ class ApiMetrics(Collector):
             ("source", "result"),
             alerts,
         )
+        yield _family(
+            "announced_sessions",
+            "Announcements of PROOF sessions, by how the session stood when they were answered.",
+            ("state",),
+            sessions,
+        )
 
 
-def _family(name: str, help_text: str, labels: tuple[str, str], counts: dict[tuple[str, str], int]) -> Metric:
+def _family(name: str, help_text: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], int]) -> Metric:
     family = CounterMetricFamily(f"autoscaler_{name}", help_text, labels=labels)
     for key in sorted(counts):
         family.add_metric(key, counts[key])

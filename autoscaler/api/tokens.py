@@ -26,6 +26,7 @@ class Scope(StrEnum):
 
     VIEWER = "viewer"
     ALERTS = "alerts"
+    SESSIONS = "sessions"
 
 
 class TokensError(Exception):

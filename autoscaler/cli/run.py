@@ -142,8 +142,9 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
 def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> Iterator[None]:
     """Serve the API beside the loop; what keeps it from that ends the command with exit code 1."""
     try:
-        from autoscaler.api.app import Facilities, make_app  # noqa: PLC0415 - of an extra that few sites need
+        from autoscaler.api.app import make_app  # noqa: PLC0415 - of an extra that few sites need
         from autoscaler.api.serve import ApiError, api_at  # noqa: PLC0415
+        from autoscaler.api.using import Facilities  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ConfigFailure(
             f"api.listen needs more packages (no module named {error.name}): pip install 'vaf-autoscaler[api]'"

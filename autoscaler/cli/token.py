@@ -28,7 +28,7 @@ def token() -> None:
     type=click.Choice([each.value for each in Scope]),
     multiple=True,
     required=True,
-    help="What it is for: to read (viewer), or to send alerts; may be given twice.",
+    help="What it is for: to read (viewer), to send alerts, or to announce sessions; may be given twice.",
 )
 @config_option
 def add(name: str, scopes: tuple[str, ...], config_file: Path) -> None:
@@ -40,6 +40,7 @@ def add(name: str, scopes: tuple[str, ...], config_file: Path) -> None:
     Examples:
       autoscaler token add grafana --scope alerts
       autoscaler token add wall --scope viewer
+      autoscaler token add login --scope sessions
     """
     file = load_config(config_file).config.api.tokens_file
     try:

@@ -1,12 +1,13 @@
 """The section ``api``: where the HTTP API listens, and who may use it."""
 
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from autoscaler.config.section import Address, Section
+from autoscaler.config.section import Address, PositiveDuration, Section
 
 
 def _loopback(host: str) -> bool:
@@ -25,6 +26,7 @@ class ApiSection(Section):
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     requests_per_minute: Annotated[int, Field(ge=1, strict=True)] = 60
+    session_for: PositiveDuration = timedelta(minutes=5)
 
     @model_validator(mode="after")
     def _safe(self) -> Self:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,9 +12,10 @@ from typing import Any
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
-from autoscaler.api.app import Facilities, make_app
+from autoscaler.api.app import make_app
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.api.tokens import Scope, add_token
+from autoscaler.api.using import Facilities
 from autoscaler.config.load import load
 from autoscaler.store.sql import SqlStore
 
@@ -22,6 +24,7 @@ SAMPLES = Path(__file__).with_name("samples")
 # The samples begin at most two minutes earlier.
 NOW = datetime(2026, 11, 22, 11, 28, tzinfo=UTC)
 GRAFANA, ALERTMANAGER = "/api/v1/alerts/grafana", "/api/v1/alerts/alertmanager"
+SESSIONS = "/api/v1/sessions"
 SECRET = "of Grafana and us"
 
 SECTIONS = """
@@ -38,8 +41,10 @@ class ApiUnderTest:
     folder: Path
     now: datetime = NOW
     rung: int = 0
+    on_ring: Callable[[], object] = lambda: None
     alerts: str = field(init=False)
     viewer: str = field(init=False)
+    opener: str = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.folder / "autoscaler.yaml"
@@ -48,6 +53,7 @@ class ApiUnderTest:
         self.loaded = load(config)
         self.alerts = add_token(self.folder / "tokens", "grafana", frozenset({Scope.ALERTS}))
         self.viewer = add_token(self.folder / "tokens", "wall", frozenset({Scope.VIEWER}))
+        self.opener = add_token(self.folder / "tokens", "login", frozenset({Scope.SESSIONS}))
         self.store = SqlStore(self.folder / "decisions.sqlite")
         self.metrics = ApiMetrics()
         self.registry = CollectorRegistry()
@@ -61,6 +67,7 @@ class ApiUnderTest:
 
     def _ring(self) -> None:
         self.rung += 1
+        self.on_ring()
 
     def post(self, path: str, body: Any, token: str | None = None, **headers: str) -> Any:
         """Post a body with the token of alerts, or another."""

@@ -266,6 +266,7 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     heard = ApiMetrics()
     heard.answered("/api/v1/alerts/grafana", 200)
     heard.heard("grafana", begun=1, known=0, ended=0, ignored=2)
+    heard.announced("ready")
     for each in (cycles, policies, health, RefitMetrics(refit), heard):
         registry.register(each)
     assert_golden("autoscaler", generate_latest(registry).decode(), GOLDEN)
