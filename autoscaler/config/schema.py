@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from autoscaler.config.api_section import ApiSection
+from autoscaler.config.grafana_section import GrafanaSection
 from autoscaler.config.hours import parse_hours
-from autoscaler.config.section import Address, Name, PositiveDuration, Section
+from autoscaler.config.section import Address, Name, PositiveDuration, Section, Url
 from autoscaler.config.tuning_section import ALL_HOSTS, TuningSection
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
@@ -37,18 +38,10 @@ def _libvirt_uri(uri: str) -> str:
     return uri
 
 
-def _http_url(url: str) -> str:
-    if not re.match(r"https?://[^\s/]+", url):
-        raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:9090")
-    return url
-
-
 # An empty store has 100 KiB; below this a busy facility would forget what it did yesterday.
 LEAST_KEEP_MIB = 16
 # What is looked back on, four hours, must say something of what is looked ahead to.
 LONGEST_HORIZON = timedelta(hours=1)
-
-Url = Annotated[str, AfterValidator(_http_url)]
 
 # Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
@@ -405,6 +398,7 @@ class Config(Section):
     maintenance: list[MaintenanceSection] = []
     tuning: list[TuningSection] = []
     api: ApiSection = ApiSection()
+    grafana: GrafanaSection = GrafanaSection()
     groups: dict[Name, list[Name]] = {}
     hosts: Annotated[list[HostSection], Field(min_length=1)]
 

@@ -1,5 +1,6 @@
 """What all sections of a configuration file have in common."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -17,12 +18,19 @@ def _host_and_port(address: object) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _http_url(url: str) -> str:
+    if not re.match(r"https?://[^\s/]+", url):
+        raise ValueError(f"{url!r} is not a URL such as http://127.0.0.1:9090")
+    return url
+
+
 def _positive(span: timedelta) -> timedelta:
     if span == timedelta(0):
         raise ValueError("must be longer than 0s")
     return span
 
 
+Url = Annotated[str, AfterValidator(_http_url)]
 Address = Annotated[tuple[str, int], BeforeValidator(_host_and_port)]
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 Name = Annotated[str, Field(min_length=1)]
