@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,9 +26,11 @@ from autoscaler.config.units import duration_text
 from autoscaler.contracts import Policy, Source, StoreError
 from autoscaler.hypervisors import connect
 from autoscaler.model import Outcome
+from autoscaler.service.annotations import Annotations
 from autoscaler.service.controller import Controller, Pace
 from autoscaler.service.cycle_metrics import CycleMetrics
 from autoscaler.service.duty import Duty
+from autoscaler.service.grafana import Grafana
 from autoscaler.service.health import Health
 from autoscaler.service.log_format import JsonFormatter
 from autoscaler.service.loop import Bell, run_cycles
@@ -85,7 +87,9 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
     heard = ApiMetrics()
     shown += [heard] if loaded.config.api.listen else []
-    controller = _controller(loaded, store, cycles_shown.ended)
+    grafana = Grafana(loaded.config.grafana)
+    shown += [grafana] if loaded.config.grafana.url else []
+    controller = _controller(loaded, store, cycles_shown, Annotations(grafana.put))
     retention = Retention(store.prune, _keep(loaded), _now)
     duty = Duty(controller, health, settings.failures_to_safe, store.record_failure, _now)
 
@@ -100,6 +104,7 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
         policies.show(done.decision)
         cycles_shown.show(done, by.config.facility(), by.rules)
 
+    grafana.start()
     try:
         with (
             nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
@@ -119,6 +124,7 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
         raise ConfigFailure(str(error)) from None
     finally:
         controller.stop()
+        grafana.end()
         store.close()
     if failed:
         raise DegradedFailure(f"{failed} cycles failed: see the log above")
@@ -158,7 +164,11 @@ def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> It
         raise ConfigFailure(str(error)) from None
 
 
-def _controller(loaded: Loaded, store: SqlStore, on_outcome: Callable[[Outcome], None]) -> Controller:
+def _controller(loaded: Loaded, store: SqlStore, metrics: CycleMetrics, annotations: Annotations) -> Controller:
+    def ended(outcome: Outcome) -> None:
+        metrics.ended(outcome)
+        annotations.ended(outcome)
+
     return Controller(
         facility=loaded.config.facility(),
         rules=loaded.rules,
@@ -168,7 +178,8 @@ def _controller(loaded: Loaded, store: SqlStore, on_outcome: Callable[[Outcome],
         pace=_pace(loaded),
         clock=_now,
         with_model=ActingModel(shelf_beside(loaded.config.controller.store), TimedForecaster).given,
-        on_outcome=on_outcome,
+        on_decision=annotations.decided,
+        on_outcome=ended,
     )
 
 

@@ -82,11 +82,14 @@ class Controller:
         pace: Pace,
         clock: Callable[[], datetime],
         with_model: Callable[[Rules], Rules] = lambda rules: rules,
+        on_decision: Callable[[int, Decision], None] = lambda _number, _decision: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._facility = facility
         self._rules = rules
         self._with_model = with_model
+        # Called when it is recorded, before anything is done about it.
+        self._on_decision = on_decision
         # Called in the hosts' threads.
         self._on_outcome = on_outcome
         self._source = source
@@ -133,6 +136,7 @@ class Controller:
         number = self._store.record_decision(decision)
         recorded = time.perf_counter()
         self._newest = decision
+        self._on_decision(number, decision)
         self._begin(number, decision)
         self._tell(number, decision, rules)
         return Cycle(number, decision, seen - began, decided - seen, recorded - decided)

@@ -36,7 +36,7 @@ def change_fields(cycle: int, decision: Decision, host: HostDecision, move: Tran
         "host": host.host,
         "workers_from": move.workers_from,
         "workers_to": move.workers_to,
-        "verb": _verb(move),
+        "verb": verb(move),
         "reason": host.reason,
         "cuts": [
             {"guard": cut.guard, "before": cut.before, "after": cut.after, "reason": cut.reason} for cut in host.cuts
@@ -44,7 +44,8 @@ def change_fields(cycle: int, decision: Decision, host: HostDecision, move: Tran
     }
 
 
-def _verb(move: Transfer) -> str:
+def verb(move: Transfer) -> str:
+    """What a transfer does."""
     if move.probe is not None:
         return "probe"
     if move.workers_to == move.workers_from:

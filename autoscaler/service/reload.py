@@ -18,6 +18,9 @@ AT_START = (
     ("api", "tls_cert_file"),
     ("api", "tls_key_file"),
     ("api", "requests_per_minute"),
+    ("grafana", "url"),
+    ("grafana", "token_file"),
+    ("grafana", "ca_file"),
 )
 
 

@@ -1,4 +1,4 @@
-"""How a Prometheus server is logged in to. Secrets are in files, so that the configuration may be read by everybody."""
+"""How Prometheus and Grafana are logged in to. Secrets are in files, as everybody may read the configuration."""
 
 import errno
 from dataclasses import dataclass
@@ -54,3 +54,12 @@ def _secret(file: Path) -> bytes:
         # In a header it would be refused with a message that holds the secret.
         raise OSError(errno.EINVAL, "does not hold one line", str(file))
     return text
+
+
+def cause(error: requests.RequestException) -> str:
+    """Why a server could not be asked."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "connection refused or lost"
+    return str(error)

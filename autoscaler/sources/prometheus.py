@@ -12,7 +12,7 @@ import requests
 from autoscaler.config.schema import PrometheusSection, PrometheusSignal
 from autoscaler.config.signals import BUILT_IN
 from autoscaler.model import Sample, Series, Window
-from autoscaler.sources.access import Access
+from autoscaler.sources.access import Access, cause
 from autoscaler.sources.signals import promql
 from autoscaler.sources.values import in_words, known, known_time
 
@@ -129,7 +129,7 @@ class PrometheusSource:
         except requests.JSONDecodeError:
             raise QueryError(f"{self.url} answers HTTP {answer.status_code} and no JSON: is it Prometheus?") from None
         except requests.RequestException as error:
-            raise UnreachableError(f"{self.url} cannot be reached: {_cause(error)}") from None
+            raise UnreachableError(f"{self.url} cannot be reached: {cause(error)}") from None
         if len(result) > 1:
             raise QueryError(f"{query} gives {len(result)} series, a signal is one: aggregate, for example with sum()")
         return result
@@ -141,11 +141,3 @@ def _series_of(data: Mapping[str, Any]) -> Iterator[Any]:
         yield {"metric": {}, "value": data["result"]}
     else:
         yield from data["result"]
-
-
-def _cause(error: requests.RequestException) -> str:
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "connection refused or lost"
-    return str(error)

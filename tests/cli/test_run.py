@@ -15,6 +15,7 @@ from autoscaler.model import Result
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, run_process
+from tests.service.grafana_server import TOKEN, grafana
 from tests.service.waiting import DEADLINE_S, wait_until
 from tests.testbed.processes import free_port
 
@@ -134,6 +135,28 @@ def test_prometheus_sees_workers_transfers_and_cycles_that_fail(site: Site) -> N
             connection.execute("DROP TABLE decisions")
         connection.close()
         wait_until(lambda: shown()['autoscaler_cycles_total{result="failed"}'] > 0, "a cycle that fails")
+
+
+def test_grafana_is_told_what_changes_up_to_the_last_transfer(site: Site) -> None:
+    site.exporter.queued = 1
+    with grafana() as fake:
+        (site.folder / "token").write_text(TOKEN)
+        site.replace("hosts:\n", f"grafana: {{url: '{fake.url}', token_file: token}}\nhosts:\n")
+        assert site.run(cycles=1).exit_code == 0
+    (told,) = fake.annotations.values()
+    assert told["tags"] == ["vaf-autoscaler", "grow", "host-1"]
+    assert told["timeEnd"] >= told["time"]
+    assert "host-1: 0 to 4 workers: grow: 1 queued and 0 running sessions" in told["text"]
+
+
+def test_without_a_grafana_there_every_cycle_is_done_and_the_loop_ends(site: Site) -> None:
+    site.exporter.queued = 1
+    (site.folder / "token").write_text(TOKEN)
+    site.replace("hosts:\n", "grafana: {url: 'http://127.0.0.1:1', token_file: token}\nhosts:\n")
+    done = site.run(cycles=2)
+    assert done.exit_code == 0
+    assert [record.number for record in records(site)] == [1, 2]
+    assert TOKEN not in done.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -67,6 +67,7 @@ class Plant:
     pace: Pace = PACE
     connect: Callable[[Host], Hypervisor] | None = None
     with_model: Callable[[Rules], Rules] = lambda rules: rules
+    on_decision: Callable[[int, Decision], None] = lambda _number, _decision: None
     on_outcome: Callable[[Outcome], None] = lambda _: None
     now: datetime = NOW
     source: SettableSource = field(default_factory=SettableSource)
@@ -92,6 +93,7 @@ class Plant:
             pace=self.pace,
             clock=lambda: self.now,
             with_model=self.with_model,
+            on_decision=self.on_decision,
             on_outcome=self.on_outcome,
         )
         return self.controller

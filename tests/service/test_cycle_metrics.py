@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.config.grafana_section import GrafanaSection
 from autoscaler.core.decide import Rules
 from autoscaler.core.guards import GUARDS
 from autoscaler.core.voices import Canary
@@ -38,6 +39,7 @@ from autoscaler.model import (
 )
 from autoscaler.service.controller import Cycle
 from autoscaler.service.cycle_metrics import CycleMetrics
+from autoscaler.service.grafana import Grafana
 from autoscaler.service.health import Health
 from autoscaler.service.metrics import PolicyMetrics, RefitMetrics
 from autoscaler.service.refit import Refit
@@ -267,6 +269,6 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     heard.answered("/api/v1/alerts/grafana", 200)
     heard.heard("grafana", begun=1, known=0, ended=0, ignored=2)
     heard.announced("ready")
-    for each in (cycles, policies, health, RefitMetrics(refit), heard):
+    for each in (cycles, policies, health, RefitMetrics(refit), heard, Grafana(GrafanaSection())):
         registry.register(each)
     assert_golden("autoscaler", generate_latest(registry).decode(), GOLDEN)
