@@ -15,6 +15,9 @@ HERE = Path(__file__).parent
 RULES = sorted((HERE.parent / "prometheus").glob("*.rules.yml"))
 
 SOURCE = {"type": "prometheus", "uid": "vaf-prometheus"}
+# Grafana's own store of annotations, to which the controller writes its decisions under this tag.
+OWN = {"type": "grafana", "uid": "-- Grafana --"}
+DECISIONS = "vaf-autoscaler"
 FOLDER = "VAF"
 WIDTH = 24
 LOOK_BACK_S = 600
@@ -94,12 +97,19 @@ def _panel(kind: str, title: str, unit: str, queries: tuple[Query, ...], text: s
     }
 
 
-def moves(selector: str = "") -> list[Panel]:
-    """The decisions, as marks on every plot."""
+def moves(selector: str = "", *tags: str) -> list[Panel]:
+    """The decisions, as marks on every plot: what Prometheus saw of them, and what the controller wrote of them."""
     delta = f"delta(autoscaler_granted_workers{selector}[{RATE}])"
     return [
         _marks("PROOF grows", "green", f"{delta} > 0", "{{host}} gets workers"),
         _marks("PROOF shrinks", "orange", f"-{delta} > 0", "{{host}} gives workers back"),
+        {
+            "name": "Decisions",
+            "datasource": OWN,
+            "enable": True,
+            "iconColor": "blue",
+            "target": {"type": "tags", "tags": [DECISIONS, *tags], "matchAny": False, "limit": 100},
+        },
     ]
 
 
@@ -226,6 +236,13 @@ def facility() -> Panel:
                 (f"histogram_quantile(0.5, {quantile})", "median"),
                 (f"histogram_quantile(0.95, {quantile})", "95 %"),
             ),
+            plot(
+                "Annotations",
+                "none",
+                ("autoscaler_annotations_waiting", "wait for Grafana"),
+                (f"sum by (result) (increase(autoscaler_annotations_total[{RATE}]))", "{{result}}"),
+                text="Of decisions, where grafana.url is configured.",
+            ),
         ],
         [
             plot("Age of signals", "s", ("autoscaler_signal_age_seconds", "{{signal}}")),
@@ -310,7 +327,7 @@ def host() -> Panel:
             ),
         ],
     ]
-    more = {"annotations": moves(f"{{{OF_HOST}}}"), "variables": [hosts()]}
+    more = {"annotations": moves(f"{{{OF_HOST}}}", "$host"), "variables": [hosts()]}
     return dashboard(
         "host", "VAF: host", "What one host was to have, has, and what goes on in its guests.", rows, **more
     )

@@ -5,7 +5,9 @@ import ts from "typescript";
 
 const panels = "./node_modules/@grafana/schema/dist/types/raw/composable";
 const HEAD = `
-import type { AnnotationQuery, Dashboard, DataQuery, FieldConfigSource, Panel, VariableModel } from "@grafana/schema";
+import type {
+  AnnotationQuery, AnnotationTarget, Dashboard, DataQuery, FieldConfigSource, Panel, VariableModel,
+} from "@grafana/schema";
 import type * as timeseries from "${panels}/timeseries/panelcfg/x/types.gen";
 import type * as stat from "${panels}/stat/panelcfg/x/types.gen";
 import type * as states from "${panels}/statetimeline/panelcfg/x/types.gen";
@@ -19,7 +21,8 @@ type Of<K, Options, Fields> = Omit<Panel, "type" | "targets" | "options" | "fiel
   & { type: K; targets: Prometheus[]; options: Options; fieldConfig: FieldConfigSource<Fields> };
 type AnyPanel = Of<"timeseries", timeseries.Options, timeseries.FieldConfig> | Of<"stat", stat.Options, {}>
   | Of<"state-timeline", states.Options, states.FieldConfig>;
-type Marks = AnnotationQuery<Prometheus> & { titleFormat: string; tagKeys: string };
+type Marks = AnnotationQuery<Prometheus> & { titleFormat: string; tagKeys: string }
+  | Omit<AnnotationQuery, "target"> & { target: AnnotationTarget };
 type Whole = Plain<Omit<Dashboard, "panels" | "annotations" | "templating">
   & { panels: AnyPanel[]; annotations: { list: Marks[] }; templating: { list: VariableModel[] } }>;
 `;

@@ -49,7 +49,8 @@ def dashboards() -> dict[str, dict[str, Any]]:
 def panel_expressions(name: str) -> list[tuple[str, str]]:
     """Return the expressions of a dashboard's panels and marks, each with where it stands."""
     dashboard = dashboards()[name]
-    marks = [(each["name"], each["target"]["expr"]) for each in dashboard["annotations"]["list"]]
+    marked = [each for each in dashboard["annotations"]["list"] if each["datasource"]["type"] == "prometheus"]
+    marks = [(each["name"], each["target"]["expr"]) for each in marked]
     return marks + [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel["targets"]]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from autoscaler.service.annotations import TAG
 from tests.deploy.expressions import (
     GRAFANA,
     alerts,
@@ -86,7 +87,15 @@ def test_the_panels_of_a_dashboard_fill_its_width_and_lie_beside_each_other(name
 def test_dashboards_and_rules_ask_the_data_source_that_is_provisioned() -> None:
     (source,) = provisioned("datasources/prometheus.yml")["datasources"]
     named = {*sources_in(list(dashboards().values())), *sources_in(grafana_rules())}
-    assert named == {source["uid"], "__expr__"}
+    assert named == {source["uid"], "__expr__", "-- Grafana --"}
+
+
+def test_dashboards_show_what_the_controller_writes_of_its_decisions() -> None:
+    tags = {
+        name: [each["target"]["tags"] for each in dashboard["annotations"]["list"] if each["name"] == "Decisions"]
+        for name, dashboard in dashboards().items()
+    }
+    assert tags == {name: [[TAG, "$host"] if name == "host" else [TAG]] for name in dashboards()}
 
 
 def test_grafanas_own_rules_are_those_of_prometheus() -> None:

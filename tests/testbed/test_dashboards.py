@@ -2,8 +2,8 @@
 
 Prometheus runs with the configuration and the rules of deploy/prometheus, only more often. The hypervisor is libvirt's
 test driver and the batch system prints captured answers. What the test driver's guests do not tell is from a golden
-exposition of real ones; a forecast, which takes hours to be judged, is shown by the controller's own code from a made
-decision.
+exposition of real ones; a forecast, which takes hours to be judged, and what people say of a host are shown by the
+controller's own code from a made decision.
 """
 
 import math
@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import time as time_of_day
 from pathlib import Path
 
@@ -21,9 +21,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from ruamel.yaml import YAML
 
+from autoscaler.config.grafana_section import GrafanaSection
 from autoscaler.hypervisors.in_memory import host_xml
+from autoscaler.model import Decision, Direction, HostObservation, HostState, Orders
+from autoscaler.service.grafana import Grafana
 from autoscaler.service.metrics import PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.refit import Refit
+from tests.core.situations import a_pause, an_override
 from tests.deploy.expressions import (
     NAMES_OF_SELECTOR,
     PROMETHEUS,
@@ -90,6 +94,13 @@ class Recorded(Collector):
         return text_string_to_metric_families(self._text)
 
 
+def with_orders(decision: Decision) -> Decision:
+    """The decision with a host of which people have said all that there is to say."""
+    away = HostObservation("away", HostState.UNUSABLE)
+    orders = Orders((a_pause(Direction.GROW, away.host),), (an_override(3, away.host),))
+    return replace(decision, situation=replace(decision.situation, hosts=(away,), orders=orders))
+
+
 def targets(folder: Path, job: str, address: str) -> None:
     with (folder / "targets" / f"{job}.yml").open("a") as file:
         file.write(f'- targets: ["{address}"]\n')
@@ -137,9 +148,14 @@ def watching(scratch: Path) -> Iterator[tuple[PrometheusServer, ProofArea]]:
         config = quick_prometheus(folder)
         start_exporters(stack, scratch, folder, hypervisor)
         learned = PolicyMetrics()
-        learned.show(decided(LEARNED))
+        learned.show(with_orders(decided(LEARNED)))
+        grafana = Grafana(GrafanaSection())
         nightly = RefitMetrics(Refit([], time_of_day(3, 30)))
-        shown = {"domain": [Recorded("domain")], "lustre": [Recorded("lustre")], "autoscaler": [learned, nightly]}
+        shown = {
+            "domain": [Recorded("domain")],
+            "lustre": [Recorded("lustre")],
+            "autoscaler": [learned, nightly, grafana],
+        }
         for job, told in shown.items():
             _, port = stack.enter_context(metrics_at(("127.0.0.1", 0), *told))
             targets(folder, job, f"127.0.0.1:{port}")
