@@ -105,6 +105,7 @@ class Site:
     prometheus: PrometheusServer
     controller: Process
     config: Path
+    exporter: Process
 
     def autoscaler(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run an ``autoscaler`` command with the site's configuration."""
@@ -128,7 +129,7 @@ def running_site(uri: str, kernel: Kernel, scratch: Path) -> Iterator[Site]:
         area = stack.enter_context(ProofArea(scratch))
         port = free_port()
         exporter = [command("vaf-exporter"), "proof", "--admin-path", scratch, "--listen", f"127.0.0.1:{port}"]
-        stack.enter_context(Process(exporter, scratch, name="exporter"))
+        watching = stack.enter_context(Process(exporter, scratch, name="exporter"))
         prometheus = stack.enter_context(PrometheusServer(scratch, {"proof": [f"127.0.0.1:{port}"]}))
         guests = [
             Guest(uri, kernel, scratch, "wn", memory_max_mib=WN_MIB, cpuset="0", use_mib=64),
@@ -146,4 +147,4 @@ def running_site(uri: str, kernel: Kernel, scratch: Path) -> Iterator[Site]:
         config.write_text(CONFIG.replace("PROMETHEUS", prometheus.url).replace("LIBVIRT", uri).replace("OTHER", other))
         controller = Process([command("autoscaler"), "run", "--config", config], scratch, name="controller")
         stack.callback(controller.kill9)
-        yield Site(area, *guests, prometheus, controller, config)
+        yield Site(area, *guests, prometheus, controller, config, watching)
