@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from autoscaler.config.document import Location
+from autoscaler.config.layers import counting
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import parse_mib
 
@@ -27,7 +28,7 @@ def settings_of(loaded: Loaded, host: str) -> list[Setting]:
     layers = loaded.layers[host]
 
     def origin(key: Location) -> str:
-        return next((layer.name for layer in reversed(layers) if layer.has(key)), "default")
+        return next((layer.name for layer in counting(layers, key) if layer.has(key)), "default")
 
     return [Setting(key, value, origin(key)) for key, value in _leaves(section, ())]
 

@@ -59,6 +59,19 @@ def merged(layers: Iterable[Layer]) -> dict[str, Any]:
     return values
 
 
+def counting(layers: Sequence[Layer], key: Location) -> Iterator[Layer]:
+    """The layers of a host that have a say in a key, the one that wins first.
+
+    A list of Worker Nodes lies over what is under it for every one; whatever lies over a list takes its whole place.
+    """
+    section, covered = str(key[0]), False
+    for layer in (each for each in reversed(layers) if section in each.values):
+        if covered and isinstance(layer.values[section], list):
+            return
+        yield layer
+        covered = True
+
+
 def _of(host: Mapping[str, Any], groups: Mapping[str, Any]) -> list[str]:
     return [name for name, group in groups.items() if host.get("name") in group[MEMBERS]]
 

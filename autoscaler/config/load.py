@@ -21,7 +21,7 @@ from autoscaler.config.document import (
     sentence,
     without_wn_number,
 )
-from autoscaler.config.layers import MEMBERS, Layer, host_layers, merged
+from autoscaler.config.layers import MEMBERS, Layer, counting, host_layers, merged
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
@@ -46,11 +46,12 @@ class Loaded:
     def rules(self) -> Rules:
         """How it decides."""
         canary = self.config.canary
+        on = frozenset() if canary is None else frozenset(self.config.all_named(canary.hosts))
         return Rules(
             self.policy,
             self.config.guards.limits(),
             shadows=self.shadows,
-            canary=None if canary is None else Canary(canary.policy, frozenset(canary.hosts)),
+            canary=None if canary is None else Canary(canary.policy, on),
             maintenance=self.config.pauses(),
             calendar=self.config.entries(),
         )
@@ -91,6 +92,7 @@ def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
     named = [
         *((("calendar", number), each.hosts or []) for number, each in enumerate(config.calendar)),
         *((("maintenance", number), each.hosts) for number, each in enumerate(config.maintenance)),
+        *([] if config.canary is None else [(("canary",), config.canary.hosts)]),
     ]
     places: list[tuple[Location, str]] = [
         ((*entry, "hosts", item), name) for entry, names in named for item, name in enumerate(names)
@@ -145,6 +147,6 @@ def _inherited(layers: Sequence[tuple[Layer, ...]], location: Location) -> list[
     """Where a host's key is in the file, ``None`` when it is nobody's."""
     match location:
         case ("hosts", int(number), *key) if key and number < len(layers):
-            places = [layer.place_of(key) for layer in reversed(layers[number])]
+            places = [layer.place_of(key) for layer in counting(layers[number], key)]
             return next((each for each in places if each is not None), None)
     return None

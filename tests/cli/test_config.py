@@ -71,6 +71,28 @@ def test_a_host_of_no_group_has_nothing_of_a_group(file: Path) -> None:
     assert found["wn[0].swap_down_to"] == (None, "default")
 
 
+WN_LIST = "wn: [{domain: wn-a, memory_margin: 1 GiB}, {domain: wn-b, memory_max: 5 GiB}]"
+HOST_2 = 'uri: "test:///two", wn: {domain: wn}'
+
+
+@pytest.mark.parametrize("wn", ["{SIZES}", "[{SIZES}]"], ids=["mapping", "list"])
+def test_a_list_of_a_group_that_the_host_replaces_says_nothing(file: Path, wn: str) -> None:
+    pairs = f"  pairs: {{hosts: [host-2], {WN_LIST}}}\n  empty:"
+    own = wn.replace("SIZES", "domain: wn, memory_floor: 1 GiB, memory_max: 4 GiB")
+    file.write_text(CONFIG.replace("  empty:", pairs).replace("wn: {domain: wn}", f"wn: {own}"))
+    found = settings(file, "host-2")
+    assert found["wn[0].memory_max"] == ("4096 MiB", "host")
+    assert found["wn[0].memory_margin"] == ("256 MiB", "default")
+
+
+def test_a_list_of_a_group_that_nobody_replaces_counts(file: Path) -> None:
+    pairs = f"  pairs: {{hosts: [host-2], {WN_LIST}}}\n  empty:"
+    file.write_text(CONFIG.replace("  empty:", pairs).replace(HOST_2, 'uri: "test:///two"'))
+    found = settings(file, "host-2")
+    assert found["wn[0].memory_margin"] == ("1024 MiB", "group pairs")
+    assert found["wn[0].memory_max"] == ("6911 MiB", "host_defaults")
+
+
 def test_json_names_the_groups_of_the_host(file: Path) -> None:
     assert json.loads(shown(file, "host-1", "--format", "json").stdout)["groups"] == ["large", "empty"]
 

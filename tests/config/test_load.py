@@ -243,7 +243,7 @@ MISTAKES = {
     ),
     "a canary on a host that is not there": (
         MINIMAL + "shadows: {next: {name: hold}}\ncanary: {policy: next, hosts: [host-9]}\n",
-        "1: file: canary.hosts: no host is called 'host-9'",
+        "22: canary.hosts[0]: no host or group is called 'host-9' (did you mean 'host-1'?)",
     ),
     "a section that is no mapping": (MINIMAL + "controller: 5\n", "21: controller: 5 is not a mapping"),
     "a policy that is no mapping": bad("  name: static\n  workers: 4", "  [static]", "4: policy: is not a mapping"),
@@ -578,6 +578,13 @@ hosts:
 
 def grouped(*groups: str) -> str:
     return TWO_HOSTS.replace("GROUPS", "\n".join(f"  {group}" for group in groups))
+
+
+def test_a_canary_acts_on_hosts_and_on_groups(file: Path) -> None:
+    more = "shadows: {next: {name: hold}}\ncanary: {policy: next, hosts: [some, host-1]}\n"
+    assert loaded(file, grouped("some: {hosts: [host-1, host-2]}") + more).rules.canary == Canary(
+        "next", frozenset({"host-1", "host-2"})
+    )
 
 
 class TestGroups:
