@@ -27,7 +27,8 @@ def pause(target: str | None, direction: str | None, span: timedelta, reason: st
     """Leave the PROOF workers of a host, of a group's hosts, or of all hosts as they are for a time.
 
     Neither the load nor an override changes a paused host; what its hypervisor cannot hold is still taken back. A
-    transfer that is under way goes on. The pause ends by itself, or by `autoscaler resume`.
+    transfer that is under way goes on. The pause ends by itself, or by `autoscaler resume`. A host that comes into the
+    group later is not paused.
 
     \b
     Examples:
