@@ -16,7 +16,7 @@ from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
 from tests.cli.site import COMMAND, Site, run_process
 from tests.service.grafana_server import TOKEN, grafana
-from tests.service.waiting import DEADLINE_S, wait_until
+from tests.service.waiting import DEADLINE_S, Gate, wait_until
 from tests.testbed.processes import free_port
 
 
@@ -149,14 +149,22 @@ def test_grafana_is_told_what_changes_up_to_the_last_transfer(site: Site) -> Non
     assert "host-1: 0 to 4 workers: grow: 1 queued and 0 running sessions" in told["text"]
 
 
-def test_without_a_grafana_there_every_cycle_is_done_and_the_loop_ends(site: Site) -> None:
+def test_a_grafana_that_does_not_answer_keeps_no_cycle_and_no_transfer_waiting(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     site.exporter.queued = 1
     (site.folder / "token").write_text(TOKEN)
-    site.replace("hosts:\n", "grafana: {url: 'http://127.0.0.1:1', token_file: token}\nhosts:\n")
-    done = site.run(cycles=2)
+    gate = Gate()
+    with grafana() as fake:
+        fake.plays(lambda _: gate.pass_through())
+        site.replace("hosts:\n", f"grafana: {{url: '{fake.url}', token_file: token}}\nhosts:\n")
+        done = site.run(cycles=3)
+        gate.open()
     assert done.exit_code == 0
-    assert [record.number for record in records(site)] == [1, 2]
-    assert TOKEN not in done.output
+    assert "annotations that Grafana was not told of: 1" in caplog.messages
+    assert TOKEN not in caplog.text
+    results = [[outcome.result for outcome in record.outcomes] for record in records(site)]
+    assert sorted(results) == [[], [], [Result.DONE]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
