@@ -47,7 +47,7 @@ class Policy(Protocol):
 
     A policy may say ``timeless = True``: its demand depends on how long ago readings are, not on the date or the hour,
     so that the same window at another time gives the same one. The facility model does not ask it again while nothing
-    changes.
+    changes. ``prices`` names those of its fields that are prices, for alerts that change one.
     """
 
     @property

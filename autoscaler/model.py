@@ -370,12 +370,27 @@ class AlertIdentity(Value, frozen=True):
 
 
 class TuningKind(StrEnum):
-    """What a tuning does to PROOF; ``session`` is one that is announced, and not yet opened."""
+    """What a tuning does to PROOF, or to the policy; ``session`` is one that is announced, and not yet opened."""
 
     BOOST = "boost"
     CAP = "cap"
     FREEZE = "freeze"
     SESSION = "session"
+    STEP = "step"
+    PRICE = "price"
+
+
+class Change(Value, frozen=True):
+    """What becomes of a parameter of the policy: ``by`` more, but not less than ``least`` and not more than ``most``.
+
+    A span of time is in seconds; ``words`` has the numbers as the configuration writes them.
+    """
+
+    parameter: str
+    by: float
+    least: float
+    most: float
+    words: str
 
 
 class Tuning(Value, frozen=True):
@@ -384,7 +399,7 @@ class Tuning(Value, frozen=True):
     ``name`` is what the alert is called, ``rule`` what the rule matches. ``workers`` are those of a boost or a cap, of
     the whole facility, or of a session, which is announced instead of alerted, under its own ``name`` and ``rule``, and
     with its user as the group; ``direction`` is the one in which a freeze leaves ``hosts`` as they are, which ``where``
-    names.
+    names. A step or a price has the ``change`` of a parameter of the acting policy.
     """
 
     alert: AlertIdentity
@@ -397,6 +412,7 @@ class Tuning(Value, frozen=True):
     direction: Direction | None = None
     hosts: tuple[str, ...] = ()
     where: str = ""
+    change: Change | None = None
 
 
 class Quiet(Value, frozen=True):

@@ -76,6 +76,7 @@ class Learned:
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+    prices: ClassVar[tuple[str, ...]] = ("wait_core_seconds", "idle_core_seconds")
 
     workers_per_session: int = 8
     grow_queued: float = 0

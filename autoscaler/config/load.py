@@ -25,6 +25,7 @@ from autoscaler.config.layers import MEMBERS, Layer, counting, host_layers, merg
 from autoscaler.config.policies import PolicyError, make_policy
 from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
+from autoscaler.config.tuned import policies_at_bounds
 from autoscaler.config.tuning_section import ALL_HOSTS
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
@@ -35,12 +36,16 @@ __all__ = ["ConfigError", "Loaded", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A valid configuration, the policies it names, and from where the keys of each host come."""
+    """A valid configuration, the policies it names, and from where the keys of each host come.
+
+    ``at_bounds`` is the acting policy as alerts can make it at most.
+    """
 
     config: Config
     policy: Policy
     shadows: Mapping[str, Policy] = field(default_factory=dict)
     layers: Mapping[str, tuple[Layer, ...]] = field(default_factory=dict)
+    at_bounds: tuple[Policy, ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -59,7 +64,7 @@ class Loaded:
     @property
     def history(self) -> timedelta:
         """How far back the policy looks that looks back furthest."""
-        return max(policy.history for policy in (self.policy, *self.shadows.values()))
+        return max(policy.history for policy in (self.policy, *self.shadows.values(), *self.at_bounds))
 
 
 def load(path: Path) -> Loaded:
@@ -77,13 +82,14 @@ def load(path: Path) -> Loaded:
     shadows = {
         name: _made(path, document, config, section, ("shadows", name)) for name, section in config.shadows.items()
     }
+    at_bounds = _at_bounds(path, document, config, policy)
     folder = path.parent.absolute()
     controller = config.controller.model_copy(update={"store": folder / config.controller.store})
     source = config.source.beside(folder) if isinstance(config.source, PrometheusSection) else config.source
     api, grafana = config.api.beside(folder), config.grafana.beside(folder)
     by_host = {host.name: each for host, each in zip(config.hosts, layers, strict=True)}
     config = config.model_copy(update={"controller": controller, "source": source, "api": api, "grafana": grafana})
-    return Loaded(config, policy, shadows, by_host)
+    return Loaded(config, policy, shadows, by_host, at_bounds)
 
 
 def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
@@ -121,6 +127,20 @@ def _made(path: Path, document: CommentedMap, config: Config, section: PolicySec
     if missing:
         raise ConfigError([f"{place(path, document, each)}: {dotted(each)}: {reason}" for each, reason in missing])
     return policy
+
+
+def _at_bounds(path: Path, document: CommentedMap, config: Config, policy: Policy) -> tuple[Policy, ...]:
+    """The policy at the bounds of what alerts change of it; raises ``ConfigError``."""
+    found, problems = [], []
+    for number, rule in enumerate(config.tuning):
+        try:
+            found += policies_at_bounds(config.policy, policy, rule.action)
+        except PolicyError as error:
+            where = ("tuning", number, "action", error.key)
+            problems.append(f"{place(path, document, where)}: {dotted(where)}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found)
 
 
 def _layered(document: CommentedMap, layers: Sequence[tuple[Layer, ...]]) -> dict[str, Any]:

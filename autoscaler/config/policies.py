@@ -31,9 +31,7 @@ def policy_names() -> list[str]:
 
 def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     """Return the policy called ``name`` with these parameters (durations as ``"5m"``); raises ``PolicyError``."""
-    kind = _load(name)
-    hints = get_type_hints(kind)
-    fields = {field.name: hints[field.name] for field in _parameters(kind)}
+    kind, fields = _load(name), parameter_types(name)
     values = {}
     for key, value in parameters.items():
         if key not in fields:
@@ -48,6 +46,18 @@ def make_policy(name: str, parameters: Mapping[str, Any]) -> Policy:
     except (TypeError, ValueError) as error:
         raise PolicyError("name", f"policy {name}: {error}") from None
     return policy
+
+
+def parameter_types(name: str) -> dict[str, Any]:
+    """The parameters of the policy called ``name`` with their types; raises ``PolicyError``."""
+    kind = _load(name)
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in _parameters(kind)}
+
+
+def price_names(name: str) -> tuple[str, ...]:
+    """The parameters that the policy called ``name`` says are prices; raises ``PolicyError``."""
+    return tuple(getattr(_load(name), "prices", ()))
 
 
 def policy_like(name: str, parameters: Mapping[str, Any]) -> Policy:

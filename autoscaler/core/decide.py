@@ -14,6 +14,7 @@ from autoscaler.core.orders import NO_ORDERS, HostOrders, orders_by_host
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
+from autoscaler.core.tuned_policy import tuned_policy
 from autoscaler.core.tuning import tuned_demand
 from autoscaler.core.unknown import walk_words, walks_to
 from autoscaler.core.voices import ACTING, Canary, Voice, ask, canary_voice, opinions
@@ -43,7 +44,7 @@ class Rules(Value, frozen=True):
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
     ``maintenance`` are pauses at stated times, for whoever makes a situation. ``tuned`` says whether alerts change the
-    demand.
+    demand and the policy.
     """
 
     policy: Policy
@@ -70,7 +71,10 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
     the plan of the whole cycle (fail closed). Both are recorded in ``error``. ``rest`` only saves time.
     """
-    demand, memory, error = ask(rules.policy, situation.window)
+    policy, told = tuned_policy(rules.policy, situation.tunings if rules.tuned else ())
+    demand, memory, error = ask(policy, situation.window)
+    if told:
+        demand = replace(demand, reason="; ".join([demand.reason, *told]))
     shadows = opinions(rules.shadows, situation)
     cycle = _Cycle.of(situation, facility, rules, rest)
     acting, unplaced = cycle.acting(Voice(ACTING, demand, rules.policy.signals))
@@ -92,7 +96,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         hosts.append(decided)
     decision = Decision(
         situation.window.now,
-        repr(rules.policy),
+        repr(policy),
         situation,
         demand,
         tuple(hosts),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.core.guards import CLOCK_SKEW
-from autoscaler.model import AlertIdentity, Demand, Direction, Orders, Pause, Tuning, TuningKind
+from autoscaler.model import AlertIdentity, Change, Demand, Direction, Orders, Pause, Tuning, TuningKind
 
 # What Grafana calls an alert of a rule whose query gave nothing, or failed.
 _WITHOUT_DATA = frozenset({"DatasourceNoData", "DatasourceError"})
@@ -46,11 +46,13 @@ class TuningRule:
     direction: Direction | None = None
     hosts: tuple[str, ...] = ()
     where: str = ""
+    change: Change | None = None
 
     @property
     def words(self) -> str:
         """What tells it from other rules; not its numbers, so that changing those begins nothing again."""
-        what = self.kind if self.direction is None else f"{self.kind} {self.direction}"
+        of = self.direction or (self.change.parameter if self.change else "")
+        what = f"{self.kind} {of}".rstrip()
         return f"{what} on {', '.join(f'{label}={value}' for label, value in sorted(self.match.items()))}"
 
     def matches(self, alert: Alert) -> bool:
@@ -70,6 +72,7 @@ class TuningRule:
             self.direction,
             self.hosts,
             self.where,
+            self.change,
         )
 
 
@@ -198,6 +201,8 @@ def doing(tuning: Tuning) -> str:
         case TuningKind.FREEZE:
             ways = "growing" if tuning.direction is Direction.GROW else "shrinking"
             return f"{ways} frozen on {tuning.where}"
+        case TuningKind.STEP | TuningKind.PRICE:
+            return tuning.change.words if tuning.change else ""
 
 
 def _who(tuning: Tuning) -> str:

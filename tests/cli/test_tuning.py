@@ -11,7 +11,8 @@ import requests
 from click.testing import Result
 
 from autoscaler.api.tokens import Scope, add_token, read_tokens
-from autoscaler.core.tuning import decide_tuning
+from autoscaler.core.tuning import TuningRule, decide_tuning
+from autoscaler.model import Change, TuningKind
 from autoscaler.store.sql import SqlStore
 from tests.api.facility import ALERTMANAGER, bearer, sample
 from tests.cli.site import Site, invoke
@@ -26,10 +27,10 @@ api: {listen: "127.0.0.1:0", tokens_file: tokens}
 hosts:"""
 
 
-def fire(site: Site) -> None:
-    """An alert has begun a boost a second ago."""
+def fire(site: Site, rule: TuningRule = BOOST) -> None:
+    """An alert has begun a tuning a second ago."""
     now = datetime.now(UTC)
-    plan = decide_tuning([an_alert(starts_at=now - timedelta(seconds=1))], [BOOST], now)
+    plan = decide_tuning([an_alert(starts_at=now - timedelta(seconds=1))], [rule], now)
     with closing(SqlStore(site.store)) as store:
         store.carry_out(plan, now)
 
@@ -92,6 +93,19 @@ def test_status_shows_what_alerts_change(boosted: Site) -> None:
     assert found["rule"] == "boost on alertname=HighQueue"
     explained = ask(boosted, "explain", "host-1").stdout
     assert "tuning: alert HighQueue (grafana): +8 workers until " in explained
+
+
+def test_a_decision_with_a_stepped_parameter_is_decided_again_without_a_difference(site: Site) -> None:
+    site.make_empty_store()
+    change = Change("workers_per_session", 2, 1, 8, "workers_per_session +2 within 1 to 8")
+    fire(site, TuningRule(BOOST.match, TuningKind.STEP, BOOST.span, change=change))
+    site.exporter.queued = 1
+    site.run(cycles=2)
+    assert "6 workers" in ask(site, "explain", "host-1").stdout
+    assert "workers_per_session +2 within 1 to 8" in ask(site, "tuning", "list").stdout
+    result = site.invoke("dry-run", "--from-decisions")
+    assert result.exit_code == 0
+    assert "decisions decided again: 2, differently: none" in result.stdout
 
 
 class TestToken:

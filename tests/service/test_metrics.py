@@ -131,6 +131,8 @@ def test_tunings_are_counted_by_what_they_do() -> None:
         "cap": 0,
         "freeze": 0,
         "session": 0,
+        "step": 0,
+        "price": 0,
     }
 
 

@@ -7,8 +7,9 @@ import pytest
 
 from autoscaler.core.decide import Rules
 from autoscaler.core.tuning import TuningRule, decide_tuning
-from autoscaler.model import Direction, TuningKind
-from autoscaler.simulation.redecide import redecide
+from autoscaler.model import Change, Direction, TuningKind
+from autoscaler.simulation.redecide import differences, redecide
+from autoscaler.store.records import Record
 from autoscaler.testing import NOW
 from tests.core.alerts import HOUR, an_alert
 from tests.service.plant import LIMITS, POLICY, Plant, hosts_named
@@ -66,3 +67,20 @@ def test_a_stored_decision_with_a_boost_is_decided_again_as_it_was(plant: Plant)
     again = redecide(record.decision, plant.facility, Rules(POLICY, LIMITS)).decision
     assert again.hosts == record.decision.hosts
     assert "alert HighQueue (grafana): +2 workers until" in again.hosts[0].reason
+
+
+def test_a_parameter_is_stepped_until_its_alert_is_resolved_also_over_a_restart(plant: Plant) -> None:
+    change = Change("workers_per_session", 2, 1, 8, "workers_per_session +2 within 1 to 8")
+    step = TuningRule({"alertname": "HighQueue"}, TuningKind.STEP, HOUR, change=change)
+    hear(plant, step)
+    plant.cycle()
+    assert plant.workers() == {"a": 6}
+    plant.controller.stop()
+    plant.start()
+    hear(plant, step)
+    assert plant.cycle().decision.demand.workers == 6
+    hear(plant, step, firing=False)
+    assert plant.cycle().decision.demand.workers == 4
+    records = [each for each in plant.store.stream() if isinstance(each, Record)]
+    again = [redecide(each.decision, plant.facility, Rules(POLICY, LIMITS)).decision for each in records]
+    assert [differences(each.decision, two) for each, two in zip(records, again, strict=True)] == [()] * 3
