@@ -85,14 +85,22 @@ class TargetTracking:
     def _play(self, past: Iterable[Load], start: datetime) -> int:
         """The workers that the rule has at the end, when it has its first ones at ``start``."""
         loads = [(at, load) for at, load in past if load is not None]
-        advice = deque((at, self._desired(load)) for at, load in loads if at < start)
-        current = max((desired for _, desired in advice), default=self._desired(loads[0][1]))
+        # Of many readings few are different.
+        desired = {load: self._desired(load) for load in {load for _, load in loads}}
+        advice = deque([(at, desired[load]) for at, load in loads if at < start])
+        current = max(map(_DESIRED, advice), default=desired[loads[0][1]])
         for at, load in loads[len(advice) :]:
-            advised = current if self._tolerated(load, current) else self._desired(load)
+            advised = desired[load]
+            if advised != current and self._tolerated(load, current):
+                advised = current
             advice.append((at, advised))
-            while advice[0][0] <= at - self.stabilisation:
-                advice.popleft()
-            current = min(max(current, advised), max(map(_DESIRED, advice)))
+            if advised < current:
+                since = at - self.stabilisation
+                while advice[0][0] <= since:
+                    advice.popleft()
+                current = min(current, max(map(_DESIRED, advice)))
+            else:
+                current = advised
         return current
 
     def _desired(self, sessions: float) -> int:
