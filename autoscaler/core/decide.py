@@ -1,6 +1,6 @@
 """One cycle's decision: demand, placement, guards, plan. No clock, no I/O, no logging; reasons are data."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -80,26 +80,26 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     acting, unplaced = cycle.acting(Voice(ACTING, demand, rules.policy.signals))
     canary = _acting_canary(cycle, acting, shadows)
     group = rules.canary.hosts if rules.canary else frozenset()
-    resting = {**acting.resting, **{name: canary.resting.get(name) for name in group}}
-    hosts = []
+    decided = _resting(acting, canary, group)
     for observed in situation.hosts:
-        decided = resting.get(observed.host)
-        if decided is None:
-            who = canary if observed.host in group else acting
-            decided = who.not_placed(observed)
-            if decided is None:
-                try:
-                    decided = who.with_guards(observed)
-                except Exception as problem:  # noqa: BLE001 - whatever a guard raises empties the plan, it ends no loop
-                    error = error or f"guard failed on {observed.host}: {type(problem).__name__}: {problem}"
-                    decided = HostDecision(observed.host, None, who.wanted[observed.host], None, error)
-        hosts.append(decided)
+        if observed.host in decided:
+            continue
+        who = canary if observed.host in group else acting
+        apart = who.not_placed(observed)
+        if apart is not None:
+            decided[observed.host] = apart
+            continue
+        try:
+            decided[observed.host] = who.with_guards(observed)
+        except Exception as problem:  # noqa: BLE001 - whatever a guard raises empties the plan, it ends no loop
+            error = error or f"guard failed on {observed.host}: {type(problem).__name__}: {problem}"
+            decided[observed.host] = HostDecision(observed.host, None, who.wanted[observed.host], None, error)
     decision = Decision(
         situation.window.now,
         repr(policy),
         situation,
         demand,
-        tuple(hosts),
+        tuple([decided[observed.host] for observed in situation.hosts]),
         unplaced,
         error,
         memory,
@@ -246,6 +246,16 @@ class _Acting(Value, frozen=True):
             transfer = planned(view.host, view.observed, current, granted)
         why = _why(_verb(current, granted, transfer), self.voice.words, cuts, view)
         return HostDecision(view.host.name, current, wanted, granted, why, cuts, transfer)
+
+
+def _resting(acting: _Acting, canary: _Acting, group: Collection[str]) -> dict[str, HostDecision]:
+    """The decisions of hosts that are known to stay as they are, each by who acts on it."""
+    resting = dict(acting.resting)
+    for name in group:
+        resting.pop(name, None)
+        if name in canary.resting:
+            resting[name] = canary.resting[name]
+    return resting
 
 
 def _acting_canary(cycle: _Cycle, acting: _Acting, shadows: tuple[Opinion, ...]) -> _Acting:

@@ -236,5 +236,5 @@ def run_guards(wanted: int, view: HostView, guards: tuple[Guard, ...]) -> tuple[
         verdict = guard(wanted, view)
         if verdict.workers != wanted:
             cuts.append(Cut(guard.__name__, wanted, verdict.workers, verdict.reason))
-        wanted = verdict.workers
+            wanted = verdict.workers
     return wanted, tuple(cuts)

@@ -20,12 +20,18 @@ class Placement(Value, frozen=True):
     told: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+# What a seat is in the heap of those that are filled, or emptied: its order, its name, and where that ends.
+_Turn = tuple[bool, int, int, str, int]
+
+
+# Not frozen, as one is made for each host that has changed, and that takes several times as long.
+@dataclass(slots=True)
 class Seat:
     """What placement needs to know of one usable host.
 
     ``wn_unused_mib`` is memory its batch jobs would not miss. ``strained``: one of its Worker Nodes began to swap a
-    short while ago. ``kept`` is as many of its present workers as it may have.
+    short while ago. ``kept`` is as many of its present workers as it may have; ``filling`` and ``emptying`` are its
+    turn when workers are given or taken, ``None`` where it can have no more, or no fewer.
     """
 
     host: str
@@ -35,10 +41,15 @@ class Seat:
     wn_unused_mib: int
     strained: bool = False
     kept: int = field(init=False)
+    filling: _Turn | None = field(init=False)
+    emptying: _Turn | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Reckon once what every cycle begins with."""
-        object.__setattr__(self, "kept", min(max(self.current, self.workers_min), self.workers_max))
+        least, most, unused = self.workers_min, self.workers_max, self.wn_unused_mib
+        self.kept = kept = min(max(self.current, least), most)
+        self.filling = (self.strained, kept, -unused, self.host, most) if kept < most else None
+        self.emptying = (not self.strained, -kept, unused, self.host, least) if kept > least else None
 
 
 SeatsOf = Callable[[Facility, Sequence[HostObservation]], Sequence[Seat | None]]
@@ -64,20 +75,20 @@ def place(
     ``freezes`` let it have, hosts together what the ``entries`` of the calendar do, and the others the rest.
     ``seats_of`` only saves time.
     """
+    found = (seats_of or seats_in)(facility, observed)
+    if quarantined:
+        found = [None if own is None or own.host in quarantined else own for own in found]
+    seats = [own for own in found if own is not None]
     fixed: dict[str, int] = {}
-    seats = []
-    for each, own in zip(observed, (seats_of or seats_in)(facility, observed), strict=True):
-        if own is None or own.host in quarantined:
-            fixed[each.host] = _fixed(facility, each)
-        else:
-            seats.append(own)
+    if len(seats) < len(observed):
+        fixed = {each.host: _fixed(facility, each) for each, own in zip(observed, found, strict=True) if own is None}
     if barred or strained:
         seats = [_restricted(seat, barred, strained) for seat in seats]
     if orders or freezes:
         seats = [_ordered(seat, orders.get(seat.host, NO_ORDERS), freezes.get(seat.host, NO_FREEZE)) for seat in seats]
     if demand.workers is None:
         return Placement({seat.host: seat.current for seat in seats}, 0)
-    present = 0 if demand.may_shrink else sum(seat.current for seat in seats)
+    present = 0 if demand.may_shrink else sum([seat.current for seat in seats])
     placement = spread(max(present, demand.workers - sum(fixed.values())), seats)
     for entry in entries:
         if entry.hosts is not None:
@@ -162,34 +173,30 @@ def spread(demand: int, seats: Sequence[Seat]) -> Placement:
 
 
 def _give_to_emptiest(wanted: dict[str, int], seats: Iterable[Seat], workers: int) -> int:
-    heap = [
-        (seat.strained, seat.kept, -seat.wn_unused_mib, seat.host, seat.workers_max)
-        for seat in seats
-        if seat.kept < seat.workers_max
-    ]
+    heap = [seat.filling for seat in seats if seat.filling is not None]
     heapq.heapify(heap)
     while workers and heap:
-        strained, has, harm, name, most = heapq.heappop(heap)
+        strained, has, harm, name, most = heap[0]
         wanted[name] = has + 1
         workers -= 1
         if has + 1 < most:
-            heapq.heappush(heap, (strained, has + 1, harm, name, most))
+            heapq.heapreplace(heap, (strained, has + 1, harm, name, most))
+        else:
+            heapq.heappop(heap)
     return workers
 
 
 def _take_from_fullest(wanted: dict[str, int], seats: Iterable[Seat], workers: int) -> None:
-    heap = [
-        (not seat.strained, -seat.kept, seat.wn_unused_mib, seat.host, seat.workers_min)
-        for seat in seats
-        if seat.kept > seat.workers_min
-    ]
+    heap = [seat.emptying for seat in seats if seat.emptying is not None]
     heapq.heapify(heap)
     while workers and heap:
-        calm, lacks, harm, name, least = heapq.heappop(heap)
+        calm, lacks, harm, name, least = heap[0]
         wanted[name] = -lacks - 1
         workers -= 1
         if wanted[name] > least:
-            heapq.heappush(heap, (calm, lacks + 1, harm, name, least))
+            heapq.heapreplace(heap, (calm, lacks + 1, harm, name, least))
+        else:
+            heapq.heappop(heap)
 
 
 def seats_in(facility: Facility, observed: Iterable[HostObservation]) -> list[Seat | None]:
@@ -204,8 +211,10 @@ def seat_of(facility: Facility, observed: HostObservation) -> Seat | None:
 
 def seat(host: Host, observed: HostObservation) -> Seat:
     """What placement needs to know of a ready host."""
-    wns = [observed.domain(wn.name) for wn in host.wns]
-    unused = sum([wn.allocation.memory_mib - wn.used_mib for wn in wns if wn.used_mib is not None])
+    unused = 0
+    for each in host.wns:
+        wn = observed.domain(each.name)
+        unused += 0 if wn.used_mib is None else wn.allocation.memory_mib - wn.used_mib
     proof = observed.domain(host.proof.name)
     current, most = workers_now(host, proof), host.proof.workers_max if can_run(host, proof) else 0
     return Seat(host.name, current, min(host.proof.workers_min, most), most, unused)

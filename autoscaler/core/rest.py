@@ -7,12 +7,16 @@ maximum. How a host comes to other workers rests on the same, and on how small i
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from itertools import compress, count
+from operator import attrgetter, is_not
 
 from autoscaler.core.allocation import memory_for_guests_mib, wn_floor_mib
 from autoscaler.core.placement import Seat, seat_of, seats_in
 from autoscaler.core.plan import plan
 from autoscaler.model import DomainObservation, Facility, Host, HostDecision, HostObservation, Transfer
+
+# A host by its name, and its workers.
+_Key = tuple[str, int | None]
 
 # What a host looked like when a transfer was planned, the floors of its Worker Nodes, and the transfer.
 _Planned = tuple[HostObservation, list[int | None], Transfer | None]
@@ -29,8 +33,8 @@ class Rest:
     """
 
     def __init__(self) -> None:
-        self._resting: dict[tuple[str, int | None], HostObservation] = {}
-        self._said: dict[str, dict[tuple[str, int | None], HostDecision]] = {}
+        self._resting: dict[_Key, HostObservation] = {}
+        self._said: dict[str, dict[_Key, HostDecision]] = {}
         self._planned: dict[tuple[str, int, int], _Planned] = {}
         self._hosts: Sequence[HostObservation] = ()
         self._seats: list[Seat | None] = []
@@ -42,21 +46,21 @@ class Rest:
         found, resting, said = {}, self._resting, self._said_with(reason)
         for observed in hosts:
             name = observed.host
-            workers = wanted.get(name)
-            key = name, workers
-            known = resting.get(key)
-            if known is not observed:
-                if known is None or not _alike(known, observed):
-                    continue
-                # The very same observation is recognised at once, should it come again.
-                resting[key] = observed
-            decided = said.get(key)
-            if decided is None:
-                decided = said[key] = HostDecision(name, workers, workers, workers, reason)
-            found[name] = decided
+            key = name, wanted.get(name)
+            # The very same observation is recognised at once.
+            if resting.get(key) is observed or self._recognises(key, observed):
+                found[name] = said.get(key) or _say(said, key, reason)
         return found
 
-    def _said_with(self, reason: str) -> dict[tuple[str, int | None], HostDecision]:
+    def _recognises(self, key: _Key, observed: HostObservation) -> bool:
+        """Whether a host with these workers looks as one that was at rest; then so does it when it comes again."""
+        known = self._resting.get(key)
+        if known is None or not _alike(known, observed):
+            return False
+        self._resting[key] = observed
+        return True
+
+    def _said_with(self, reason: str) -> dict[_Key, HostDecision]:
         """The decisions to leave a host as it is that were made with this reason, of the latest reasons."""
         if reason not in self._said:
             if len(self._said) == REASONS:
@@ -83,10 +87,16 @@ class Rest:
         if len(observed) != len(self._hosts):
             self._seats = seats_in(facility, observed)
         else:
-            before = zip(self._hosts, self._seats, observed, strict=True)
-            self._seats = [seat if known is seen else seat_of(facility, seen) for known, seat, seen in before]
+            for number in compress(count(), map(is_not, self._hosts, observed)):
+                self._seats[number] = seat_of(facility, observed[number])
         self._hosts = observed
         return self._seats
+
+
+def _say(said: dict[_Key, HostDecision], key: _Key, reason: str) -> HostDecision:
+    name, workers = key
+    said[key] = HostDecision(name, workers, workers, workers, reason)
+    return said[key]
 
 
 def _fits(host: Host, observed: HostObservation) -> bool:
@@ -97,11 +107,9 @@ def _fits(host: Host, observed: HostObservation) -> bool:
 
 def _alike(one: HostObservation, other: HostObservation) -> bool:
     """Whether the two differ in nothing that counts for a host at rest: it needs nothing in the other either."""
-    return (
-        _of_the_host(one) == _of_the_host(other)
-        and len(one.domains) == len(other.domains)
-        and all(map(_same_domain, one.domains, other.domains))
-    )
+    if _of_the_host(one) != _of_the_host(other) or len(one.domains) != len(other.domains):
+        return False
+    return all(map(_same_domain, one.domains, other.domains))
 
 
 def _same_domain(one: DomainObservation, other: DomainObservation) -> bool:
