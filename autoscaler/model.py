@@ -230,7 +230,8 @@ class DomainObservation(Value, frozen=True):
     @property
     def committed_mib(self) -> int:
         """Memory that counts as taken: the larger of what is observed and what was asked for."""
-        return max(self.allocation.memory_mib, self.asked_mib or 0)
+        has, asked = self.allocation.memory_mib, self.asked_mib
+        return has if asked is None or asked < has else asked
 
 
 class HostReading(Value, frozen=True):

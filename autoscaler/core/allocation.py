@@ -21,7 +21,9 @@ def memory_for_guests_mib(host: Host, observed: HostObservation) -> int:
     """
     configured, seen = host.memory_total_mib, observed.memory_total_mib
     total = seen if configured is None or (seen is not None and seen < configured) else configured
-    return max(0, (total or 0) - max(host.memory_reserve_mib, observed.control_mib))
+    reserve, control = host.memory_reserve_mib, observed.control_mib
+    left = (total or 0) - (control if control > reserve else reserve)
+    return left if left > 0 else 0
 
 
 def cores_for_guests(host: Host, observed: HostObservation) -> float:
@@ -53,7 +55,8 @@ def proof_needs_mib(host: Host, observed: HostObservation, workers: int) -> int:
 
 def workers_fitting(host: Host, memory_mib: int) -> int:
     """How many whole workers a PROOF domain of this size holds; never negative."""
-    return max(0, (memory_mib - host.proof.dormant.memory_mib) // host.proof.memory_per_worker_mib)
+    fitting = (memory_mib - host.proof.dormant.memory_mib) // host.proof.memory_per_worker_mib
+    return fitting if fitting > 0 else 0
 
 
 def workers_now(host: Host, proof: DomainObservation) -> int:

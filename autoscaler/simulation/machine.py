@@ -128,13 +128,13 @@ class Site:
         self.transfer = transfer
         self.seen = None
         self.workers = min(self.workers, transfer.workers_to)
-        self._reckon()
+        self._reckon_workers()
 
     def add_worker(self, at_s: float) -> None:
         """One more worker has its memory."""
         self._advance(at_s)
         self.workers += 1
-        self._reckon()
+        self._reckon_workers()
 
     def squeeze(self, at_s: float) -> None:
         """The donors of the transfer begin to swap."""
@@ -165,12 +165,22 @@ class Site:
         self.at_s = at_s
         self._meter.advance(at_s)
 
+    def _reckon_workers(self) -> None:
+        """Reckon what comes of more workers, fewer, or others to come: nothing for the cores while none is busy."""
+        if self.busy:
+            self._reckon()
+        else:
+            self._tell_workers()
+
     def _reckon(self) -> None:
         """Divide the cores anew, and tell the meter."""
         jobs_cores, busy = self._jobs_cores, self.busy
-        memory_speed = self._memory_speed()
+        # Mostly there is memory for all, and nobody swaps.
+        plenty = not self.swapping and self._bases_mib + self._jobs_mib <= self._wn_mib
+        memory_speed = 1.0 if plenty else self._memory_speed()
         wn_cores = jobs_cores * memory_speed
-        wn_cores = min(wn_cores, self._wn_cap)
+        if wn_cores > self._wn_cap:
+            wn_cores = self._wn_cap
         proof_cores = self._proof_claim() if busy else 0.0
         if wn_cores + proof_cores > self.cores:
             wn_cores, proof_cores = self._divide(wn_cores, proof_cores)
@@ -179,7 +189,7 @@ class Site:
             self._jobs_speed = jobs_speed
             self.version += 1
         self.worker_speed = proof_cores / busy if busy else 1.0
-        self._tell_meter(min(self.cores, jobs_cores), wn_cores, proof_cores)
+        self._tell_meter(jobs_cores if jobs_cores < self.cores else self.cores, wn_cores, proof_cores)
         swap_in_mib_per_s = 0.0 if memory_speed == 1.0 else self._thrash_mib_per_s()
         if swap_in_mib_per_s != self._swap_in_mib_per_s:
             self._meter.swap_in_mib_per_s += swap_in_mib_per_s - self._swap_in_mib_per_s
@@ -187,7 +197,7 @@ class Site:
 
     def _tell_meter(self, wn_wanted_cores: float, wn_cores: float, proof_cores: float) -> None:
         """Most changes are of one kind; what they leave as it is, need not be told."""
-        meter, workers = self._meter, self.workers
+        meter = self._meter
         if wn_wanted_cores != self._wanted_cores or wn_cores != self._used_cores:
             meter.wn_wanted_cores += wn_wanted_cores - self._wanted_cores
             meter.wn_used_cores += wn_cores - self._used_cores
@@ -195,6 +205,10 @@ class Site:
         if proof_cores != self._proof_cores:
             meter.proof_used_cores += proof_cores - self._proof_cores
             self._proof_cores = proof_cores
+        self._tell_workers()
+
+    def _tell_workers(self) -> None:
+        meter, workers = self._meter, self.workers
         free = workers - self.busy if workers > self.busy else 0
         if free != self.free or workers != self._told_workers:
             meter.free_workers += free - self.free

@@ -39,7 +39,8 @@ class Meter:
             sums[1] += self.wn_used_cores * passed_s
             sums[2] += self.proof_used_cores * passed_s
             sums[3] += self.free_workers * passed_s
-            sums[4] += self.swap_in_mib_per_s * passed_s
+            if self.swap_in_mib_per_s:
+                sums[4] += self.swap_in_mib_per_s * passed_s
             self.at_s = at_s
 
     def read_back(self, mib: float) -> None:

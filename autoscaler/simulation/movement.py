@@ -10,7 +10,7 @@ all, a donor is lent the acceptor's weight and gives first; the acceptor takes m
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, cap_cores
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
 from autoscaler.model import Allocation, Host, HostObservation, StepKind, Transfer
 from autoscaler.simulation.constants import Physics
 from autoscaler.simulation.cpu import Claim, share_cores
@@ -83,7 +83,10 @@ class _Paces:
 
     def __init__(self, observed: HostObservation, lent: Allocations, final: Allocations, busy_cores: Cores) -> None:
         # In the guest itself the balloon comes before the work.
-        wanted = {each.name: min(busy_cores.get(each.name, 0.0) + 1, float(each.vcpus)) for each in observed.domains}
+        wanted = {}
+        for each in observed.domains:
+            busy = busy_cores.get(each.name, 0.0) + 1
+            wanted[each.name] = busy if busy < each.vcpus else float(each.vcpus)
         cores = math.inf if observed.cores is None else observed.cores
         self._lent, self._final = _paces(cores, wanted, lent), _paces(cores, wanted, final)
 
@@ -110,9 +113,13 @@ class _Flow:
 
     def released_s(self, mib: float) -> float:
         """When so much has come free."""
-        quick_mib = min(max(0.0, mib - self._free_mib), self._unused_mib)
-        slow_mib = max(0.0, mib - self._free_mib - self._unused_mib)
-        return self._begun_s + quick_mib / self._release + slow_mib / self._physics.balloon_swap_mib_per_s
+        quick_mib = mib - self._free_mib
+        if quick_mib <= 0:
+            return self._begun_s
+        slow_mib = quick_mib - self._unused_mib
+        if slow_mib <= 0:
+            return self._begun_s + quick_mib / self._release
+        return self._begun_s + self._unused_mib / self._release + slow_mib / self._physics.balloon_swap_mib_per_s
 
     def arrival_s(self, mib: float) -> float:
         """When so much is where it is to be."""
@@ -164,12 +171,15 @@ def _lent(present: Allocations, transfer: Transfer) -> Allocations:
 
 def _paces(cores: float, wanted: Cores, allocations: Allocations) -> Cores:
     """How fast a CPU of each domain is when one more of them moves the balloon, 1 = a core of its own."""
+    shares = {}
+    for name, most in wanted.items():
+        cap = allocations[name].cpu_cap_cores
+        shares[name] = most if cap is None or cap > most else cap
     # Mostly there are cores for all.
-    shares = {name: min(most, cap_cores(allocations[name])) for name, most in wanted.items()}
     if sum(shares.values()) > cores:
         claims = {name: Claim(claim, allocations[name].cpu_weight) for name, claim in shares.items()}
         shares = share_cores(cores, claims)
-    return {name: min(1.0, shares[name] / most) for name, most in wanted.items()}
+    return {name: shares[name] / most for name, most in wanted.items()}
 
 
 def _missing_mib(host: Host, observed: HostObservation) -> int:
