@@ -99,8 +99,10 @@ class Learned:
     def __post_init__(self) -> None:
         """Refuse what contradicts itself: raises ``ValueError``."""
         self._threshold()
-        if not all(0 < price < math.inf for price in (self.wait_core_seconds, self.idle_core_seconds)):  # NaN too
-            raise ValueError("wait_core_seconds and idle_core_seconds must be more than 0")
+        prices = {"wait_core_seconds": self.wait_core_seconds, "idle_core_seconds": self.idle_core_seconds}
+        for name, price in prices.items():
+            if not 0 < price < math.inf:  # refuses NaN too
+                raise ValueError(f"{name} must be a number that is more than 0")
         if not _LEAST_TARGET <= self.target <= _MOST_TARGET:
             raise ValueError(
                 f"idle_core_seconds over both prices is {self.target:.3g}, the share of arrivals that may find too "

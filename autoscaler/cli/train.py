@@ -154,6 +154,8 @@ def _of_history(config_file: Path, loaded: Loaded, since: timedelta) -> Minutes:
 
 def _of_trace(path: Path, queue: int | None, since: timedelta | None) -> Minutes:
     trace = read_sessions(path, queue=queue, workers=1)
+    for remark in trace.remarks():
+        click.echo(remark, err=True)
     minutes = from_sessions(trace.content, trace.start, trace.timezone, str(path))
     return minutes if since is None else minutes.part(max(0, len(minutes.loads) - since // MINUTE), len(minutes.loads))
 

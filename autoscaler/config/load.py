@@ -93,7 +93,7 @@ def load(path: Path) -> Loaded:
 
 
 def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
-    """Refuse what is said of hosts and groups that are not there."""
+    """Refuse what is said of hosts, groups and shadow policies that are not there."""
     known = [*(host.name for host in config.hosts), *config.groups]
     named = [
         *((("calendar", number), each.hosts or []) for number, each in enumerate(config.calendar)),
@@ -107,13 +107,12 @@ def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
     places += [
         (("tuning", number, "action", "hosts"), name) for number, name in frozen if name not in (None, ALL_HOSTS)
     ]
-    problems = [
-        f"{place(path, document, where)}: {dotted(where)}: {nobody(name, known)}"
-        for where, name in places
-        if name not in known
-    ]
+    problems = [(where, nobody(name, known)) for where, name in places if name not in known]
+    canary = config.canary
+    if canary is not None and canary.policy not in config.shadows:
+        problems.append((("canary", "policy"), nobody(canary.policy, [*config.shadows], "policy of shadows")))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([f"{place(path, document, where)}: {dotted(where)}: {why}" for where, why in problems])
 
 
 def _made(path: Path, document: CommentedMap, config: Config, section: PolicySection, key: Location) -> Policy:

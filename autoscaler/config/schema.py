@@ -42,6 +42,8 @@ def _libvirt_uri(uri: str) -> str:
 LEAST_KEEP_MIB = 16
 # What is looked back on, four hours, must say something of what is looked ahead to.
 LONGEST_HORIZON = timedelta(hours=1)
+# A model is not trained on less: it shows each weekday a few times, to learn from and to be judged on.
+LEAST_PAST = timedelta(days=28)
 
 # Xen's credit scheduler takes 1..65535; above 2500 the weight would leave the range of cgroup v2 on KVM.
 Weight = Annotated[int, Field(ge=1, le=2500, strict=True)]
@@ -292,11 +294,19 @@ def _time_of_day(text: object) -> time:
     return time.fromisoformat(text)
 
 
+def _enough(past: timedelta) -> timedelta:
+    if past < LEAST_PAST:
+        raise ValueError(
+            f"{duration_text(past)} is too little to train a model on: {duration_text(LEAST_PAST)} or more"
+        )
+    return past
+
+
 class LearningSection(Section):
     """How a policy that takes a model gets one; for any other nothing of it is done."""
 
     refit_at: Annotated[time, BeforeValidator(_time_of_day)] | None = time(3, 30)
-    since: PositiveDuration = timedelta(days=90)
+    since: Annotated[PositiveDuration, AfterValidator(_enough)] = timedelta(days=90)
     horizon: PositiveDuration = timedelta(minutes=5)
 
     @model_validator(mode="after")
@@ -451,13 +461,4 @@ class Config(Section):
             raise ValueError(f"hosts: the name {name!r} is used more than once")
         for uri in (uri for uri, count in uris.items() if count > 1):
             raise ValueError(f"hosts: {uri} is used more than once, but a hypervisor's memory can be planned only once")
-        return self
-
-    @model_validator(mode="after")
-    def _canary_is_known(self) -> Self:
-        if self.canary is None:
-            return self
-        if self.canary.policy not in self.shadows:
-            known = ", ".join(self.shadows) or "none"
-            raise ValueError(f"canary.policy: shadows has no {self.canary.policy!r}; it has {known}")
         return self

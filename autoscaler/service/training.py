@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 
+from autoscaler.config.schema import LEAST_PAST
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import Policy
 from autoscaler.learning.card import Backtest, Data, Draft, Score
@@ -22,8 +23,6 @@ from autoscaler.simulation.open_loop import Tell, Terms
 
 # The low ones are what is shown of a forecast; between the high ones lies what a site's price asks for.
 LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
-# The least that shows each weekday a few times, to learn from and to be judged on.
-LEAST = timedelta(days=28)
 JUDGED_SHARE = 0.4
 LEARNED = "learned"
 # Rows on which the importance of features is measured.
@@ -50,11 +49,11 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
     ``tell`` is told the share that is done.
     """
     known = (len(minutes.loads) - minutes.gap_minutes) * MINUTE
-    if known < LEAST:
+    if known < LEAST_PAST:
         raise TooLittleError(
             f"{minutes.source}: {known / timedelta(days=1):.1f} days with a known load, at least "
-            f"{duration_text(LEAST)} are needed to train a model: ask for more (--since, learning.since), or come back "
-            "later"
+            f"{duration_text(LEAST_PAST)} are needed to train a model: ask for more (--since, learning.since), or come "
+            "back later"
         )
     split = _split(len(minutes.loads))
     judged = _learned_from(minutes.part(0, split), horizon_min)
@@ -87,7 +86,7 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
 
 def _split(count: int) -> int:
     """Where the judged days begin: the last share of all, at least the least where as much is left to learn from."""
-    judged, least = int(JUDGED_SHARE * count), LEAST // MINUTE
+    judged, least = int(JUDGED_SHARE * count), LEAST_PAST // MINUTE
     return count - (max(judged, least) if count >= 2 * least else judged)
 
 

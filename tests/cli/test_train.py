@@ -47,7 +47,7 @@ price: {wait_core_seconds: 8}
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two days are enough, and two quantiles."""
-    monkeypatch.setattr(training, "LEAST", timedelta(days=2))
+    monkeypatch.setattr(training, "LEAST_PAST", timedelta(days=2))
     monkeypatch.setattr(training, "LEVELS", (0.5, 0.95))
 
 
@@ -198,6 +198,12 @@ def test_a_model_of_a_past_too_long_ago_is_told_to_have_no_say(site: Site, trace
     assert told in invoke("model", "promote", "1", "--config", site.config).stderr
 
 
+def test_an_unknown_time_zone_of_a_trace_is_told(site: Site, trace: Path) -> None:
+    trace.write_text(trace.read_text().replace("Europe/Rome", "Europe/Atlantis"))
+    told = f"{trace}: its time zone 'Europe/Atlantis' is not known here: its hours are taken as UTC"
+    assert told in train(site, "--proof-trace", trace).stderr
+
+
 def test_an_excluded_past_is_named_as_the_cause(site: Site, trace: Path) -> None:
     shelf_beside(site.store).exclude(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
     found = train(site, "--proof-trace", trace)
@@ -278,7 +284,7 @@ def test_a_learned_policy_with_prometheus_is_trained_each_night_by_this_very_com
     past = PastSite(site, httpserver)
     past.load.queued = lambda at: 1.0 if at > past.start else None
     site.replace("name: threshold,", "name: learned,")
-    site.text += "\nlearning: {since: 1d}\n"
+    site.text += "\nlearning: {since: 28d}\n"
     site.write()
     refit = nightly_training(load(site.config), site.config)
     assert refit is not None

@@ -21,6 +21,11 @@ def test_null_is_never() -> None:
     assert LearningSection.model_validate({"refit_at": None}).refit_at is None
 
 
+def test_less_of_the_past_than_a_model_can_be_trained_on_is_refused() -> None:
+    with pytest.raises(ValidationError, match="27d is too little to train a model on: 28d or more"):
+        LearningSection.model_validate({"since": "27d"})
+
+
 # YAML reads 03:30 without quotes as a number of minutes, and 24:00 is tomorrow.
 @pytest.mark.parametrize("written", [210, "24:00", "3:30", "03:30:00", "at night", ""])
 def test_what_is_no_time_of_day_is_refused_with_an_example(written: object) -> None:

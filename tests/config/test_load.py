@@ -239,7 +239,7 @@ MISTAKES = {
     ),
     "a canary that is no shadow policy": (
         MINIMAL + "canary: {policy: next, hosts: [host-1]}\n",
-        "1: file: canary.policy: shadows has no 'next'; it has none",
+        "21: canary.policy: no policy of shadows is called 'next'",
     ),
     "a canary on a host that is not there": (
         MINIMAL + "shadows: {next: {name: hold}}\ncanary: {policy: next, hosts: [host-9]}\n",

@@ -454,8 +454,8 @@ class TestParameters:
         ("parameters", "reason"),
         [
             ({"workers_per_session": 0}, "workers_per_session must be 1 or more"),
-            ({"wait_core_seconds": 0}, "wait_core_seconds and idle_core_seconds must be more than 0"),
-            ({"idle_core_seconds": math.nan}, "wait_core_seconds and idle_core_seconds must be more than 0"),
+            ({"wait_core_seconds": 0}, "^wait_core_seconds must be a number that is more than 0$"),
+            ({"idle_core_seconds": math.nan}, "^idle_core_seconds must be a number that is more than 0$"),
             ({"hold": timedelta(hours=5)}, "hold must be 0s or more and at most 240 min"),
             ({"return_after": -MINUTE}, "return_after must be 0s or more, and model_max_age longer than 0s"),
             ({"model_max_age": timedelta(0)}, "return_after must be 0s or more, and model_max_age longer than 0s"),
