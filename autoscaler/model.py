@@ -159,6 +159,9 @@ class Series(Value, frozen=True):
         return now - self.fresh_at
 
 
+# What a decision says of its model whose policies take one and had none.
+NO_MODEL = "none"
+
 # What a policy wants to know again in the next cycle: numbers by name.
 Memory = Mapping[str, tuple[float | None, ...]]
 
@@ -563,6 +566,8 @@ class Decision(Value, frozen=True):
     ``unplaced_workers`` found no host with room; ``error`` is what a policy or guard raised (the plan is then empty);
     ``memory`` is what the policy is to know in the next cycle; ``opinions`` are those of the shadow policies.
     ``safe_split`` is why hosts are walked to the safe split because of what is unknown, ``None`` where they are not.
+    ``policy`` is told as a configuration would write it; ``model`` is the one that the policies had, ``NO_MODEL`` where
+    they take one and had none, ``None`` where none of them takes one.
     """
 
     at: datetime
@@ -575,6 +580,7 @@ class Decision(Value, frozen=True):
     memory: Memory = msgspec.field(default_factory=dict)
     opinions: tuple[Opinion, ...] = ()
     safe_split: str | None = None
+    model: str | None = None
 
     @property
     def policy_error(self) -> str | None:

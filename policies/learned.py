@@ -69,7 +69,7 @@ class Learned:
     fewer served than aimed at, and no correction left. The forecast is made and judged on, and has a say again when
     nothing spoke against it for ``return_after``; so it is at the beginning, too.
 
-    With the model come its name, the end of the past it was trained on, and the ``zone`` of its hours.
+    With the model come the end of the past it was trained on, and the ``zone`` of its hours.
 
     It has no clock: a forecaster that keeps a limit on how long it takes raises where it took longer, which is a
     failure like any other.
@@ -90,7 +90,6 @@ class Learned:
     return_after: timedelta = timedelta(hours=2)
     model_max_age: timedelta = timedelta(days=30)
     forecaster: Forecaster | None = field(default=None, repr=False, compare=False, metadata=_OF_THE_MODEL)
-    model: str | None = field(default=None, metadata=_OF_THE_MODEL)
     trained_until: datetime | None = field(default=None, repr=False, metadata=_OF_THE_MODEL)
     zone: tzinfo = field(default=UTC, repr=False, metadata=_OF_THE_MODEL)
     # The newest window with what follows from it: no state, since it only spares finding the same again.

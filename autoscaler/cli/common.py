@@ -15,7 +15,7 @@ from autoscaler.config.units import seconds_text
 from autoscaler.contracts import StoreError
 from autoscaler.core.guards import unknown_reason
 from autoscaler.learning.shelf import ModelError, Shelf
-from autoscaler.model import Decision, HostState, Series
+from autoscaler.model import NO_MODEL, Decision, HostState, Series
 from autoscaler.service.models import shelf_beside
 from autoscaler.store.records import Record
 from autoscaler.store.sql import SqlStore
@@ -179,6 +179,17 @@ def reading_of(series: Series, now: datetime) -> str:
     if old is None:
         return f"unknown: {series.problem}"
     return f"{series.latest:g}, {seconds_text(old.total_seconds())} old"
+
+
+def policy_words(decision: Decision) -> str:
+    """Which policy decided, and with which model where it takes one."""
+    match decision.model:
+        case None:
+            return decision.policy
+        case model if model == NO_MODEL:
+            return f"{decision.policy} without a model"
+        case model:
+            return f"{decision.policy} with model {model}"
 
 
 def change_of(record: Record, host: str) -> str:

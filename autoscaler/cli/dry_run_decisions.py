@@ -151,7 +151,8 @@ def _found(entries: Iterator[Record | Unreadable], configured: list[Configured],
             account.left_out.update(again.left_out.items())
             readings.append(again.decision)
             # A policy that decides its own decisions again sees all that it saw.
-            if again.decision.policy != entry.decision.policy:
+            # Older versions told policies as Python does.
+            if entry.decision.policy not in (again.decision.policy, repr(its_rules.policy)):
                 held = missing_history(entry.decision, its_rules.policy)
                 if held is not None:
                     account.short[place].add(held)

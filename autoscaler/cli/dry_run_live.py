@@ -23,7 +23,7 @@ def look_now(asked: Asked) -> int:
     found = _preview(configured)
     again = [redecide(found.decision, one.side.facility, one.side.rules) for one in configured[1:]]
     if asked.output == "json":
-        echo_json(_values(configured[0], found) | ({"against": _against_values(configured, again[0])} if again else {}))
+        echo_json(_values(found) | ({"against": _against_values(configured, again[0])} if again else {}))
     else:
         _show(found, configured[0].loaded.policy.signals, again)
         if again:
@@ -59,8 +59,8 @@ def _preview(configured: Sequence[Configured]) -> Preview:
     )
 
 
-def _values(configured: Configured, found: Preview) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(decision_to_json(found.decision)) | {"policy": configured.policy}
+def _values(found: Preview) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(decision_to_json(found.decision))
     for host in values["hosts"]:
         host["calls"] = list(found.calls.get(host["host"], ()))
         host["problem"] = found.decision.situation.host(host["host"]).problem
@@ -71,8 +71,7 @@ def _against_values(configured: Sequence[Configured], other: Redecided) -> dict[
     """The other decision without the situation, which is the same."""
     values: dict[str, Any] = json.loads(decision_to_json(other.decision))
     del values["situation"]
-    two = configured[1]
-    return {"config": str(two.file), **values, "policy": two.policy, "left_out": dict(other.left_out)}
+    return {"config": str(configured[1].file), **values, "left_out": dict(other.left_out)}
 
 
 def _show(found: Preview, signals: tuple[str, ...], again: Sequence[Redecided]) -> None:

@@ -14,6 +14,7 @@ from autoscaler.cli.common import (
     load_config,
     local,
     open_store,
+    policy_words,
     reading_of,
 )
 from autoscaler.cli.parameters import Moment
@@ -67,7 +68,7 @@ def explain(host: str, config_file: Path, at: datetime | None) -> None:
 
 def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     decision = record.decision
-    yield f"decision {record.number} at {local(decision.at)}, by {decision.policy}"
+    yield f"decision {record.number} at {local(decision.at)}, by {policy_words(decision)}"
     yield from _inputs(record, decided.host)
     for who, since in decision.situation.unknown_since.items():
         whose = "the policy" if who == ACTING else f"the canary {who}"

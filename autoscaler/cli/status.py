@@ -22,6 +22,7 @@ from autoscaler.cli.common import (
     load_config,
     local,
     open_store,
+    policy_words,
 )
 from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
@@ -187,7 +188,7 @@ def _order(order: Pause | Override, **what: object) -> dict[str, object]:
 def _show(record: Record, now: datetime, health: Health, orders: Orders, tunings: Sequence[Tuning]) -> None:
     decision = record.decision
     out = console()
-    out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {decision.policy}")
+    out.print(f"decision {record.number} at {local(decision.at)}, {age(now, decision.at)}, by {policy_words(decision)}")
     for wrong in health.in_words():
         out.print(wrong)
     if decision.safe_split:

@@ -22,14 +22,14 @@ from autoscaler.config.document import (
     without_wn_number,
 )
 from autoscaler.config.layers import MEMBERS, Layer, counting, host_layers, merged
-from autoscaler.config.policies import PolicyError, make_policy
+from autoscaler.config.policies import PolicyError, make_policy, policy_text
 from autoscaler.config.schema import Config, PolicySection, PrometheusSection
 from autoscaler.config.signals import missing_signals
 from autoscaler.config.tuned import policies_at_bounds
 from autoscaler.config.tuning_section import ALL_HOSTS
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules
-from autoscaler.core.voices import Canary
+from autoscaler.core.voices import ACTING, Canary
 
 __all__ = ["ConfigError", "Loaded", "load"]
 
@@ -59,7 +59,14 @@ class Loaded:
             canary=None if canary is None else Canary(canary.policy, on),
             maintenance=self.config.pauses(),
             calendar=self.config.entries(),
+            told=self._told(),
         )
+
+    def _told(self) -> dict[str, str]:
+        """The policies with their parameters, by the names of those that speak."""
+        sections = {ACTING: self.config.policy, **self.config.shadows}
+        policies = {ACTING: self.policy, **self.shadows}
+        return {name: policy_text(sections[name].name, policy) for name, policy in policies.items()}
 
     @property
     def history(self) -> timedelta:

@@ -10,6 +10,10 @@ from typing import ClassVar
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand, Window
 
+# What a decision calls this policy, and how older versions begin to call it.
+TOLD = "safe split"
+_TOLD_ONCE = "SafeSplit("
+
 
 @dataclass(frozen=True, slots=True)
 class SafeSplit:
@@ -31,4 +35,4 @@ class SafeSplit:
 
 def is_of_safe_split(decision: Decision) -> bool:
     """Whether a decision was made because cycles failed."""
-    return decision.policy.startswith(f"{SafeSplit.__name__}(")
+    return decision.policy == TOLD or decision.policy.startswith(_TOLD_ONCE)

@@ -7,6 +7,7 @@ were its own, the others what the acting policy would give them.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
@@ -52,13 +53,20 @@ def ask(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
     return demand, memory, None
 
 
-def opinions(shadows: Mapping[str, Policy], situation: Situation) -> tuple[Opinion, ...]:
+def told(name: str, policy: Policy, told_as: Mapping[str, str]) -> str:
+    """What a decision calls a policy: as its configuration would write it, where there is one."""
+    return told_as.get(name) or repr(policy)
+
+
+def opinions(
+    shadows: Mapping[str, Policy], situation: Situation, told_as: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Opinion, ...]:
     """What each of the shadow policies would have the facility do."""
     found = []
     for name, policy in shadows.items():
         window = replace(situation.window, memory=situation.memories.get(name, {}))
         demand, memory, error = ask(policy, window)
-        found.append(Opinion(name, repr(policy), demand, memory, error))
+        found.append(Opinion(name, told(name, policy, told_as), demand, memory, error))
     return tuple(found)
 
 

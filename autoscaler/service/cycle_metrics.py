@@ -184,7 +184,7 @@ def _facility(decision: Decision) -> Iterator[Metric]:
         labels=["policy", "name"],
     )
     for label, policy in (("acting", decision.policy), *((each.name, each.policy) for each in decision.opinions)):
-        policies.add_metric([label, policy.partition("(")[0]], 1)
+        policies.add_metric([label, policy.partition("(")[0].strip()], 1)
     yield policies
 
 

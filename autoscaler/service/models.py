@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,13 @@ from autoscaler.contracts import Forecaster, Policy
 from autoscaler.core.decide import Rules
 from autoscaler.learning.card import Card
 from autoscaler.learning.shelf import Model, ModelError, Shelf
-from autoscaler.model import Decision
+from autoscaler.model import NO_MODEL, Decision
 from autoscaler.service.zone import zone_named
 
 _log = logging.getLogger("autoscaler")
 
 # Of a sha256 so much tells models of one number apart, where a folder was removed and its number used again.
 _SHORT = 12
-# As a policy's repr has it, and a stored decision with it.
-_NO_MODEL = "None"
-_NAMED = re.compile(rf"\bmodel=({_NO_MODEL}|'\d+ [0-9a-f]{{{_SHORT}}}')")
 
 
 def shelf_beside(store: Path) -> Shelf:
@@ -65,7 +61,7 @@ class ActingModel:
         except Exception as error:  # noqa: BLE001 - no model and no file of one ever ends a cycle
             last_good = self._given if self._looked is not None and self._looked[0] == rules else None
             self._warn(error, "the model before goes on" if last_good else "the policy goes without a model")
-            return last_good or rules
+            return last_good or dataclasses.replace(rules, model=NO_MODEL)
         self._looked, self._given, self._told = seen, found, ""
         return found
 
@@ -74,10 +70,10 @@ class ActingModel:
         number = self._shelf.standing().acting
         if number is None:
             _log.info("no model acts: the policy goes without one")
-            return rules
+            return dataclasses.replace(rules, model=NO_MODEL)
         model = self._shelf.read(number)
         fields = fields_of(model)
-        given = _with(rules, {**fields, "forecaster": self._guarded(model.forest)})
+        given = _with(rules, {**fields, "forecaster": self._guarded(model.forest)}, name_of(model.card))
         _log.info("model %d acts, made %s", number, model.card.made_at.isoformat(timespec="seconds"))
         return given
 
@@ -120,14 +116,15 @@ class PastModels:
 
         Raises ``ModelError`` where the model cannot be had any more.
         """
-        named = _named(decision)
-        if named is None or named == _NO_MODEL:
-            return None if named is None else rules
-        name = named.strip("'")
+        name = decision.model
+        if name is None:
+            return None
+        if name == NO_MODEL:
+            return dataclasses.replace(rules, model=name)
         found = self._found[name] if name in self._found else self._found.setdefault(name, self._read(name))
         if isinstance(found, ModelError):
             raise found
-        return _with(rules, found)
+        return _with(rules, found, name)
 
     def _read(self, name: str) -> Mapping[str, object] | ModelError:
         number = int(name.split(maxsplit=1)[0])
@@ -136,15 +133,9 @@ class PastModels:
             fields = fields_of(model)
         except (ModelError, ValueError) as error:
             return ModelError(str(error))
-        if fields["model"] != name:
+        if name_of(model.card) != name:
             return ModelError(f"{self._shelf.folder}: model {number} is not the one any more that was called {name}")
         return fields
-
-
-def _named(decision: Decision) -> str | None:
-    """The model that its policies name, the shadows too: all of them have the same one."""
-    found = [_NAMED.search(text) for text in (decision.policy, *(each.policy for each in decision.opinions))]
-    return next((each[1] for each in found if each is not None), None)
 
 
 def name_of(card: Card) -> str:
@@ -152,9 +143,9 @@ def name_of(card: Card) -> str:
     return f"{card.number} {card.sha256[:_SHORT]}"
 
 
-def _with(rules: Rules, fields: Mapping[str, object]) -> Rules:
+def _with(rules: Rules, fields: Mapping[str, object], name: str) -> Rules:
     shadows = {name: _filled(policy, fields) for name, policy in rules.shadows.items()}
-    return dataclasses.replace(rules, policy=_filled(rules.policy, fields), shadows=shadows)
+    return dataclasses.replace(rules, policy=_filled(rules.policy, fields), shadows=shadows, model=name)
 
 
 def _filled(policy: Policy, fields: Mapping[str, object]) -> Policy:
@@ -166,7 +157,6 @@ def fields_of(model: Model) -> Mapping[str, object]:
     data = model.card.data
     return {
         "forecaster": model.forest,
-        "model": name_of(model.card),
         "trained_until": data.end,
         "zone": zone_named(data.zone),
     }

@@ -4,16 +4,12 @@ A demand is held against the load that is there once it could be in effect, a ``
 what a policy would have changed for the sessions themselves (fewer that wait) only the facility model tells.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autoscaler.core.voices import ACTING
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand
-
-# A policy is the same one with each night's model.
-_MODEL = re.compile(r", model=(None|'[^']*')")
 
 
 @dataclass(slots=True)
@@ -84,7 +80,7 @@ class Scores:
         self._before: tuple[datetime, float | None] | None = None
 
     def __iter__(self) -> Iterator[Score]:
-        """The scores; a policy with other parameters is another one."""
+        """The scores; a policy with other parameters is another one, with another model it is the same."""
         return iter(self._scores.values())
 
     def add(self, decision: Decision) -> None:
@@ -103,7 +99,7 @@ class Scores:
         self._before = decision.at, load
 
     def _heard(self, name: str, policy: str, at: datetime, demand: Demand, *, failed: bool) -> tuple[str, str]:
-        key = name, _MODEL.sub("", policy)
+        key = name, policy
         self._scores.setdefault(key, Score(*key)).want(at, demand, failed=failed)
         return key
 

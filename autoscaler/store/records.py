@@ -1,6 +1,7 @@
 """Decisions and outcomes to JSON and back; a stored decision can be decided again."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from numbers import Integral, Real
@@ -8,7 +9,17 @@ from typing import Any
 
 from msgspec.json import Decoder, Encoder
 
-from autoscaler.model import Decision, HostDecision, HostObservation, Outcome, Override, Pause, Quarantine, Tuning
+from autoscaler.model import (
+    NO_MODEL,
+    Decision,
+    HostDecision,
+    HostObservation,
+    Outcome,
+    Override,
+    Pause,
+    Quarantine,
+    Tuning,
+)
 
 
 def _number(value: object) -> int | float:
@@ -72,6 +83,24 @@ class Unreadable:
     problem: str
 
 
+# Older versions told policies as Python does, and their model, ``None`` for none, among their parameters.
+_MODEL_ONCE = re.compile(r"(, )?\bmodel=(?:None|'([^']*)')(?(1)|(?:, )?)")
+
+
+def _brought_up(decision: Decision) -> Decision:
+    """A decision of an older version, as this one would have written it."""
+    told = (decision.policy, *(each.policy for each in decision.opinions))
+    found = next((match for text in told if (match := _MODEL_ONCE.search(text)) is not None), None)
+    if decision.model is not None or found is None:
+        return decision
+    return replace(
+        decision,
+        policy=_MODEL_ONCE.sub("", decision.policy),
+        opinions=tuple(replace(each, policy=_MODEL_ONCE.sub("", each.policy)) for each in decision.opinions),
+        model=found[2] or NO_MODEL,
+    )
+
+
 def decision_to_json(decision: Decision) -> str:
     """One decision as a JSON object."""
     return _encoder.encode(decision).decode()
@@ -79,7 +108,7 @@ def decision_to_json(decision: Decision) -> str:
 
 def decision_from_json(text: str) -> Decision:
     """The decision of a JSON object; raises ``ValueError``."""
-    return _decision.decode(text)
+    return _brought_up(_decision.decode(text))
 
 
 def outcome_to_json(outcome: Outcome) -> str:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autoscaler.core.safe import SafeSplit
 from autoscaler.learning.shelf import versions_here
 from autoscaler.model import Decision, Memory, Quiet
 from autoscaler.service.models import shelf_beside
@@ -196,9 +195,10 @@ class TestStatus:
         fail(grown, -timedelta(seconds=1))
         assert grown.invoke("status").exit_code == 0
 
-    def test_the_safe_split_is_exit_code_3_and_told(self, grown: Site) -> None:
+    @pytest.mark.parametrize("policy", ["safe split", "SafeSplit(because='10 cycles failed in a row')"])
+    def test_the_safe_split_is_exit_code_3_and_told(self, grown: Site, policy: str) -> None:
         fail(grown, -timedelta(seconds=1))
-        change_newest(grown, lambda decision: replace(decision, policy=repr(SafeSplit("10 cycles failed in a row"))))
+        change_newest(grown, lambda decision: replace(decision, policy=policy))
         result = grown.invoke("status")
         assert result.exit_code == 3
         assert "cycles fail, the newest at " in result.stdout
@@ -295,12 +295,12 @@ class TestShadows:
         found = json.loads(watched.invoke("shadows", "--format", "json").stdout)
         acting, lavish = found["policies"]
         assert (found["workers_per_session"], found["unreadable"]) == (4, 0)
-        assert (acting["name"], lavish["name"], lavish["policy"]) == ("acting", "lavish", "Static(workers=8)")
+        assert (acting["name"], lavish["name"], lavish["policy"]) == ("acting", "lavish", "static (workers: 8)")
         assert lavish["errors"] == acting["holds"] == 0
 
     def test_have_a_table(self, watched: Site) -> None:
         told = watched.invoke("shadows").stdout
-        assert all(words in told for words in ("Missed", "Spare workers", "acting", "lavish", "Static(workers=8)"))
+        assert all(words in told for words in ("Missed", "Spare workers", "acting", "lavish", "static (workers: 8)"))
 
     def test_of_a_time_without_decisions_are_exit_code_4(self, watched: Site) -> None:
         with sqlite3.connect(watched.store) as connection:
@@ -348,6 +348,20 @@ class TestExplain:
         told = grown.invoke("explain", "host-1").stdout
         assert "learned: the forecast with the threshold rule decides since 2026-05-22" in told
         assert "learned: forecast 1.0 to 3.5 sessions\n" in told
+
+    @pytest.mark.parametrize(
+        ("model", "words"), [(None, ""), ("none", " without a model"), ("3 ab12", " with model 3 ab12")]
+    )
+    def test_tells_the_policy_as_the_configuration_has_it_and_its_model(
+        self, grown: Site, model: str | None, words: str
+    ) -> None:
+        change_newest(grown, lambda decision: replace(decision, model=model))
+        (first, *_) = grown.invoke("explain", "host-1").stdout.splitlines()
+        by = (
+            f", by threshold (workers_per_session: 4, grow_queued: 0, grow_running: 0, shrink_load: 0, idle: 5m){words}"
+        )
+        assert first.endswith(by)
+        assert by in grown.invoke("status").stdout.replace("\n", "")
 
     def test_tells_since_when_signals_are_unknown_and_proof_is_quiet(self, grown: Site) -> None:
         def walked(decision: Decision) -> Decision:

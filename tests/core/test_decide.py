@@ -310,8 +310,10 @@ def test_workers_without_a_place_are_reported() -> None:
 
 
 def test_a_decision_names_its_policy_with_all_parameters() -> None:
-    decision = decide(Situation(Window(NOW), at(0, 0)), FACILITY, Rules(Static(20), GuardLimits()))
-    assert decision.policy == "Static(workers=20)"
+    rules = Rules(Static(20), GuardLimits())
+    situation = Situation(Window(NOW), at(0, 0))
+    assert decide(situation, FACILITY, rules).policy == "Static(workers=20)"
+    assert decide(situation, FACILITY, replace(rules, told={ACTING: "static (20)"})).policy == "static (20)"
 
 
 LONG = timedelta(hours=3)

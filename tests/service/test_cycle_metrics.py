@@ -74,7 +74,7 @@ def a_cycle(*hosts: HostDecision, series: tuple[Series, ...] = (), timers: tuple
     """One that read these hosts, all ready at 2 workers."""
     seen = tuple(observed(a_host(host.host), workers=2) for host in hosts)
     situation = Situation(Window(NOW, series), seen, timers)
-    decision = Decision(NOW, "Threshold(workers_per_session=8)", situation, Demand(8, ""), hosts)
+    decision = Decision(NOW, "threshold (workers_per_session: 8)", situation, Demand(8, ""), hosts)
     return Cycle(1, decision, 0.02, 0.003, 0.004)
 
 
@@ -99,7 +99,7 @@ def test_a_cycle_tells_how_long_its_parts_took_and_who_is_in_charge() -> None:
     assert found["cycle_duration_seconds_sum", "read"] == 0.02
     assert found["cycle_duration_seconds_sum", "decide"] == 0.003
     assert found["cycle_duration_seconds_sum", "record"] == 0.004
-    assert found["policy_info", "Threshold", "acting"] == 1
+    assert found["policy_info", "threshold", "acting"] == 1
 
 
 def test_a_guard_that_raises_is_told_without_blaming_the_policy() -> None:
@@ -245,14 +245,14 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     orders = Orders((a_pause(Direction.GROW, "one"),), (an_override(3, "away"),))
     decision = Decision(
         NOW,
-        "Threshold(workers_per_session=8)",
+        "threshold (workers_per_session: 8)",
         Situation(
             Window(NOW, series), (ready, away), timers, orders=orders, unknown_since={"acting": NOW - 90 * SECOND}
         ),
         Demand(8, ""),
         (ONE, HostDecision("away", None, None, None, "")),
         unplaced_workers=3,
-        opinions=(Opinion("next", "Learned()", Demand(8, ""), LEARNED),),
+        opinions=(Opinion("next", "learned", Demand(8, ""), LEARNED),),
     )
     cycles, policies = CycleMetrics(INTERVAL), PolicyMetrics()
     cycles.show(Cycle(1, decision, 0.02, 0.003, 0.004), TWO, RULES)

@@ -82,8 +82,8 @@ def test_a_policy_that_is_not_asked_any_more_is_not_scored_on() -> None:
 
 
 def test_a_policy_with_another_model_is_the_same_one() -> None:
-    found = heard("Learned(hold=5, model='1 aa')", "Learned(hold=5, model='2 bb')", "Learned(hold=5, model=None)")
-    assert list(found) == ["Ours()", "Learned(hold=5)"]
+    found = heard("learned (hold: 5m)", "learned (hold: 6m)")
+    assert list(found) == ["Ours()", "learned (hold: 5m)", "learned (hold: 6m)"]
 
 
 def test_what_a_guard_raised_is_no_error_of_the_policy() -> None:

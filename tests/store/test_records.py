@@ -15,6 +15,7 @@ from autoscaler.model import (
     HostDecision,
     HostObservation,
     HostState,
+    Opinion,
     Situation,
     Step,
     StepKind,
@@ -74,7 +75,30 @@ def test_a_decision_is_written_with_the_fields_of_older_versions_and_those_that_
         "memory": {},
         "opinions": [],
         "safe_split": None,
+        "model": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("written", "policy", "model"),
+    [
+        ("Learned(hold=5, model='1 aabbcc')", "Learned(hold=5)", "1 aabbcc"),
+        ("Learned(hold=5, model=None)", "Learned(hold=5)", "none"),
+        ("Ours(model='2 bb', hold=5)", "Ours(hold=5)", "2 bb"),
+        ("Threshold(idle=5)", "Threshold(idle=5)", None),
+    ],
+)
+def test_a_policy_that_was_written_with_its_model_is_read_with_the_model_beside_it(
+    written: str, policy: str, model: str | None
+) -> None:
+    found = decision_from_json(decision_to_json(replace(DECISION, policy=written)))
+    assert (found.policy, found.model) == (policy, model)
+
+
+def test_the_model_of_an_old_decision_is_found_with_its_shadows() -> None:
+    shadow = Opinion("next", "Learned(hold=5, model='1 aa')", Demand(1, "so"))
+    found = decision_from_json(decision_to_json(replace(DECISION, opinions=(shadow,))))
+    assert (found.opinions[0].policy, found.model) == ("Learned(hold=5)", "1 aa")
 
 
 def test_numbers_that_a_policy_has_from_numpy_are_written_as_numbers() -> None:
