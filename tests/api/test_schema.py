@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from autoscaler.api.app import Facilities, make_app
+from autoscaler.api import sessions
+from autoscaler.api.app import make_app
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.api.tokens import Scope, add_token
+from autoscaler.api.using import Facilities
 from autoscaler.api.webhooks import VERSIONS
 from autoscaler.config.load import load
 from autoscaler.store.sql import SqlStore
@@ -52,10 +54,13 @@ def store(folder: Path) -> Iterator[SqlStore]:
 
 
 @pytest.fixture(scope="module")
-def description(folder: Path, store: SqlStore) -> Any:
+def description(folder: Path, store: SqlStore) -> Iterator[Any]:
     loaded = load(folder / "autoscaler.yaml")
     app = make_app(Facilities(lambda: loaded, store, lambda: NOW, lambda: None, ApiMetrics()))
-    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
+    with pytest.MonkeyPatch.context() as patch:
+        # No controller runs that would wake a worker, and two minutes are long for each example.
+        patch.setattr(sessions, "MOST_WAITING", 0)
+        yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
 
 
 def for_all(description: Any, mode: GenerationMode, check: Callable[[schemathesis.Case], None]) -> None:
