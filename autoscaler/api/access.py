@@ -78,12 +78,13 @@ class Access:
         self._rates = Rates(api.requests_per_minute)
         self._tries = Rates(TRIES_PER_MINUTE)
 
-    def check(self, authorization: str | None, client: str, scope: Scope) -> None:
-        """Let in whoever has a token of this scope."""
+    def check(self, authorization: str | None, client: str, scope: Scope) -> Token:
+        """Let in whoever has a token of this scope, and return it."""
         token = self._token(authorization, client)
-        if scope not in token.scopes:
+        if not token.may(scope):
             raise RefusedError(HTTPStatus.FORBIDDEN, f"token {token.name} is not for this: its scope is not {scope}")
         self._rates.take(f"token {token.name}")
+        return token
 
     def check_signature(self, signature: str, signed_at: str | None, body: bytes) -> None:
         """Let in what Grafana has signed just now."""

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.api.sessions import add_sessions
-from autoscaler.api.tokens import Scope
+from autoscaler.api.tokens import Scope, Token
 from autoscaler.api.using import BEARER, Facilities, body_of, client_of
 from autoscaler.api.views import decision_values, state_values
 from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, WebhookError, body_schema, parse_webhook
@@ -43,6 +43,7 @@ def make_app(using: Facilities) -> FastAPI:
 
     _add_webhooks(app, using, access)
     _add_views(app, using, access)
+    _add_undo(app, using, access)
     add_sessions(app, using, access)
     return app
 
@@ -99,6 +100,25 @@ def _add_views(app: FastAPI, using: Facilities, access: Access) -> None:
     def healthz() -> dict[str, str]:
         """Tell that the API answers."""
         return {"status": "ok"}
+
+
+def _add_undo(app: FastAPI, using: Facilities, access: Access) -> None:
+    def operator(request: Request) -> Token:
+        return access.check(request.headers.get("Authorization"), client_of(request), Scope.OPERATOR)
+
+    @app.delete("/api/v1/tunings", dependencies=[Depends(BEARER)])
+    def undo(token: Annotated[Token, Depends(operator)], name: Annotated[str, Query(min_length=1)]) -> dict[str, Any]:
+        """End what the alert, or the announced session, of this name changes now."""
+        now = using.clock()
+        rules = {each.rule for each in using.store.tunings(now) if each.name == name}
+        if not rules:
+            raise RefusedError(
+                HTTPStatus.NOT_FOUND, f"no alert and no session that is called {name!r} changes anything"
+            )
+        using.store.end_tunings(rules, f"token {token.name}", now)
+        _log.info("undone by token %s: %s", token.name, "; ".join(sorted(rules)))
+        using.ring()
+        return {"undone": sorted(rules)}
 
 
 def _hear(using: Facilities, source: str, body: bytes) -> dict[str, Any]:

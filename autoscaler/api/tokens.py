@@ -22,9 +22,10 @@ _LONGEST_TOKEN = 256
 
 
 class Scope(StrEnum):
-    """What a token is for."""
+    """What a token is for; an operator may also read what a viewer may."""
 
     VIEWER = "viewer"
+    OPERATOR = "operator"
     ALERTS = "alerts"
     SESSIONS = "sessions"
 
@@ -46,6 +47,10 @@ class Token:
     def line(self) -> str:
         """It as the file has it."""
         return f"{self.name} {','.join(sorted(self.scopes))} scrypt:{self.salt.hex()}:{self.digest.hex()}"
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it is for this."""
+        return scope in self.scopes or (scope is Scope.VIEWER and Scope.OPERATOR in self.scopes)
 
     def is_of(self, token: str) -> bool:
         """Whether this is the hash of a token."""

@@ -28,7 +28,8 @@ def token() -> None:
     type=click.Choice([each.value for each in Scope]),
     multiple=True,
     required=True,
-    help="What it is for: to read (viewer), to send alerts, or to announce sessions; may be given twice.",
+    help="What it is for: to read (viewer), also to undo what alerts change (operator), to send alerts, or to announce "
+    "sessions; may be given twice.",
 )
 @config_option
 def add(name: str, scopes: tuple[str, ...], config_file: Path) -> None:

@@ -45,6 +45,7 @@ class ApiUnderTest:
     alerts: str = field(init=False)
     viewer: str = field(init=False)
     opener: str = field(init=False)
+    operator: str = field(init=False)
 
     def __post_init__(self) -> None:
         config = self.folder / "autoscaler.yaml"
@@ -54,6 +55,7 @@ class ApiUnderTest:
         self.alerts = add_token(self.folder / "tokens", "grafana", frozenset({Scope.ALERTS}))
         self.viewer = add_token(self.folder / "tokens", "wall", frozenset({Scope.VIEWER}))
         self.opener = add_token(self.folder / "tokens", "login", frozenset({Scope.SESSIONS}))
+        self.operator = add_token(self.folder / "tokens", "anna", frozenset({Scope.OPERATOR}))
         self.store = SqlStore(self.folder / "decisions.sqlite")
         self.metrics = ApiMetrics()
         self.registry = CollectorRegistry()
