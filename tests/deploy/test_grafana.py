@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from autoscaler.service.annotations import TAG
+from tests.api.facility import GRAFANA as ALERTS_PATH
 from tests.deploy.expressions import (
     GRAFANA,
     alerts,
@@ -119,6 +120,12 @@ def test_alerts_go_to_a_contact_point_that_there_is() -> None:
     names = {point["name"] for point in contacts["contactPoints"]}
     for policy in contacts["policies"]:
         assert {policy["receiver"], *(route["receiver"] for route in policy["routes"])} <= names
+
+
+def test_what_tunes_goes_to_a_path_that_the_api_has() -> None:
+    contacts = provisioned("alerting/contact-points.yml")
+    hooks = [each for point in contacts["contactPoints"] for each in point["receivers"] if each["type"] == "webhook"]
+    assert [hook["settings"]["url"].partition(":9630")[2] for hook in hooks] == [ALERTS_PATH]
 
 
 @pytest.mark.testbed

@@ -1,4 +1,4 @@
-"""A real Alertmanager tells the API of an alert, with its token, and that it is over."""
+"""A real Alertmanager, with the routes of deploy/, tells the API of an alert, with its token, and that it is over."""
 
 import time
 from contextlib import closing
@@ -6,25 +6,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import requests
+from ruamel.yaml import YAML
 
 from autoscaler.api.serve import api_at
-from autoscaler.config.schema import ApiSection
-from tests.api.facility import ALERTMANAGER, ApiUnderTest
+from autoscaler.config.api_section import ApiSection
+from tests.api.facility import ALERTMANAGER, TOP, ApiUnderTest
 from tests.testbed.alertmanager_server import DEADLINE_S, alertmanager
 
-CONFIG = """
-route: {{receiver: autoscaler, group_by: [alertname], group_wait: 100ms, group_interval: 1s}}
-receivers:
-  - name: autoscaler
-    webhook_configs:
-      - url: http://{host}:{port}{path}
-        http_config: {{authorization: {{credentials: {token}}}}}
-"""
+ALERTMANAGER_FILE = TOP / "deploy" / "alertmanager" / "alertmanager.yml"
+
+
+def configured(scratch: Path, address: tuple[str, int], token: str) -> Path:
+    """The file of deploy/ with where the API is here, and its token."""
+    yaml, file, secret = YAML(typ="safe"), scratch / "alertmanager.yml", scratch / "token"
+    config = yaml.load(ALERTMANAGER_FILE)
+    (mine,) = [each for each in config["receivers"] if each["name"] == "autoscaler"]
+    (hook,) = mine["webhook_configs"]
+    assert hook["url"].endswith(f":9630{ALERTMANAGER}")
+    hook["url"] = f"http://{address[0]}:{address[1]}{ALERTMANAGER}"
+    secret.write_text(f"{token}\n")
+    hook["http_config"]["authorization"]["credentials_file"] = str(secret)
+    yaml.dump(config, file)
+    return file
 
 
 def tell(address: str, begins: datetime, ends: datetime) -> None:
     alert = {
-        "labels": {"alertname": "ProofQueueHigh"},
+        "labels": {"alertname": "ProofQueueHigh", "tunes": "autoscaler"},
         "startsAt": begins.isoformat(),
         "endsAt": ends.isoformat(),
     }
@@ -41,9 +49,8 @@ def wait_for(api: ApiUnderTest, boosts: list[int]) -> None:
 def test_an_alert_of_a_real_alertmanager_begins_a_boost_and_its_end_undoes_it(scratch: Path) -> None:
     begins = datetime.now(UTC)
     api = ApiUnderTest(scratch, now=begins)
-    with closing(api.store), api_at(ApiSection(listen="127.0.0.1:0"), api.client.app) as (host, port):
-        config = scratch / "alertmanager.yml"
-        config.write_text(CONFIG.format(host=host, port=port, path=ALERTMANAGER, token=api.alerts))
+    with closing(api.store), api_at(ApiSection(listen="127.0.0.1:0"), api.client.app) as listens:
+        config = configured(scratch, listens, api.alerts)
         with alertmanager(scratch, config) as address:
             tell(address, begins, begins + timedelta(hours=1))
             wait_for(api, [8])
