@@ -1,7 +1,6 @@
 """The paths of the API. Every refusal is a sentence, and nothing that is refused changes anything."""
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -12,8 +11,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
+from autoscaler.api.crowd import MOST_AT_ONCE, Crowd, Message, Receive, Send
 from autoscaler.api.metrics import ApiMetrics
-from autoscaler.api.sessions import add_sessions
+from autoscaler.api.sessions import MOST_WAITING, add_sessions
 from autoscaler.api.tokens import Scope, Token
 from autoscaler.api.using import BEARER, Facilities, body_of, client_of
 from autoscaler.api.views import decision_values, state_values
@@ -27,10 +27,6 @@ _log = logging.getLogger("autoscaler")
 MOST_DECISIONS = 100
 OTHER = "other"
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
 _body_schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}}
 
 
@@ -38,6 +34,8 @@ def make_app(using: Facilities) -> FastAPI:
     """The API; its access is that of the configuration at the start, its rules are those in force."""
     access = Access(using.loaded().config.api, using.clock)
     app = FastAPI(title="autoscaler", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app.add_middleware(Crowd, most=MOST_AT_ONCE + MOST_WAITING)
+    # Outermost, so that who is refused is counted.
     app.add_middleware(_Counted, metrics=using.metrics)
     _add_refusals(app)
 

@@ -13,8 +13,9 @@ from fastapi import FastAPI
 
 from autoscaler.config.api_section import ApiSection
 
-# Requests that are answered at the same time; who comes beyond that is asked to come again.
-MOST_AT_ONCE = 32
+# Open connections, most of which may be idle: below the files that a process may have open. Beyond it uvicorn refuses,
+# in its own word and uncounted.
+MOST_CONNECTIONS = 500
 _START_S = 10.0
 # What is under way when the controller stops gets so long to end.
 _GRACE_S = 1
@@ -66,7 +67,7 @@ def _settings(api: ApiSection, app: FastAPI) -> uvicorn.Config:
         ws="none",
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=MOST_AT_ONCE,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=api.tls_cert_file,
         ssl_keyfile=api.tls_key_file,

@@ -1,0 +1,50 @@
+"""More who ask at the same time than are answered."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import requests
+
+from autoscaler.api.crowd import MOST_AT_ONCE
+from autoscaler.api.serve import api_at
+from autoscaler.api.sessions import MOST_WAITING
+from autoscaler.config.api_section import ApiSection
+from tests.api.facility import GRAFANA, ApiUnderTest
+from tests.service.waiting import DEADLINE_S, wait_until
+
+MOST = MOST_AT_ONCE + MOST_WAITING
+# The body that it promises does not come.
+UNFINISHED = f"POST {GRAFANA} HTTP/1.1\r\nHost: us\r\nX-Grafana-Alerting-Signature: 0\r\nContent-Length: 5\r\n\r\n"
+
+
+@contextmanager
+def connections(address: tuple[str, int], number: int, sent: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(socket.create_connection(address)).sendall(sent.encode())
+        yield
+
+
+def asked(address: tuple[str, int]) -> requests.Response:
+    return requests.get(f"http://{address[0]}:{address[1]}/healthz", timeout=DEADLINE_S)
+
+
+def test_who_comes_beyond_the_limit_is_told_so_and_counted_and_the_next_one_is_answered(api: ApiUnderTest) -> None:
+    with api_at(ApiSection(listen="127.0.0.1:0"), api.client.app) as address:
+        with connections(address, MOST, UNFINISHED):
+            wait_until(lambda: asked(address).status_code == 503, "a refusal")
+            before = api.counted("api_requests", path="other", status="503")
+            refused = asked(address)
+        wait_until(lambda: asked(address).status_code == 200, "an answer")
+    assert refused.json() == {"error": "too many requests are being answered: try again in 1 s"}
+    assert refused.headers["Retry-After"] == "1"
+    assert api.counted("api_requests", path="other", status="503") > before
+
+
+def test_connections_that_ask_nothing_keep_nobody_out(api: ApiUnderTest) -> None:
+    with (
+        api_at(ApiSection(listen="127.0.0.1:0"), api.client.app) as address,
+        connections(address, MOST + 1, ""),
+    ):
+        assert asked(address).status_code == 200
