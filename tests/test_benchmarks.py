@@ -23,6 +23,10 @@ from tests.benchmarks import (
     policies,
     replay,
     scale,
+    soak,
+    soak_life,
+    soak_plan,
+    storm,
 )
 from tests.learning.models import a_forest
 
@@ -248,3 +252,20 @@ def test_decisions_are_measured_with_a_forecast(tmp_path: Path) -> None:
     stands = standing(memory)
     assert stands is not None
     assert stands.forecast is not None
+
+
+def test_a_soak_of_hours_with_faults_and_kills_breaks_no_law(tmp_path: Path) -> None:
+    came = soak.soak(soak_plan.Plan(days=0.5, seed=4, hosts=soak_life.HOSTS), tmp_path)
+    assert came["first_broken"] == []
+    assert came["cycles"]["finished"] > 500
+    assert came["transfers"] > 20
+    assert came["kills"]["all"] >= 1
+
+
+def test_a_storm_of_alerts_loses_none_and_begins_none_twice_and_who_is_refused_is_told_and_counted() -> None:
+    came = storm.storm(limit=10, per_s=50, seconds=1)
+    assert came["sent"] == sum(came["answers"].values())
+    assert came["answers"].keys() <= {"200", "429", "503"}
+    assert came["answers"]["200"] >= 10
+    wrong = ("without_a_sentence", "lost", "twice", "uninvited", "not_counted")
+    assert {name: came[name] for name in wrong} == dict.fromkeys(wrong, 0)

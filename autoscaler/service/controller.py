@@ -84,6 +84,7 @@ class Controller:
         with_model: Callable[[Rules], Rules] = lambda rules: rules,
         on_decision: Callable[[int, Decision], None] = lambda _number, _decision: None,
         on_outcome: Callable[[Outcome], None] = lambda _: None,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
         self._facility = facility
         self._rules = rules
@@ -96,6 +97,8 @@ class Controller:
         self._store = store
         self._pace = pace
         self._clock = clock
+        # Sleeps for so long, or until the controller stops; a facility in memory has a time of its own.
+        self._wait = wait
         # Before the first cycle, the store has to be asked.
         self._begun = False
         self._newest: Decision | None = None
@@ -207,7 +210,7 @@ class Controller:
         """Run in the host's lane; the configuration may have changed since the transfer was planned."""
         edges = Edges(
             now=self._clock,
-            wait=self._stopping.wait,
+            wait=partial(self._wait, self._stopping),
             record_asked=lambda domain, memory_mib: self._store.record_asked(transfer.host, domain, memory_mib),
             stall=self._pace.transfer_stall,
         )

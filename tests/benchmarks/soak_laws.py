@@ -1,0 +1,58 @@
+"""What must be true of every decision of a soak, whatever fails."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, wn_floor_mib
+from autoscaler.core.decide import Rules
+from autoscaler.model import Decision, Facility, HostObservation, StepKind, TuningKind
+
+
+def broken_by(decision: Decision, facility: Facility, rules: Rules, *, readable: bool) -> Iterator[str]:
+    """Yield the laws that a decision breaks; ``readable`` says whether the signals could be read in truth."""
+    if decision.error:
+        yield f"deciding failed: {decision.error}"
+    seen = {each.host: each for each in decision.situation.hosts}
+    for decided in decision.hosts:
+        host = facility.host(decided.host)
+        if decided.granted is not None and decided.transfer is not None:
+            if not 0 <= decided.granted <= host.proof.workers_max:
+                yield f"{host.name}: {decided.granted} workers are granted, {host.proof.workers_max} are the most"
+            yield from _of_steps(decision, facility, seen[host.name], readable=readable)
+    yield from _of_tunings(decision, rules)
+
+
+def _of_steps(decision: Decision, facility: Facility, seen: HostObservation, *, readable: bool) -> Iterator[str]:
+    host = facility.host(seen.host)
+    transfer = next(each for each in decision.transfers if each.host == host.name)
+    wns = {wn.name: wn for wn in host.wns}
+    for step in transfer.steps:
+        if step.kind is not StepKind.SHRINK:
+            continue
+        if step.domain == host.proof.name and not readable:
+            yield f"{host.name}: PROOF shrinks from {transfer.workers_from} workers while nothing is known"
+        if step.domain in wns:
+            floor = wn_floor_mib(wns[step.domain], seen)
+            if floor is None or step.after.memory_mib < floor - BALLOON_TOLERANCE_MIB:
+                yield f"{host.name}: {step.domain} shrinks to {step.after.memory_mib} MiB, below its floor {floor}"
+
+
+def _of_tunings(decision: Decision, rules: Rules) -> Iterator[str]:
+    counts = Counter(each.rule for each in decision.situation.tunings)
+    yield from (f"{rule} acts {number} times" for rule, number in counts.items() if number > 1)
+    workers = decision.demand.workers
+    if workers is None:
+        return
+    untuned = rules.policy.decide(decision.situation.window).workers
+    boost = sum(each.workers or 0 for each in decision.situation.tunings if each.kind is TuningKind.BOOST)
+    if untuned is None or workers > untuned + boost:
+        yield f"{workers} workers are wanted, by the policy {untuned}, by boosts {boost}"
+
+
+def broken_ledger(
+    ledger: Mapping[tuple[str, str], int], asked: Mapping[tuple[str, str], tuple[int, int]]
+) -> Iterator[str]:
+    """Yield the domains of which the ledger knows less than was asked; ``asked`` has their sizes and targets."""
+    for key, (memory_mib, target_mib) in asked.items():
+        if target_mib > max(memory_mib, ledger.get(key, 0)) + BALLOON_TOLERANCE_MIB:
+            yield f"{key}: was asked for {target_mib} MiB and has {memory_mib} MiB, the ledger says {ledger.get(key)}"
