@@ -165,8 +165,13 @@ class Store(Protocol):
     """Remembers decisions, outcomes, timers, orders and what was asked for, across restarts and crashes.
 
     What a method writes is written whole or not at all; when it returns, a crash loses nothing of it. Thread-safe, also
-    for as many threads as there are hosts. Failures are ``StoreError``.
+    for as many threads as there are hosts. Failures are ``StoreError``. Where several controllers use one store, it
+    refuses what one that leads no more writes of its decisions and transfers.
     """
+
+    def confirm(self) -> None:
+        """Raise unless this controller may write to hosts now; asked before each time that it does."""
+        ...
 
     def record_decision(self, decision: Decision) -> int:
         """Write a decision before anything is done about it; return its number.

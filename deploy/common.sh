@@ -38,6 +38,7 @@ has() {
         xrootd-server) command -v xrootd ;;
         xrootd-client) command -v xrdcp ;;
         prometheus-alertmanager) command -v amtool ;;
+        postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' ;; # off the path
         nodejs) command -v node ;;
         procps) command -v ps ;;
         systemd) command -v systemd-analyze && command -v systemd-sysusers ;;
@@ -68,6 +69,7 @@ stay_off() {
         case $package in
             prometheus) units+=(prometheus.service) ;;
             prometheus-alertmanager) units+=(prometheus-alertmanager.service) ;;
+            postgresql) units+=(postgresql.service) ;;
             slurm-wlm) units+=(slurmctld.service slurmd.service) ;;
             slurmrestd) units+=(slurmrestd.service) ;;
             gridengine-master) units+=(gridengine-master.service) ;;

@@ -10,7 +10,7 @@ python=$(find_python)
 need_packages libvirt-dev pkg-config gcc libc6-dev $(python_packages "$python") \
     libvirt-daemon libvirt-daemon-system libvirt-clients qemu-system-x86 busybox-static linux-image-cloud-amd64 cpio \
     debootstrap e2fsprogs \
-    prometheus prometheus-alertmanager slurm-wlm slurmrestd slurm-wlm-jwt-plugin mailutils gridengine-master gridengine-exec gridengine-client \
+    prometheus prometheus-alertmanager postgresql slurm-wlm slurmrestd slurm-wlm-jwt-plugin mailutils gridengine-master gridengine-exec gridengine-client \
     xrootd-server xrootd-client procps git systemd nodejs npm
 need_venv "$python" test
 export PYTHONDONTWRITEBYTECODE=1
@@ -25,5 +25,5 @@ say "style, types and walls"
 "$venv/bin/lint-imports"
 say "tests without servers"
 "$venv/bin/python" -m pytest -q -m "not testbed"
-say "tests with real servers: libvirtd and QEMU guests, Prometheus, Slurm, Grid Engine, xrootd"
+say "tests with real servers: libvirtd and QEMU guests, Prometheus, PostgreSQL, Slurm, Grid Engine, xrootd"
 as_root env PYTHONDONTWRITEBYTECODE=1 "PATH=$PATH" "$venv/bin/python" -m pytest -q -p no:cacheprovider -m testbed

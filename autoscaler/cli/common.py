@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,7 +18,10 @@ from autoscaler.learning.shelf import ModelError, Shelf
 from autoscaler.model import NO_MODEL, Decision, HostState, Series
 from autoscaler.service.models import shelf_beside
 from autoscaler.store.records import Record
-from autoscaler.store.sql import SqlStore
+from autoscaler.store.sql import EmptyStoreError, SqlStore
+
+if TYPE_CHECKING:
+    from autoscaler.store.postgresql import PostgresDatabase
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -93,20 +96,41 @@ def load_config(path: Path) -> Loaded:
         raise ConfigFailure(str(error)) from None
 
 
-def store_exists(loaded: Loaded) -> bool:
-    """Whether there is a store; a folder that may not be looked into ends the command with exit code 4."""
-    store = loaded.config.controller.store
+def store_place(loaded: Loaded) -> "Path | PostgresDatabase":
+    """Where decisions are stored; a missing extra ends the command with exit code 1."""
+    section = loaded.config.store
+    if section.url is None:
+        return loaded.config.controller.store
     try:
-        return store.exists()
+        from autoscaler.store.postgresql import PostgresDatabase  # noqa: PLC0415 - of an extra that few sites need
+    except ModuleNotFoundError as error:
+        raise ConfigFailure(
+            f"store.url needs more packages (no module named {error.name}): pip install 'vaf-autoscaler[postgresql]'"
+        ) from None
+    return PostgresDatabase(section.url, section.password_file)
+
+
+def store_exists(loaded: Loaded) -> bool:
+    """Whether there is a store; what keeps from looking ends the command with exit code 4."""
+    place = store_place(loaded)
+    try:
+        if isinstance(place, Path):
+            return place.exists()
+        SqlStore(place, read_only=True).close()
     except OSError as error:
-        raise StoreFailure(f"store {store} cannot be reached: {error.strerror}") from None
+        raise StoreFailure(f"store {place} cannot be reached: {error.strerror}") from None
+    except EmptyStoreError:
+        return False
+    except StoreError as error:
+        raise StoreFailure(str(error)) from None
+    return True
 
 
 @contextmanager
 def open_store(loaded: Loaded) -> Iterator[SqlStore]:
     """The store, read-only; a problem with it ends the command with exit code 4."""
     try:
-        store = SqlStore(loaded.config.controller.store, read_only=True)
+        store = SqlStore(store_place(loaded), read_only=True)
         try:
             yield store
         finally:
@@ -124,7 +148,7 @@ def open_store_to_order(loaded: Loaded) -> Iterator[SqlStore]:
     with open_store(loaded):
         pass
     try:
-        with closing(SqlStore(loaded.config.controller.store)) as store:
+        with closing(SqlStore(store_place(loaded))) as store:
             yield store
     except StoreError as error:
         raise StoreFailure(str(error)) from None

@@ -77,10 +77,9 @@ def decide_again(asked: Asked) -> int:
     """Decide every stored decision again, show the differences; return the exit code."""
     configured = configurations(asked)
     account = Account()
-    path = configured[0].loaded.config.controller.store
     with open_store(configured[0].loaded) as store:
         if not store.count(_since(asked)):
-            raise StoreFailure(f"store {path} holds no decision {_of_what_time(store, asked)}")
+            raise StoreFailure(f"store {store.name} holds no decision {_of_what_time(store, asked)}")
         found = _found(_entries(store, asked), configured, account)
         show = _print_lines if asked.output == "json" else partial(_print_table, limit=asked.limit)
         show(found, account, configured)

@@ -60,7 +60,7 @@ def explain(host: str, config_file: Path, at: datetime | None) -> None:
     decided = None if record is None else record.host(host)
     if record is None:
         when = "yet" if at is None else f"at or before {local(at)}"
-        raise StoreFailure(f"store {loaded.config.controller.store} holds no decision {when}")
+        raise StoreFailure(f"store {store.name} holds no decision {when}")
     if decided is None:
         raise StoreFailure(f"decision {record.number} knows no host {host!r}; configured are {', '.join(known)}")
     click.echo("\n".join(_lines(record, decided)))

@@ -23,6 +23,8 @@ def set_aside_command(config_file: Path) -> None:
       autoscaler set-aside --config autoscaler.yaml
     """
     loaded = load_config(config_file)
+    if loaded.config.store.url is not None:
+        raise StoreFailure(f"store {loaded.config.store.url} is no SQLite file: PostgreSQL's own tools restore it")
     store = loaded.config.controller.store
     if not store_exists(loaded):
         raise StoreFailure(f"store {store} does not exist")

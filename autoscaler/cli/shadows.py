@@ -64,8 +64,7 @@ def shadows(
                 unreadable += 1
     found = list(scores)
     if not found:
-        store_file, span = loaded.config.controller.store, duration_text(since)
-        raise StoreFailure(f"store {store_file} holds no decision of the last {span}")
+        raise StoreFailure(f"store {store.name} holds no decision of the last {duration_text(since)}")
     if output == "json":
         policies = [_values(each) for each in found]
         echo_json({"workers_per_session": workers, "unreadable": unreadable, "policies": policies})

@@ -93,9 +93,11 @@ def load(path: Path) -> Loaded:
     folder = path.parent.absolute()
     controller = config.controller.model_copy(update={"store": folder / config.controller.store})
     source = config.source.beside(folder) if isinstance(config.source, PrometheusSection) else config.source
-    api, grafana = config.api.beside(folder), config.grafana.beside(folder)
+    api, grafana, store = config.api.beside(folder), config.grafana.beside(folder), config.store.beside(folder)
     by_host = {host.name: each for host, each in zip(config.hosts, layers, strict=True)}
-    config = config.model_copy(update={"controller": controller, "source": source, "api": api, "grafana": grafana})
+    config = config.model_copy(
+        update={"controller": controller, "store": store, "source": source, "api": api, "grafana": grafana}
+    )
     return Loaded(config, policy, shadows, by_host, at_bounds)
 
 

@@ -14,6 +14,7 @@ from autoscaler.config.api_section import ApiSection
 from autoscaler.config.grafana_section import GrafanaSection
 from autoscaler.config.hours import parse_hours
 from autoscaler.config.section import Address, Name, PositiveDuration, Section, Url
+from autoscaler.config.store_section import StoreSection
 from autoscaler.config.tuning_section import ALL_HOSTS, TuningSection
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
@@ -398,6 +399,7 @@ class Config(Section):
     """The whole file."""
 
     controller: ControllerSection = ControllerSection()
+    store: StoreSection = StoreSection()
     source: Annotated[PrometheusSection | ScrapeSection, Field(discriminator="kind")]
     policy: PolicySection
     shadows: dict[Name, PolicySection] = {}

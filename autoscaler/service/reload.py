@@ -8,6 +8,8 @@ from autoscaler.config.load import ConfigError, Loaded, load
 # What was opened at the start and is held since. ``section.key`` as in the file.
 AT_START = (
     ("controller", "store"),
+    ("store", "url"),
+    ("store", "password_file"),
     ("controller", "interval"),
     ("controller", "notify_listen"),
     ("controller", "metrics_listen"),

@@ -1,28 +1,25 @@
-"""The store on SQLite, through SQLAlchemy: what a method wrote is durable when it returns."""
+"""The store through SQLAlchemy, on SQLite or PostgreSQL: what a method wrote is durable when it returns."""
 
-import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import (
     Connection,
-    Engine,
     Row,
     Select,
-    create_engine,
-    event,
     func,
     inspect,
     select,
     tuple_,
 )
-from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
-from autoscaler.contracts import DamagedStoreError, StoreError
+from autoscaler.contracts import StoreError
 from autoscaler.core.tuning import TuningPlan, in_force
 from autoscaler.model import (
     Decision,
@@ -37,6 +34,7 @@ from autoscaler.model import (
     Tuning,
 )
 from autoscaler.store import tables
+from autoscaler.store.database import Database, Leader
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.orders import forget_overrides, forget_pauses, standing_orders, write_override, write_pauses
 from autoscaler.store.records import (
@@ -50,6 +48,7 @@ from autoscaler.store.records import (
     quarantine_to_json,
 )
 from autoscaler.store.retention import Keep, prune
+from autoscaler.store.sqlite import SqliteFile
 from autoscaler.store.tunings import Begun, announce_session, carry_out_plan, end_rules, standing_tunings
 from autoscaler.store.turns import Turns
 from autoscaler.store.upsert import upsert
@@ -59,20 +58,19 @@ T = TypeVar("T")
 # Raised with every change of the tables; a file of another version is refused, not guessed at.
 SCHEMA_VERSION = 4
 
-# What SQLite says to a reader that may not make the shared memory of the file, which a writer keeps while it runs.
-_NO_SHARED_MEMORY = ("unable to open database file", "attempt to write a readonly database")
-
-# What Python says of a text whose bytes are garbage, while SQLite finds nothing wrong with its pages.
-_NO_TEXT = "Could not decode to UTF-8"
-# What SQLite calls a file that holds something else than it wrote.
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-DAMAGED_ADVICE = "the file is damaged; `autoscaler set-aside` moves it aside, and the controller begins a new one"
-
 # The number of a row.
 LARGEST = 2**63 - 1
 
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
+
+# So old may be what is known of who leads when a host is written to; far less than it takes another one to take over.
+ANSWER_HOLDS_S = 1.0
+ASKED_AGAIN = 3
+
+
+class EmptyStoreError(StoreError):
+    """Nothing was ever written: no controller has run."""
 
 
 class NoDecisionError(StoreError):
@@ -80,45 +78,71 @@ class NoDecisionError(StoreError):
 
 
 class SqlStore:
-    """Decisions, outcomes, timers, orders, tunings and the ledger of one facility in one SQLite file."""
+    """Decisions, outcomes, timers, orders, tunings and the ledger of one facility in one database.
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open ``path``, creating it unless ``read_only``; raises ``StoreError``."""
-        self._path = path
-        _check_path(path, read_only=read_only)
-        self._engine = _engine(path, read_only=read_only)
+    What a controller writes of what it does is refused with ``LostTermError`` when ``term`` is over: another one leads.
+    """
+
+    def __init__(self, where: Path | Database, *, read_only: bool = False) -> None:
+        """Open a database, or an SQLite file by its path, creating that unless ``read_only``; raises ``StoreError``."""
+        self._database: Database = SqliteFile(where) if isinstance(where, Path) else where
+        self.name = self._database.name
+        self._read_only = read_only
+        self.term: int | None = None
+        self._engine = self._database.engine(read_only=read_only)
         self._turns = Turns(self._engine.begin)
         try:
             with self._transaction() as connection:
-                self._prepare(connection, read_only=read_only)
+                self._prepare(connection)
         except StoreError as error:
             self.close()
-            if read_only and str(error).endswith(_NO_SHARED_MEMORY):
-                raise StoreError(
-                    f"store {path} cannot be read by this user while no controller runs: run this as the controller's "
-                    "user, or while the controller runs"
-                ) from None
-            raise
+            raise self._database.not_opened(error, read_only=read_only) from None
 
-    def _prepare(self, connection: Connection, *, read_only: bool) -> None:
-        version = _version(connection)
+    def of_term(self, term: int) -> Self:
+        """The same store, for what is done in this term only."""
+        mine = copy(self)
+        mine.term = term
+        return mine
+
+    def _prepare(self, connection: Connection) -> None:
+        self._database.begin_schema(connection)
+        version = self._database.version(connection)
         if not version and not tables.metadata.tables.keys() >= set(inspect(connection).get_table_names()):
-            raise StoreError(f"store {self._path} is the database of another program")
-        if version < SCHEMA_VERSION and not read_only:
+            raise StoreError(f"store {self.name} is the database of another program")
+        if version < SCHEMA_VERSION and not self._read_only:
             # So far, newer versions only add tables.
             tables.metadata.create_all(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._database.set_version(connection, SCHEMA_VERSION)
         elif not version:
-            raise StoreError(f"store {self._path} is empty: has `autoscaler run` run?")
+            raise EmptyStoreError(f"store {self.name} is empty: has `autoscaler run` run?")
         elif version != SCHEMA_VERSION:
             older = ": start the controller once, it brings it up to date" if version < SCHEMA_VERSION else ""
-            raise StoreError(f"store {self._path} is of version {version}, this program of {SCHEMA_VERSION}{older}")
+            raise StoreError(f"store {self.name} is of version {version}, this program of {SCHEMA_VERSION}{older}")
+
+    def confirm(self) -> None:
+        """Raise ``StoreError`` unless the controller may write to hosts now; asked right before it does.
+
+        An answer that took long is none: it may be from before a time in which this process did not run, and another
+        one led.
+        """
+        if self.term is None:
+            return
+        for _ in range(ASKED_AGAIN):
+            began_s = time.monotonic()
+            with self._transaction() as connection:
+                self._database.check_term(connection, self.term)
+            if time.monotonic() - began_s < ANSWER_HOLDS_S:
+                return
+        raise StoreError(f"store {self.name}: it answers too late to know whether this controller still leads")
+
+    def leader(self) -> Leader | None:
+        """Which of several controllers leads; ``None`` when none does, or the database is for one controller."""
+        with self._transaction() as connection:
+            return self._database.leader(connection)
 
     def record_decision(self, decision: Decision) -> int:
         """Write a decision and start the timers of its transfers, return its number."""
-        if not self._path.exists():
-            # SQLite goes on writing into the removed file: nothing would fail, and a crash would lose everything.
-            raise StoreError(f"store {self._path} was removed while in use: restart the controller to begin a new one")
+        self._database.check_there()
         at_s, changes = decision.at.timestamp(), bool(decision.transfers)
         row = {"at_s": at_s, "changes": changes, "body": decision_to_json(decision)}
 
@@ -127,7 +151,7 @@ class SqlStore:
             _start_timers(connection, decision.transfers, at_s)
             return number
 
-        return self._write(write)
+        return self._write_in_term(write)
 
     def record_outcome(self, decision: int, outcome: Outcome) -> None:
         """Write what became of one of the decision's transfers."""
@@ -137,7 +161,7 @@ class SqlStore:
     def record_asked(self, host: str, domain: str, memory_mib: int) -> None:
         """Write which balloon size a domain is asked for."""
         row = {"host": host, "domain": domain, "memory_mib": memory_mib}
-        self._write(lambda connection: upsert(connection, tables.asked, "memory_mib", [row]))
+        self._write_in_term(lambda connection: upsert(connection, tables.asked, "memory_mib", [row]))
 
     def asked(self) -> Mapping[tuple[str, str], int]:
         """The balloon size last asked for, MiB by (host, domain)."""
@@ -147,16 +171,16 @@ class SqlStore:
     def record_strain(self, host: str, at: datetime) -> None:
         """Write that a donor of the host began to swap."""
         row = {"host": host, "at_s": at.timestamp()}
-        self._write(lambda connection: upsert(connection, tables.strains, "at_s", [row]))
+        self._write_in_term(lambda connection: upsert(connection, tables.strains, "at_s", [row]))
 
     def record_quarantine(self, host: str, quarantine: Quarantine | None) -> None:
         """Write the quarantine a host is in, ``None`` lifts it."""
         if quarantine is None:
             lift = tables.quarantines.delete().where(tables.quarantines.c.host == host)
-            self._write(lambda connection: connection.execute(lift))
+            self._write_in_term(lambda connection: connection.execute(lift))
             return
         row = {"host": host, "body": quarantine_to_json(quarantine)}
-        self._write(lambda connection: upsert(connection, tables.quarantines, "body", [row]))
+        self._write_in_term(lambda connection: upsert(connection, tables.quarantines, "body", [row]))
 
     def timers(self) -> Sequence[HostTimers]:
         """What is remembered of every host of which there is something."""
@@ -198,7 +222,7 @@ class SqlStore:
             with self._transaction() as connection:
                 return standing_orders(connection).in_force(now)
         except ValueError:
-            raise StoreError(f"store {self._path}: a pause or an override cannot be read: it is damaged") from None
+            raise StoreError(f"store {self.name}: a pause or an override cannot be read: it is damaged") from None
 
     def carry_out(self, plan: TuningPlan, now: datetime) -> Begun:
         """Begin and end what a plan of alerts says; what is known already stays as it is."""
@@ -218,7 +242,7 @@ class SqlStore:
             with self._transaction() as connection:
                 return in_force(standing_tunings(connection, tables.tunings, now), now)
         except ValueError:
-            raise StoreError(f"store {self._path}: a tuning cannot be read: it is damaged") from None
+            raise StoreError(f"store {self.name}: a tuning cannot be read: it is damaged") from None
 
     def record(self, number: int) -> Record:
         """The decision of that number; raises ``StoreError`` when there is none."""
@@ -229,7 +253,7 @@ class SqlStore:
             else []
         )
         if not found:
-            raise NoDecisionError(f"store {self._path} holds no decision {number}")
+            raise NoDecisionError(f"store {self.name} holds no decision {number}")
         return found[0]
 
     def latest(self, *, at: datetime | None = None) -> Record | None:
@@ -289,10 +313,10 @@ class SqlStore:
 
     def prune(self, keep: Keep, now: datetime) -> int:
         """Remove some of the decisions that are not to be kept, return how many; 0 when there is none left."""
-        return self._write(lambda connection: prune(connection, tables.decisions, tables.outcomes, keep, now))
+        return self._write(lambda connection: prune(connection, keep, self._database.used_bytes, now))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the database."""
         self._engine.dispose()
 
     def _records(self, query: Any) -> list[Record]:
@@ -315,11 +339,23 @@ class SqlStore:
             return Record(row.number, decision_from_json(row.body), mine)
         except ValueError:
             reason = "it is damaged, or another version of this program wrote it"
-            raise StoreError(f"store {self._path}: decision {row.number} cannot be read: {reason}") from None
+            raise StoreError(f"store {self.name}: decision {row.number} cannot be read: {reason}") from None
 
     def _write(self, do: Callable[[Connection], T]) -> T:
         with self._errors():
             return self._turns.write(do)
+
+    def _write_in_term(self, do: Callable[[Connection], T]) -> T:
+        """Write what only the controller that leads may write."""
+        term = self.term
+        if term is None:
+            return self._write(do)
+
+        def write(connection: Connection) -> T:
+            self._database.check_term(connection, term)
+            return do(connection)
+
+        return self._write(write)
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -331,13 +367,7 @@ class SqlStore:
         try:
             yield
         except SQLAlchemyError as error:
-            cause = error.__cause__ or error
-            if str(cause).startswith(_NO_TEXT):
-                # It goes on with all that it could not read.
-                raise DamagedStoreError(f"store {self._path}: a text in it is none: {DAMAGED_ADVICE}") from None
-            if getattr(cause, "sqlite_errorname", "").startswith(_DAMAGED):
-                raise DamagedStoreError(f"store {self._path}: {cause}: {DAMAGED_ADVICE}") from None
-            raise StoreError(f"store {self._path}: {cause}") from None
+            raise self._database.failure(error) from None
 
 
 def _since(at: datetime | None) -> Select[Any]:
@@ -351,48 +381,6 @@ def _start_timers(connection: Connection, transfers: Iterable[Transfer], at_s: f
     shrink = [each.host for each in transfers if each.workers_to < each.workers_from]
     upsert(connection, tables.timers, "grew_at_s", [{"host": host, "grew_at_s": at_s} for host in grow])
     upsert(connection, tables.timers, "shrank_at_s", [{"host": host, "shrank_at_s": at_s} for host in shrink])
-
-
-def _check_path(path: Path, *, read_only: bool) -> None:
-    """Refuse what SQLite would refuse in words that do not help; raises ``StoreError``."""
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise StoreError(f"store {path} cannot be reached: {error.strerror}") from None
-    if path.is_dir():
-        raise StoreError(f"store {path} is a folder, not a file")
-    if not exists and (read_only or not path.parent.is_dir()):
-        raise StoreError(f"store {path} {_why_missing(path, read_only=read_only)}")
-    if exists and not os.access(path, os.R_OK if read_only else os.R_OK | os.W_OK, effective_ids=True):
-        raise StoreError(f"store {path} may not be {'read' if read_only else 'written'} by this user")
-
-
-def _why_missing(path: Path, *, read_only: bool) -> str:
-    if not read_only:
-        return "cannot be made: no such folder"
-    if not path.parent.is_dir():
-        return "does not exist, nor does its folder: is controller.store the right one?"
-    return "does not exist yet: has `autoscaler run` run?"
-
-
-def _engine(path: Path, *, read_only: bool) -> Engine:
-    database = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    engine = create_engine(URL.create("sqlite", database=database, query={"uri": "true"}))
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        if not read_only:
-            # Readers (status, explain) never block the loop, and a commit is on disk when it returns.
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    return engine
-
-
-def _version(connection: Connection) -> int:
-    version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    return version
 
 
 def _time(seconds: float | None) -> datetime | None:

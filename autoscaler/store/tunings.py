@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from autoscaler.core.tuning import REMEMBERED, TuningPlan
 from autoscaler.model import AlertIdentity, Tuning
 from autoscaler.store.records import tuning_from_json, tuning_to_json
+from autoscaler.store.upsert import insert_new
 
 RESOLVED = "resolved"
 
@@ -43,30 +43,33 @@ def tunings_table(metadata: MetaData) -> Table:
 def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: datetime) -> Begun:
     """Write what a plan begins and ends, once, and forget what nobody can send again."""
     _forget(connection, table, now)
-    begun = tuple(each for each in plan.begin if _insert(connection, table, _row(each)))
+    begun = tuple(each for each in plan.begin if insert_new(connection, table, _row(each)))
     ended = [each for alert in plan.end for each in _end(connection, table, alert, now)]
     for each in plan.over:
-        _insert(connection, table, {**_row(each), "ended_at_s": now.timestamp(), "ended_by": RESOLVED})
+        insert_new(connection, table, {**_row(each), "ended_at_s": now.timestamp(), "ended_by": RESOLVED})
     return Begun(begun, tuple(ended))
 
 
 def announce_session(connection: Connection, table: Table, session: Tuning, now: datetime) -> Tuning:
     """Write a session unless there is one of its name; return the one that there is now."""
     _forget(connection, table, now)
-    mine = (table.c.source == session.alert.source, table.c.rule == session.rule)
-    body = connection.execute(select(table.c.body).where(*mine)).scalar()
+    mine = select(table.c.body).where(table.c.source == session.alert.source, table.c.rule == session.rule)
+    body = connection.execute(mine).scalar()
     if body is not None:
         return tuning_from_json(body)
-    _insert(connection, table, _row(session))
+    insert_new(connection, table, _row(session))
     return session
 
 
 def standing_tunings(connection: Connection, table: Table, now: datetime) -> list[Tuning]:
     """Of each rule the one that ends last, of those that have not; raises ``ValueError`` for one that is damaged."""
-    # SQLite takes the body from the row of the maximum. A flood of alerts must not be read in every cycle.
-    query = select(table.c.body, func.max(table.c.until_s)).group_by(table.c.rule)
-    query = query.where(table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp())
-    return [tuning_from_json(row.body) for row in connection.execute(query)]
+    # A flood of alerts must not be read in every cycle.
+    place = func.row_number().over(partition_by=table.c.rule, order_by=table.c.until_s.desc()).label("place")
+    stand = (
+        select(table.c.body, place).where(table.c.ended_at_s.is_(None), table.c.until_s > now.timestamp()).subquery()
+    )
+    last = connection.execute(select(stand.c.body).where(stand.c.place == 1))
+    return [tuning_from_json(body) for body in last.scalars()]
 
 
 def end_rules(connection: Connection, table: Table, rules: Collection[str] | None, by: str, now: datetime) -> int:
@@ -94,11 +97,6 @@ def _end(connection: Connection, table: Table, alert: AlertIdentity, now: dateti
     bodies = connection.execute(select(table.c.body).where(*mine, table.c.until_s > now.timestamp())).scalars().all()
     connection.execute(table.update().where(*mine).values(ended_at_s=now.timestamp(), ended_by=RESOLVED))
     return [tuning_from_json(body) for body in bodies]
-
-
-def _insert(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
-    """Write a row unless there is one of this firing and rule; return whether there was none."""
-    return connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount > 0
 
 
 def _row(tuning: Tuning) -> dict[str, Any]:

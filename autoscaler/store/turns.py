@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
+
+from autoscaler.store.database import LostTermError
 
 T = TypeVar("T")
+
+# What is wrong with one write alone; a full disk is everybody's.
+_ITS_OWN = (IntegrityError, DataError, LostTermError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,8 @@ class Turns:
             with self._transaction() as connection:
                 results = [write.do(connection) for write in writes]
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            if isinstance(error, IntegrityError) and len(writes) > 1:
-                # One that the tables refuse must not take the others with it; a full disk is everybody's.
+            if isinstance(error, _ITS_OWN) and len(writes) > 1:
+                # One that is refused must not take the others with it.
                 for write in writes:
                     self._commit([write])
             else:

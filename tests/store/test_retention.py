@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -19,7 +20,9 @@ from autoscaler.store.sql import SqlStore
 from autoscaler.testing import NOW, proof_window
 
 DAY = timedelta(days=1)
-DECISION = Decision(NOW, "hold", Situation(proof_window([0], [0]), (), ()), Demand(None, "x" * 20_000), ())
+# PostgreSQL would make little of a text that repeats itself.
+LONG = Random(1).randbytes(10_000).hex()
+DECISION = Decision(NOW, "hold", Situation(proof_window([0], [0]), (), ()), Demand(None, LONG), ())
 PLENTY = 1024
 
 HOLD = """
@@ -53,12 +56,7 @@ print(problem)
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "decisions.sqlite"
-
-
-@pytest.fixture
-def store(file: Path) -> Iterator[SqlStore]:
+def in_file(file: Path) -> Iterator[SqlStore]:
     with closing(SqlStore(file)) as opened:
         yield opened
 
@@ -97,11 +95,11 @@ def test_the_oldest_go_when_there_are_too_many(store: SqlStore) -> None:
     assert len(kept) < 200 - AT_ONCE + 1
 
 
-def test_the_file_does_not_grow_while_decisions_come_and_go(store: SqlStore, file: Path) -> None:
+def test_the_file_does_not_grow_while_decisions_come_and_go(in_file: SqlStore, file: Path) -> None:
     """2 MiB stay and 2.4 MB come between two removals; 14.4 MB are written in all."""
     for _ in range(6):
-        fill(store, 1, a_day=120)
-        prune_all(store, Keep(DAY, 2))
+        fill(in_file, 1, a_day=120)
+        prune_all(in_file, Keep(DAY, 2))
     assert file.stat().st_size < 5 * 1024**2
 
 
@@ -110,11 +108,11 @@ def test_a_batch_is_small(store: SqlStore) -> None:
     assert 0 < store.prune(Keep(DAY, PLENTY), NOW) <= AT_ONCE
 
 
-def test_outcomes_go_with_their_decision(store: SqlStore, file: Path) -> None:
-    number = store.record_decision(replace(DECISION, at=NOW - 10 * DAY))
-    store.record_outcome(number, Outcome("host-1", Result.DONE, "", NOW, NOW))
-    fill(store, 1)
-    prune_all(store, Keep(DAY, PLENTY))
+def test_outcomes_go_with_their_decision(in_file: SqlStore, file: Path) -> None:
+    number = in_file.record_decision(replace(DECISION, at=NOW - 10 * DAY))
+    in_file.record_outcome(number, Outcome("host-1", Result.DONE, "", NOW, NOW))
+    fill(in_file, 1)
+    prune_all(in_file, Keep(DAY, PLENTY))
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT count(*) FROM outcomes").fetchone() == (0,)
 
@@ -145,18 +143,18 @@ def test_failed_cycles_are_removed_with_age(store: SqlStore) -> None:
 class TestAStoreInTrouble:
     """Real faults: every method says so in a ``StoreError``, and works again when the fault is over."""
 
-    def test_a_lock_held_by_another_process(self, store: SqlStore, file: Path) -> None:
-        fill(store, 2)
+    def test_a_lock_held_by_another_process(self, in_file: SqlStore, file: Path) -> None:
+        fill(in_file, 2)
         argv = [sys.executable, "-c", HOLD, str(file)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
             assert holder.stdout is not None
             holder.stdout.readline()
-            for write in (lambda: store.record_decision(DECISION), lambda: store.prune(Keep(DAY, 0), NOW)):
+            for write in (lambda: in_file.record_decision(DECISION), lambda: in_file.prune(Keep(DAY, 0), NOW)):
                 with pytest.raises(StoreError, match="database is locked"):
                     write()
-            assert store.newest() is not None
+            assert in_file.newest() is not None
             holder.communicate("\n")
-        assert store.record_decision(DECISION) == 3
+        assert in_file.record_decision(DECISION) == 3
 
     def test_a_full_disk(self, tmp_path: Path) -> None:
         """A limit on the size of files is to SQLite what a full disk is."""
@@ -166,9 +164,9 @@ class TestAStoreInTrouble:
         assert done.returncode == 0, done.stderr
         assert str(tmp_path / "decisions.sqlite") in done.stdout
 
-    def test_garbage_in_the_middle_of_the_file(self, store: SqlStore, file: Path) -> None:
-        fill(store, 40)
-        store.close()
+    def test_garbage_in_the_middle_of_the_file(self, in_file: SqlStore, file: Path) -> None:
+        fill(in_file, 40)
+        in_file.close()
         size = file.stat().st_size
         with file.open("r+b") as damaged:
             damaged.seek(4096 * 2)

@@ -3,28 +3,21 @@
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from autoscaler.core.tuning import REMEMBERED, decide_tuning
+from autoscaler.store.postgresql import PostgresDatabase
 from autoscaler.store.sql import SqlStore
 from autoscaler.testing import NOW
 from tests.core.alerts import BOOST, HOUR, MINUTE, a_tuning, an_alert
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with closing(SqlStore(tmp_path / "decisions.sqlite")) as opened:
-        yield opened
 
 
 def hear(store: SqlStore, *alerts, now=NOW):
     return store.carry_out(decide_tuning(alerts, [BOOST], now), now)
 
 
-def test_what_was_begun_is_in_force_after_a_restart(store: SqlStore, tmp_path: Path) -> None:
+def test_what_was_begun_is_in_force_after_a_restart(store: SqlStore, place: Path | PostgresDatabase) -> None:
     assert hear(store, an_alert()).begun == (a_tuning(),)
     store.close()
-    with closing(SqlStore(tmp_path / "decisions.sqlite")) as again:
+    with closing(SqlStore(place)) as again:
         assert again.tunings(NOW) == (a_tuning(),)
 
 
