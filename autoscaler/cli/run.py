@@ -2,12 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from prometheus_client.registry import Collector
 
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.cli.common import (
@@ -17,8 +19,10 @@ from autoscaler.cli.common import (
     StoreFailure,
     config_option,
     load_config,
+    store_place,
     trouble,
 )
+from autoscaler.cli.leading import leadership_in, taken
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
 from autoscaler.config.schema import PrometheusSection
@@ -32,8 +36,9 @@ from autoscaler.service.cycle_metrics import CycleMetrics
 from autoscaler.service.duty import Duty
 from autoscaler.service.grafana import Grafana
 from autoscaler.service.health import Health
+from autoscaler.service.leader import LeaderMetric
 from autoscaler.service.log_format import JsonFormatter
-from autoscaler.service.loop import Bell, run_cycles
+from autoscaler.service.loop import NO_CYCLE, Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
 from autoscaler.service.notify import tell
@@ -41,10 +46,14 @@ from autoscaler.service.nudge import NudgeError, nudged_at
 from autoscaler.service.refit import Refit
 from autoscaler.service.reload import Reload
 from autoscaler.service.retention import Retention
+from autoscaler.service.shift import Shift
 from autoscaler.service.timed import TimedForecaster
 from autoscaler.sources import make_source
 from autoscaler.store.retention import Keep
 from autoscaler.store.sql import SqlStore
+
+if TYPE_CHECKING:
+    from autoscaler.store.postgresql import PostgresDatabase
 
 _log = logging.getLogger("autoscaler")
 
@@ -73,15 +82,22 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonFormatter())
     loaded = load_config(config_file)
+    place = store_place(loaded)
     try:
-        store = SqlStore(loaded.config.controller.store)
+        with taken(place), closing(SqlStore(place)) as store:
+            _run(loaded, config_file, cycles, place, store)
     except StoreError as error:
         tell(f"STATUS={error}")
         raise StoreFailure(str(error)) from None
+
+
+def _run(
+    loaded: Loaded, config_file: Path, cycles: int | None, place: "Path | PostgresDatabase", store: SqlStore
+) -> None:
     settings = loaded.config.controller
     hosts, every = len(loaded.config.hosts), duration_text(settings.interval)
     policy = policy_text(loaded.config.policy.name, loaded.policy)
-    _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, settings.store)
+    _log.info("%d hosts, a cycle every %s, policy %s, store %s", hosts, every, policy, store.name)
     bell, policies, health, refit = Bell(), PolicyMetrics(), Health(), nightly_training(loaded, config_file)
     cycles_shown = CycleMetrics(settings.interval)
     shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
@@ -90,27 +106,33 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
     grafana = Grafana(loaded.config.grafana)
     shown += [grafana] if loaded.config.grafana.url else []
     controller = _controller(loaded, store, cycles_shown, Annotations(grafana.put))
-    retention = Retention(store.prune, _keep(loaded), _now)
     duty = Duty(controller, health, settings.failures_to_safe, store.record_failure, _now)
+    with ExitStack() as stack:
+        grafana.start()
+        stack.callback(grafana.end)
+        # Whoever stops keeps the lead until its transfers have ended.
+        leadership = stack.enter_context(leadership_in(place, bell.ring))
+        stack.callback(controller.stop)
+        shift = Shift(duty, controller, store.of_term, leadership)
+        retention = Retention(lambda keep, now: store.prune(keep, now) if shift.leads else 0, _keep(loaded), _now)
 
-    def take_over(old: Loaded, new: Loaded) -> None:
-        _take_over(controller, old, new)
-        duty.failures_to_safe, retention.keep = new.config.controller.failures_to_safe, _keep(new)
+        def take_over(old: Loaded, new: Loaded) -> None:
+            _take_over(controller, old, new)
+            duty.failures_to_safe, retention.keep = new.config.controller.failures_to_safe, _keep(new)
 
-    reload = Reload(config_file, loaded, take_over)
+        reload = Reload(config_file, loaded, take_over)
 
-    def cycle() -> None:
-        done, by = duty.cycle(), reload.loaded
-        policies.show(done.decision)
-        cycles_shown.show(done, by.config.facility(), by.rules)
+        def cycle() -> object:
+            done, by = shift.cycle(), reload.loaded
+            if done is None:
+                policies.forget()
+                cycles_shown.forget()
+                return NO_CYCLE
+            policies.show(done.decision)
+            cycles_shown.show(done, by.config.facility(), by.rules)
+            return done
 
-    grafana.start()
-    try:
-        with (
-            nudged_at(settings.notify_listen, bell.ring) if settings.notify_listen else nullcontext(),
-            metrics_at(settings.metrics_listen, *shown) if settings.metrics_listen else nullcontext(),
-            _api(reload, store, bell, heard) if loaded.config.api.listen else nullcontext(),
-        ):
+        with _listening(reload, store, bell, heard, [*shown, LeaderMetric(lambda: shift.leads)]):
             failed = run_cycles(
                 cycle,
                 settings.interval,
@@ -120,17 +142,29 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
                 reload=lambda: duty.reload(reload.renew),
                 retention=retention,
             )
-    except (NudgeError, MetricsError) as error:
-        raise ConfigFailure(str(error)) from None
-    finally:
-        controller.stop()
-        grafana.end()
-        store.close()
     if failed:
         raise DegradedFailure(f"{failed} cycles failed: see the log above")
     problem = trouble(duty.newest.decision, reload.loaded) if cycles and duty.newest else None
     if problem:
         raise DegradedFailure(f"the last cycle left something out: {problem}")
+
+
+@contextmanager
+def _listening(
+    reload: Reload, store: SqlStore, bell: Bell, heard: ApiMetrics, shown: Sequence[Collector]
+) -> Iterator[None]:
+    """Serve all that is asked for beside the loop; an address that is taken ends the command with exit code 1."""
+    config = reload.loaded.config
+    nudges, metrics = config.controller.notify_listen, config.controller.metrics_listen
+    try:
+        with (
+            nudged_at(nudges, bell.ring) if nudges else nullcontext(),
+            metrics_at(metrics, *shown) if metrics else nullcontext(),
+            _api(reload, store, bell, heard) if config.api.listen else nullcontext(),
+        ):
+            yield
+    except (NudgeError, MetricsError) as error:
+        raise ConfigFailure(str(error)) from None
 
 
 def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:

@@ -34,6 +34,7 @@ from autoscaler.core.tuning import tuning_values, tuning_words, with_freezes
 from autoscaler.learning.notes import standing
 from autoscaler.model import Decision, Orders, Override, Pause, Tuning
 from autoscaler.service.models import Acts, shelf_beside, take_a_model
+from autoscaler.store.database import Leader
 from autoscaler.store.failures import FailedCycle
 from autoscaler.store.records import Record
 
@@ -114,16 +115,21 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
     with open_store(loaded) as store:
         record = store.latest()
         if record is None:
-            raise StoreFailure(f"store {loaded.config.controller.store} holds no decision yet")
+            raise StoreFailure(f"store {store.name} holds no decision yet")
+        leader = store.leader()
         failures = store.failures(record.decision.at - LATE_INTERVALS * loaded.config.controller.interval)
         now = datetime.now(UTC)
         tunings = store.tunings(now)
         orders = with_freezes(with_maintenance(store.orders(now), loaded.rules.maintenance, now), tunings)
+    leads = None if loaded.config.store.url is None else _leads_words(leader)
     health = Health.of(record, failures, now, loaded)
     model = Acts.now(shelf_beside(loaded.config.controller.store)) if take_a_model(loaded.rules) else None
     if output == "json":
-        echo_json(_values(record, now, health, orders, tunings) | {"model": _model_values(model)})
+        values = _values(record, now, health, orders, tunings)
+        echo_json(values | {"model": _model_values(model), "leader": _leader_values(leader)})
     else:
+        if leads is not None:
+            console().print(leads)
         _show(record, now, health, orders, tunings)
         if model is not None:
             console().print(_model_words(model))
@@ -163,6 +169,16 @@ def _values(record: Record, now: datetime, health: Health, orders: Orders, tunin
         "tunings": [tuning_values(each) for each in tunings],
         "overrides": [_order(each, workers=each.workers) for each in orders.overrides],
     }
+
+
+def _leader_values(leader: Leader | None) -> dict[str, object] | None:
+    return None if leader is None else {"name": leader.name, "since": leader.since.isoformat(), "term": leader.term}
+
+
+def _leads_words(leader: Leader | None) -> str:
+    if leader is None:
+        return "nobody leads: no controller runs, or none reaches the store"
+    return f"leader is {leader.name}, since {local(leader.since)}"
 
 
 def _model_values(model: Acts | None) -> dict[str, object] | None:

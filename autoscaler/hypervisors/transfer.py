@@ -99,7 +99,7 @@ class _Run:
             self.books.read()
             for step in self._memory_steps():
                 self._take_back(step.domain)
-        with suppress(HypervisorError):
+        with suppress(HypervisorError, StoreError):
             self.return_loans()
 
     def return_loans(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from autoscaler.contracts import Source, Store, StoreError
+from autoscaler.contracts import Hypervisor, Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.orders import with_maintenance
@@ -37,6 +37,7 @@ from autoscaler.model import (
     Tuning,
     Window,
 )
+from autoscaler.service.fence import Fenced
 from autoscaler.service.hosts import Connect, HostLane, Hosts
 from autoscaler.service.log_format import FIELDS, change_fields
 
@@ -177,6 +178,13 @@ class Controller:
         self._facility, self._rules, self._pace = facility, rules, pace
         self._source = self._source if source is None else source
 
+    def lead(self, store: Store) -> None:
+        """Begin anew from what the store says, another controller may have led; not to be called during a cycle.
+
+        What is under way keeps its store, which refuses what belongs to an earlier term.
+        """
+        self._store, self._begun = store, False
+
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no transfer is under way; return whether that came true in time."""
         return self._hosts.settle(timeout_s)
@@ -196,7 +204,7 @@ class Controller:
             seen, quarantine = hosts[transfer.host].domains, quarantines.get(transfer.host)
             asked = {domain.name: domain.asked_mib for domain in seen if domain.asked_mib is not None}
             lane = self._hosts.lane(transfer.host)
-            work = partial(self._carry_out, number, transfer, asked, quarantine, lane)
+            work = partial(self._carry_out, number, transfer, asked, quarantine, lane, store=self._store)
             lane.begin_transfer(transfer, work)
 
     def _carry_out(
@@ -206,45 +214,33 @@ class Controller:
         asked: Mapping[str, int],
         quarantine: Quarantine | None,
         lane: HostLane,
+        *,
+        store: Store,
     ) -> None:
         """Run in the host's lane; the configuration may have changed since the transfer was planned."""
         edges = Edges(
             now=self._clock,
             wait=partial(self._wait, self._stopping),
-            record_asked=lambda domain, memory_mib: self._store.record_asked(transfer.host, domain, memory_mib),
+            record_asked=lambda domain, memory_mib: store.record_asked(transfer.host, domain, memory_mib),
             stall=self._pace.transfer_stall,
         )
         try:
-            outcome = self._transfer(transfer, asked, edges, lane)
+            outcome = self._transfer(transfer, Fenced(lane.hypervisor, store.confirm), asked, edges)
             self._on_outcome(outcome)
-            self._store.record_outcome(number, outcome)
+            store.record_outcome(number, outcome)
             _tell_outcome(transfer, outcome)
-            self._remember(transfer, outcome, quarantine, lane.host)
+            _remember(store, transfer, outcome, quarantine, lane.host)
         except StoreError as error:
             _log.error("%s: the outcome of the transfer cannot be recorded: %s", transfer.host, error)
 
-    def _transfer(self, transfer: Transfer, asked: Mapping[str, int], edges: Edges, lane: HostLane) -> Outcome:
+    def _transfer(self, transfer: Transfer, hypervisor: Hypervisor, asked: Mapping[str, int], edges: Edges) -> Outcome:
         began_at = self._clock()
         try:
-            return carry_out(transfer, lane.hypervisor, asked, edges)
+            return carry_out(transfer, hypervisor, asked, edges)
         except Exception as error:  # noqa: BLE001 - nothing that happens to one host may end its lane
             _log.exception("%s: the transfer failed unexpectedly; the next cycle plans anew", transfer.host)
             reason = f"unexpected {type(error).__name__}: {error}"
             return Outcome(transfer.host, Result.FAILED, reason, began_at, self._clock())
-
-    def _remember(self, transfer: Transfer, outcome: Outcome, before: Quarantine | None, host: Host) -> None:
-        """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
-        # A PROOF domain that swaps wants more memory, and must not be kept from it.
-        if outcome.strained not in (None, host.proof.name):
-            self._store.record_strain(outcome.host, outcome.ended_at)
-        quarantine = after(outcome, tried(transfer), before)
-        if quarantine == before:
-            return
-        self._store.record_quarantine(outcome.host, quarantine)
-        if quarantine is None:
-            _log.info("%s: %s moves again, the quarantine is over", outcome.host, transfer.probe)
-        else:
-            _log.warning("%s: quarantined until it moves: %s", outcome.host, quarantine.reason)
 
     def _tell(self, number: int, decision: Decision, rules: Rules) -> None:
         """Log what changes, and each problem once when it comes and once when it is over."""
@@ -297,3 +293,18 @@ def _tell_outcome(transfer: Transfer, outcome: Outcome) -> None:
     seconds = (outcome.ended_at - outcome.began_at).total_seconds()
     level = logging.INFO if outcome.result is Result.DONE else logging.WARNING
     _log.log(level, "%s: transfer %s after %.1f s: %s", transfer.host, outcome.result, seconds, outcome.reason)
+
+
+def _remember(store: Store, transfer: Transfer, outcome: Outcome, before: Quarantine | None, host: Host) -> None:
+    """Write what the next cycles must know: a donor that began to swap, a balloon that does not move."""
+    # A PROOF domain that swaps wants more memory, and must not be kept from it.
+    if outcome.strained not in (None, host.proof.name):
+        store.record_strain(outcome.host, outcome.ended_at)
+    quarantine = after(outcome, tried(transfer), before)
+    if quarantine == before:
+        return
+    store.record_quarantine(outcome.host, quarantine)
+    if quarantine is None:
+        _log.info("%s: %s moves again, the quarantine is over", outcome.host, transfer.probe)
+    else:
+        _log.warning("%s: quarantined until it moves: %s", outcome.host, quarantine.reason)

@@ -75,6 +75,11 @@ class CycleMetrics(Collector):
             self._fresh_for = rules.limits.fresh_for
             self._know(frozenset(host.host for host in decision.hosts))
 
+    def forget(self) -> None:
+        """Show no cycle: another controller runs them now. What was counted stays."""
+        with self._lock:
+            self._newest = None
+
     def ended(self, outcome: Outcome) -> None:
         """Count a transfer that ended."""
         seconds = (outcome.ended_at - outcome.began_at).total_seconds()

@@ -40,6 +40,9 @@ class Duty:
         # What was logged of the walk to the safe split, so that it is logged once.
         self._walk_told: str | None = None
         self._refused: str | None = None
+        # systemd takes READY=1 as that of the start, which something has to have come to its end for.
+        self._ready = False
+        self._text = ""
 
     def cycle(self) -> Cycle:
         """Run one cycle; raises what it raised, after all was done that is to be done then."""
@@ -48,16 +51,25 @@ class Duty:
         except Exception as error:
             self._failed(error)
             raise
-        first, self.newest = self.newest is None, cycle
-        self._failing_since = self._walk_told = None
+        self.newest = cycle
         self._health.finished()
-        tell(*(["READY=1"] if first else []), "WATCHDOG=1", self._status(status_text(cycle)))
+        self._well(status_text(cycle))
         return cycle
+
+    def stand_by(self, words: str, *, store_fails: bool) -> None:
+        """Another controller leads, or nobody can: this one lives, and waits."""
+        self.newest = None
+        self._health.stands_by(store_fails=store_fails)
+        self._well(words)
+
+    def _well(self, text: str) -> None:
+        self._failing_since = self._walk_told = None
+        first, self._ready, self._text = not self._ready, True, text
+        tell(*(["READY=1"] if first else []), "WATCHDOG=1", self._status(text))
 
     def reload(self, renew: Callable[[], str | None]) -> None:
         """Take over a changed configuration; ``renew`` says why it is refused, and then the old one stays in force."""
-        # systemd takes READY=1 as that of the start, which a cycle has to have finished for.
-        if self.newest is not None:
+        if self._ready:
             tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         problem = renew()
         if problem is None:
@@ -66,8 +78,8 @@ class Duty:
         else:
             self._refused = f"configuration refused at {clock_text(self._clock(), self._clock())}: {problem}"
             _log.error("the new configuration is refused, the old one stays in force: %s", problem)
-        if self.newest is not None:
-            tell("READY=1", self._status(status_text(self.newest)))
+        if self._ready:
+            tell("READY=1", self._status(self._text))
 
     def _failed(self, error: Exception) -> None:
         by_store = isinstance(error, StoreError)

@@ -36,6 +36,13 @@ class Health(Collector):
             self.failed_in_a_row += 1
             self._store_fails = by_store
 
+    def stands_by(self, *, store_fails: bool) -> None:
+        """Another controller runs the cycles: what was of this one's last is over."""
+        with self._turn:
+            self._finished_at_s = None
+            self.failed_in_a_row = 0
+            self._safe_split, self._store_fails = False, store_fails
+
     def gives_up(self) -> None:
         """So many failed that the hosts are walked to the safe split."""
         with self._turn:

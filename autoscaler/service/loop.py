@@ -30,6 +30,9 @@ LEAST_DISTANCE_S = 1.0
 # A cycle may be late for a slow source; after so many intervals without one, the clock is at fault.
 LATE_INTERVALS = 3
 
+# What a round returns in which another controller leads: it is no cycle, neither a good one nor one that failed.
+NO_CYCLE = object()
+
 REFIT, RETENTION = "refit", "retention"
 # A machine that slept through the night trains when it wakes, unless it is long past.
 REFIT_GRACE_S = 6 * 3600
@@ -171,17 +174,19 @@ class _Runs:
         if self._reload_asked and self._reload is not None:
             self._reload_asked = False
             self._reload()
+        done: object = None
         try:
-            self._cycle()
+            done = self._cycle()
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a cycle raises
             self._tell_failed(error)
         else:
-            self._tell_finished()
+            if done is not NO_CYCLE:
+                self._tell_finished()
         with self._turn:
             self._newest, self._running = time.monotonic(), False
             if self._hurried:
                 self._news.put(HURRY)
-        if self._left is not None:
+        if self._left is not None and done is not NO_CYCLE:
             self._left -= 1
             if not self._left:
                 self.end()

@@ -33,6 +33,10 @@ class PolicyMetrics(Collector):
         """Let this be the newest one."""
         self._newest = decision
 
+    def forget(self) -> None:
+        """Another controller decides now."""
+        self._newest = None
+
     def collect(self) -> Iterator[Metric]:
         """The metrics of the newest decision."""
         if self._newest is None:

@@ -41,6 +41,7 @@ from autoscaler.service.controller import Cycle
 from autoscaler.service.cycle_metrics import CycleMetrics
 from autoscaler.service.grafana import Grafana
 from autoscaler.service.health import Health
+from autoscaler.service.leader import LeaderMetric
 from autoscaler.service.metrics import PolicyMetrics, RefitMetrics
 from autoscaler.service.refit import Refit
 from autoscaler.testing import NOW, a_host, observed
@@ -219,6 +220,15 @@ def test_a_host_that_is_no_longer_decided_about_leaves_all_metrics() -> None:
     assert [key for key in shown(metrics) if "two" in key] == []
 
 
+def test_a_controller_that_leads_no_more_shows_no_decision_and_goes_on_counting() -> None:
+    metrics = CycleMetrics(INTERVAL)
+    metrics.show(a_cycle(ONE), TWO, RULES)
+    metrics.ended(ended("one"))
+    metrics.forget()
+    assert [key for key in shown(metrics) if "granted_workers" in key or "memory_bytes" in key] == []
+    assert [key for key in shown(metrics) if "transfers_total" in key and "one" in key]
+
+
 @pytest.fixture
 def plant(tmp_path: Path) -> Iterator[Plant]:
     plant = Plant(tmp_path, hosts_named("one", "two"))
@@ -269,6 +279,7 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     heard.answered("/api/v1/alerts/grafana", 200)
     heard.heard("grafana", begun=1, known=0, ended=0, ignored=2)
     heard.announced("ready")
-    for each in (cycles, policies, health, RefitMetrics(refit), heard, Grafana(GrafanaSection())):
+    others = (LeaderMetric(lambda: True), RefitMetrics(refit), heard, Grafana(GrafanaSection()))
+    for each in (cycles, policies, health, *others):
         registry.register(each)
     assert_golden("autoscaler", generate_latest(registry).decode(), GOLDEN)
