@@ -40,3 +40,10 @@ def test_a_controller_begins_anew_where_a_damaged_store_was(site: Site) -> None:
     damaged(site)
     site.invoke("set-aside")
     assert site.run().exit_code == 0
+
+
+def test_a_database_of_a_server_is_not_moved(site: Site) -> None:
+    site.replace("source:", "store: {url: 'postgresql://127.0.0.1:1/vaf'}\nsource:")
+    result = site.invoke("set-aside")
+    assert result.exit_code == 4
+    assert "is no SQLite file: PostgreSQL's own tools restore it" in result.stderr
