@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -172,6 +173,45 @@ def test_a_signal_ends_the_loop_with_exit_code_0(site: Site, number: signal.Sign
     with running(site) as process:
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
+
+
+def test_a_second_controller_with_the_same_file_refuses_to_start_and_says_who_uses_it(site: Site) -> None:
+    with running(site) as process:
+        refused = site.run(cycles=1)
+        assert refused.exit_code == 4
+        assert f"store {site.store} is in use by process {process.pid}: an SQLite file is for one" in refused.stderr
+        assert site.invoke("status").exit_code == 0
+        process.kill()
+        process.wait(DEADLINE_S)
+    assert site.run(cycles=1).exit_code == 0
+
+
+WITHOUT_PSYCOPG = """
+import sys
+sys.modules["psycopg"] = None
+from autoscaler.cli.main import main
+sys.argv = ["autoscaler", "run", "--config", sys.argv[1]]
+main()
+"""
+
+
+def test_a_database_without_its_extra_is_one_sentence_and_exit_code_1(site: Site) -> None:
+    site.replace("source:", "store: {url: 'postgresql://db.example.org/vaf'}\nsource:")
+    words = [sys.executable, "-c", WITHOUT_PSYCOPG, str(site.config)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "store.url needs more packages (no module named psycopg): pip install 'vaf-autoscaler[postgresql]'" in (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "status", "history"])
+def test_a_database_that_is_not_there_is_exit_code_4_without_a_traceback(site: Site, command: str) -> None:
+    site.replace("source:", "store: {url: 'postgresql://127.0.0.1:1/vaf'}\nsource:")
+    result = site.invoke(command)
+    assert result.exit_code == 4
+    assert "store postgresql://127.0.0.1:1/vaf: " in result.stderr
+    assert "refused" in result.stderr
 
 
 def test_the_log_of_a_process_is_in_sentences(site: Site) -> None:

@@ -113,6 +113,11 @@ def test_a_reload_takes_over_other_rules(systemd: Systemd) -> None:
     [
         ("static", "statik", "statik"),
         ("store: decisions.sqlite", "store: other.sqlite", "controller.store cannot change while the controller runs"),
+        (
+            "source:",
+            "store: {url: 'postgresql://db/vaf'}\nsource:",
+            "store.url cannot change while the controller runs",
+        ),
         ("interval: 100ms", "interval: 1h", "controller.interval cannot change while the controller runs: restart it"),
     ],
 )

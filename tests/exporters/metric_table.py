@@ -29,6 +29,7 @@ UNITS = {
     "in_charge": "1 or 0",
     "known": "1 or 0",
     "needed": "1 or 0",
+    "leader": "1 or 0",
     "problem": "1 or 0",
     "quarantined": "1 or 0",
     "safe_split": "1 or 0",

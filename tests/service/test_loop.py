@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from autoscaler.contracts import StoreError
-from autoscaler.service.loop import Bell, _Runs, run_cycles
+from autoscaler.service.loop import NO_CYCLE, Bell, _Runs, run_cycles
 
 SOON = timedelta(milliseconds=1)
 NEVER = timedelta(hours=1)
@@ -64,6 +64,20 @@ def test_a_surprise_is_logged_with_where_it_came_from(caplog: pytest.LogCaptureF
 
     run_cycles(fail, SOON, 1, Bell())
     assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True]
+
+
+def test_rounds_in_which_another_controller_leads_are_no_cycles(caplog: pytest.LogCaptureFixture) -> None:
+    rounds = iter([NO_CYCLE, StoreError("the lead was lost"), NO_CYCLE, None, None])
+
+    def cycle() -> object:
+        done = next(rounds)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    assert run_cycles(cycle, SOON, 3, Bell()) == 1
+    assert next(rounds, "none is left") == "none is left"
+    assert caplog.messages.count("cycles finish again") == 1
 
 
 def test_cycles_do_not_overlap() -> None:

@@ -1,8 +1,10 @@
 """A controller that stands by moves nothing, and one that takes over begins from what the store says."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from socket import AF_UNIX, SOCK_DGRAM, socket
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from autoscaler.service.shift import Shift
 from autoscaler.store.database import LostTermError
 from autoscaler.store.sql import SqlStore
 from tests.service.plant import Plant, hosts_named
-from tests.service.waiting import Gate
+from tests.service.waiting import DEADLINE_S, Gate
+from tests.testbed.processes import scratch_folder
 
 
 @dataclass
@@ -150,6 +153,25 @@ def test_a_standby_that_does_not_reach_the_store_shows_that_it_fails(two: Two) -
     two.lead.problem = "store x: refused"
     two.cycle()
     assert metrics(two.health)["autoscaler_store_failing"] == 1
+
+
+def test_a_standby_is_ready_for_systemd_and_feeds_the_watchdog(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that waits is well; without READY=1 its start would time out."""
+    with scratch_folder() as folder, closing(socket(AF_UNIX, SOCK_DGRAM)) as end:
+        end.bind(str(folder / "notify"))
+        end.settimeout(DEADLINE_S)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
+        told = []
+        for _ in range(2):
+            two.cycle()
+            told.append(end.recv(4096).decode().split("\n"))
+        two.lead.term = 1
+        two.cycle()
+        told.append(end.recv(4096).decode().split("\n"))
+    assert told[0] == ["READY=1", "WATCHDOG=1", "STATUS=standby, leader is somebody"]
+    assert told[1] == ["WATCHDOG=1", "STATUS=standby, leader is somebody"]
+    assert told[2][0] == "WATCHDOG=1"
+    assert told[2][1].startswith("STATUS=cycle ")
 
 
 def test_a_store_that_refuses_an_old_term_fails_the_cycle(two: Two) -> None:

@@ -60,7 +60,7 @@ def test_the_leader_is_stopped_and_when_it_goes_on_it_writes_nothing(pair: Pair)
         pair.first.process.resume()
         pair.first.wait_until_stands_by()
         before = transfers(pair)
-        wait_until(lambda: transfers(pair)[1] > before[1] + 3, DEADLINE_S, "the second one to move memory")
+        wait_until(lambda: transfers(pair)[1] > before[1] + 2, DEADLINE_S, "the second one to move memory")
         assert transfers(pair)[0] <= before[0] + 1  # the one that was under way ends
     second_serves(pair)
 

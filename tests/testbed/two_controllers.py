@@ -46,7 +46,7 @@ hosts:
 """
 
 
-@dataclass
+@dataclass(eq=False)
 class Controller:
     """One ``autoscaler run``, by its metrics."""
 
@@ -70,6 +70,11 @@ class Controller:
         """Whether it leads, and has finished a cycle since it does."""
         metrics = self.metrics()
         return metrics.get("autoscaler_leader") == 1 and "autoscaler_last_cycle_timestamp_seconds" in metrics
+
+    @property
+    def finished_at_s(self) -> float:
+        """When it last finished a cycle, in seconds since the epoch; 0 while it does not lead."""
+        return self.metrics().get("autoscaler_last_cycle_timestamp_seconds", 0.0)
 
     @property
     def stands_by(self) -> bool:
@@ -129,7 +134,7 @@ class Pair:
 
     def _come_and_go(self) -> None:
         # Slower than the policy gives back, so that there is always something to move.
-        while not self._ending.wait(1.5):
+        while not self._ending.wait(3):
             self.exporter.queued = 3 - self.exporter.queued
 
     def _watch(self) -> None:
