@@ -16,7 +16,6 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from math import cos, pi
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,36 +23,24 @@ import numpy as np
 
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
-from autoscaler.model import Allocation, Demand, Host, Memory, ProofDomain, Window, WnDomain
+from autoscaler.model import Demand, Memory, Window
 from autoscaler.service.minutes import from_sessions
 from autoscaler.service.training import LEVELS
 from autoscaler.simulation.figures import HOUR_S, experience, lost_core_s
 from autoscaler.simulation.run import Run
-from autoscaler.simulation.scenario import Machine, Price, Scenario
 from autoscaler.simulation.simulate import simulate
 from autoscaler.simulation.workload import Job, Session, Workload
 from policies.learned import Learned
 from policies.threshold import Threshold
+from tests.benchmarks import made_site
+from tests.benchmarks.made_site import DAY_S, WORKERS, Random, batch_jobs, interest, scenario
 from tests.policies.adversarial import Altered, clock_set, unread
 
 ZONE = ZoneInfo("Europe/Rome")
-DAY_S = 86_400.0
-HOSTS, CORES, WORKERS = 10, 8, 8
-# A host gives two or three workers without swapping, more only at the cost of its jobs.
-JOB_MIB = (50, 800)
-HOST = Host(
-    name="host",
-    uri="model:///host",
-    memory_total_mib=8056,
-    memory_reserve_mib=573,
-    proof=ProofDomain("proof", Allocation(572, 32, 1.0), 792, 0, 4, 256),
-    wns=(WnDomain("wn", 572, 6911, 256, 572, 256, 32),),
-)
-# Nine tenths of the slots have a job, which runs for four and a half hours in the mean.
+HOSTS = 10
+# Nine tenths of the slots have a job.
 JOBS_A_DAY = 375
-# Who comes asks several times, with a pause to think.
-VISITS_A_DAY, VISIT, PAUSE_S, RUN_LOG_S, RUN_SPREAD = 40, 4, 120.0, 5.0, 1.3
-WEEKEND = 0.2
+VISITS_A_DAY = 40
 TRAINED_DAYS, HORIZON_MIN = 56, 2
 # Before an episode and after it.
 ORDINARY_DAYS = 3
@@ -70,7 +57,6 @@ PIECES = ("before", "episode", "after")
 FLOOD_S = 3 * HOUR_S
 
 Sessions = list[Session]
-Random = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -197,7 +183,7 @@ def played(play: Play) -> dict[str, Any]:
     policy: Policy = watched
     if episode.altered is not None:
         policy = Altered(policy, episode.altered(begin, begin + timedelta(days=episode.days)))
-    run = simulate(scenario(), workload(episode, play.seed), policy, play.label)
+    run = simulate(scenario(HOSTS), workload(episode, play.seed), policy, play.label)
     edges_s = [0.0, ORDINARY_DAYS * DAY_S, (ORDINARY_DAYS + episode.days) * DAY_S, run.duration_s]
     lived = experience(run)
     inside = (lived.submit_s >= edges_s[1]) & (lived.submit_s < edges_s[2])
@@ -216,14 +202,8 @@ def costs(run: Run, edges_s: Sequence[float]) -> list[float]:
     """Core hours of each piece: of the sessions that came, and of the batch work that was lost in it."""
     lived, lost = experience(run), lost_core_s(run)
     cycles_s = np.arange(len(lost)) * run.cycles.interval_s
-    waited = np.histogram(lived.submit_s, edges_s, weights=lived.wait_s)[0] * scenario().price.wait_core_s
+    waited = np.histogram(lived.submit_s, edges_s, weights=lived.wait_s)[0] * scenario(HOSTS).price.wait_core_s
     return [float(each) / HOUR_S for each in waited + np.histogram(cycles_s, edges_s, weights=lost)[0]]
-
-
-def scenario() -> Scenario:
-    """Ten machines."""
-    machines = [Machine(replace(HOST, name=f"host-{number}"), CORES, CORES) for number in range(HOSTS)]
-    return Scenario(tuple(machines), Price(wait_core_s=8.0))
 
 
 def workload(episode: Episode, seed: int) -> Workload:
@@ -236,8 +216,8 @@ def workload(episode: Episode, seed: int) -> Workload:
     sessions = [each for each in usual if not begin_s <= each.submit_s < end_s]
     sessions += [each for each in unlike if begin_s <= each.submit_s < end_s]
     sessions += [replace(each, submit_s=each.submit_s + begin_s) for each in episode.more(episode.days)]
-    jobs = batch_jobs(days, random)
-    jobs += [replace(each, submit_s=begin_s + FLOOD_S) for each in batch_jobs(10, random)[: episode.more_jobs]]
+    jobs = _jobs(days, random)
+    jobs += [replace(each, submit_s=begin_s + FLOOD_S) for each in _jobs(10, random)[: episode.more_jobs]]
     return Workload(
         episode.start.astimezone(UTC),
         days * DAY_S,
@@ -248,28 +228,12 @@ def workload(episode: Episode, seed: int) -> Workload:
 
 def people(start: datetime, days: float, random: Random, share: float = 1.0) -> Sessions:
     """Sessions of so many days, by the local hour and weekday."""
-    hours = np.arange(int(days * 24))
-    at = [(start.astimezone(UTC) + timedelta(hours=int(hour))).astimezone(ZONE) for hour in hours]
-    rates = np.array([(1.0 - cos(2 * pi * (each.hour - 3) / 24)) * _weight(each) for each in at])
-    counts = random.poisson(rates / 24 * VISITS_A_DAY * share)
-    visits_s = np.repeat(hours * HOUR_S, counts) + random.uniform(0, HOUR_S, counts.sum())
-    runs_s = random.lognormal(RUN_LOG_S, RUN_SPREAD, (len(visits_s), VISIT))
-    pauses_s = random.exponential(PAUSE_S, (len(visits_s), VISIT))
-    at_s = visits_s[:, np.newaxis] + np.cumsum(runs_s + pauses_s, axis=1) - runs_s
-    rows = sorted(zip(at_s.ravel().tolist(), runs_s.ravel().tolist(), strict=True))
-    return [Session(come_s, run_s, WORKERS) for come_s, run_s in rows if come_s < days * DAY_S]
+    visits_an_hour = interest(start, int(days * 24), ZONE) / 24 * VISITS_A_DAY * share
+    return made_site.sessions(visits_an_hour, days * DAY_S, random)
 
 
-def _weight(at: datetime) -> float:
-    return WEEKEND if at.weekday() >= 5 else 1.0
-
-
-def batch_jobs(days: float, random: Random) -> list[Job]:
-    """Jobs at any time, with run times as skewed as real ones."""
-    count = int(JOBS_A_DAY * days)
-    at_s, runs_s = np.sort(random.uniform(0, days * DAY_S, count)), random.lognormal(9.0, 1.2, count)
-    mib = random.integers(*JOB_MIB, count)
-    return [Job(float(a), float(r), 0.9, int(m)) for a, r, m in zip(at_s, runs_s, mib, strict=True)]
+def _jobs(days: float, random: Random) -> list[Job]:
+    return batch_jobs(int(JOBS_A_DAY * days), days * DAY_S, random)
 
 
 def learned() -> Learned:

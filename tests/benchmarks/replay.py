@@ -17,7 +17,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import cos, pi
 from statistics import median
 from typing import Any
 
@@ -25,14 +24,14 @@ import click
 import numpy as np
 
 from autoscaler.contracts import Policy
-from autoscaler.model import Allocation, Host, ProofDomain, WnDomain
-from autoscaler.simulation.scenario import Machine, Price, Scenario
 from autoscaler.simulation.simulate import simulate
-from autoscaler.simulation.workload import Job, Session, Workload
+from autoscaler.simulation.workload import Workload
 from policies.queue_length import QueueLength
 from policies.static import Static
 from policies.target_tracking import TargetTracking
 from policies.threshold import Threshold
+from tests.benchmarks import made_site
+from tests.benchmarks.made_site import DAY_S, VISIT, batch_jobs, interest, scenario
 
 POLICIES: Mapping[str, Policy] = {
     "threshold": Threshold(),
@@ -40,21 +39,9 @@ POLICIES: Mapping[str, Policy] = {
     "queue_length": QueueLength(),
     "static": Static(32),
 }
-DAY_S, HOUR_S = 86_400.0, 3600.0
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SEED = 20261125
 REPEATS = 3
-# Who comes asks several times, with a pause to think: so many sessions a visit, so many seconds.
-VISIT = 4
-PAUSE_S = 120.0
-HOST = Host(
-    name="host",
-    uri="model:///host",
-    memory_total_mib=8056,
-    memory_reserve_mib=573,
-    proof=ProofDomain("proof", Allocation(572, 32, 1.0), 792, 0, 4, 256),
-    wns=(WnDomain("wn", 572, 6911, 256, 572, 256, 32),),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +58,10 @@ def workload(size: Size) -> Workload:
     """Sessions by day and weekday, jobs at any time, with run times as skewed as real ones."""
     random = np.random.default_rng(SEED)
     duration_s = size.days * DAY_S
-    hours = np.arange(size.days * 24)
-    daily = np.array([1.0 - cos(2 * pi * ((hour % 24) - 3) / 24) for hour in hours])
-    rates = daily * np.where(hours // 24 % 7 < 5, 1.0, 0.2)
-    counts = random.poisson(rates / rates.mean() * size.sessions / 24 / VISIT)
-    visits_s = np.repeat(hours * HOUR_S, counts) + random.uniform(0, HOUR_S, counts.sum())
-    runs_s = random.lognormal(5.0, 1.3, (len(visits_s), VISIT))
-    pauses_s = random.exponential(PAUSE_S, (len(visits_s), VISIT))
-    at_s = visits_s[:, np.newaxis] + np.cumsum(runs_s + pauses_s, axis=1) - runs_s
-    rows = sorted(zip(at_s.ravel().tolist(), runs_s.ravel().tolist(), strict=True))
-    sessions = tuple(Session(at, run, 8) for at, run in rows if at < duration_s)
-    job_count = size.jobs * size.days
-    job_at_s, job_runs_s = np.sort(random.uniform(0, duration_s, job_count)), random.lognormal(9.0, 1.2, job_count)
-    mib = random.integers(50, 800, job_count)
-    jobs = tuple(Job(float(a), float(r), 0.9, int(m)) for a, r, m in zip(job_at_s, job_runs_s, mib, strict=True))
+    rates = interest(START, size.days * 24, UTC)
+    visits_an_hour = rates / rates.mean() * size.sessions / 24 / VISIT
+    sessions = tuple(made_site.sessions(visits_an_hour, duration_s, random))
+    jobs = tuple(batch_jobs(size.jobs * size.days, duration_s, random))
     return Workload(START, duration_s, sessions, jobs)
 
 
@@ -97,9 +74,8 @@ def measure(name: str, size: Size) -> dict[str, Any]:
 
 def _measure(name: str, size: Size) -> dict[str, Any]:
     played = workload(size)
-    machines = tuple(Machine(replace(HOST, name=f"host-{number:03}"), 8, 8) for number in range(size.hosts))
     before_s, before_wall_s = time.process_time(), time.perf_counter()
-    run = simulate(Scenario(machines, Price(8.0)), played, POLICIES[name], name)
+    run = simulate(scenario(size.hosts), played, POLICIES[name], name)
     return {
         "cpu_s": round(time.process_time() - before_s, 2),
         "wall_s": round(time.perf_counter() - before_wall_s, 2),
