@@ -98,7 +98,13 @@ class Shown:
         done = self.found.done
         if done.known_s < whole_s:
             missing = seconds_text(whole_s - done.known_s)
-            yield f"{DONE}: the store has no cycles of {missing}, which are not counted there"
+            yield (
+                f"{DONE}: the store has no cycles of {missing}, which are not counted there; nor does it know of "
+                "pauses, overrides and alerts then"
+            )
+        if self.found.ordered_cycles:
+            heeded = seconds_text(self.found.ordered_cycles * self.interval.total_seconds())
+            yield f"what people ordered and alerts changed is heeded as it was: something was in force for {heeded}"
         for name, course in zip(self._names, self._courses, strict=True):
             if course.unknown_signals_s:
                 yield f"{name}: a needed signal was unknown for {seconds_text(course.unknown_signals_s)}"
@@ -144,6 +150,7 @@ class Shown:
                 {"signal": signal, "problem": problem, "unknown_s": cycles * self.interval.total_seconds()}
                 for (signal, problem), cycles in self.found.unknown_cycles.items()
             ],
+            "ordered_s": self.found.ordered_cycles * self.interval.total_seconds(),
             "only_in_one": list(only_in_one(self.configured)),
             "not_configured": sorted(self.past.strangers),
             "assumed": self.found.assumed,

@@ -19,6 +19,7 @@ from autoscaler.config.tuning_section import ALL_HOSTS, TuningSection
 from autoscaler.config.units import Duration, Mebibytes, duration_text
 from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.core.calendar import CalendarEntry
+from autoscaler.core.orders import MAINTENANCE
 from autoscaler.core.tuning import TuningRule
 from autoscaler.model import (
     Allocation,
@@ -436,7 +437,7 @@ class Config(Section):
     def pauses(self) -> tuple[Pause, ...]:
         """The maintenance as the controller knows it."""
         return tuple(
-            Pause(host, direction, each.instant(each.begin), each.instant(each.end), "maintenance", each.reason)
+            Pause(host, direction, each.instant(each.begin), each.instant(each.end), MAINTENANCE, each.reason)
             for each in self.maintenance
             for host in self.all_named(each.hosts)
             for direction in Direction

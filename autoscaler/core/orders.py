@@ -44,6 +44,9 @@ class HostOrders:
 
 NO_ORDERS = HostOrders()
 
+# By whom the pauses are that a configuration states.
+MAINTENANCE = "maintenance"
+
 
 def orders_by_host(orders: Orders, now: datetime) -> dict[str, HostOrders]:
     """What is in force, of every host of which there is something."""

@@ -170,6 +170,12 @@ def with_freezes(orders: Orders, tunings: Iterable[Tuning]) -> Orders:
     return replace(orders, pauses=(*orders.pauses, *pauses))
 
 
+def without_freezes(orders: Orders, tunings: Iterable[Tuning]) -> Orders:
+    """The orders without what these tunings freeze."""
+    frozen = with_freezes(Orders(), tunings).pauses
+    return replace(orders, pauses=tuple(each for each in orders.pauses if each not in frozen))
+
+
 def tuning_words(tuning: Tuning) -> str:
     """A tuning as the reason of a decision tells it."""
     return f"{_who(tuning)}: {doing(tuning)} until {tuning.until:%Y-%m-%d %H:%M:%S %Z}"

@@ -5,7 +5,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.core.guards import unknown_reason
-from autoscaler.model import Facility, GuardLimits, Host, HostObservation, HostState, HostTimers
+from autoscaler.core.orders import MAINTENANCE
+from autoscaler.core.tuning import without_freezes
+from autoscaler.model import (
+    Facility,
+    GuardLimits,
+    Host,
+    HostObservation,
+    HostState,
+    HostTimers,
+    Orders,
+    Situation,
+    Tuning,
+)
 from autoscaler.simulation.evolve import dormant, remembered
 from autoscaler.simulation.side_by_side import Held, Moved, Stretch, held_after, proof_moved_mib
 from autoscaler.store.records import Record, Unreadable
@@ -39,6 +51,8 @@ class Past:
         self.seen: dict[str, HostObservation] = {}
         self.stood: dict[str, HostObservation] = {}
         self.timers: dict[str, HostTimers] = {}
+        self.orders = Orders()
+        self.tunings: tuple[Tuning, ...] = ()
         self.strangers: set[str] = set()
         self.unreadable: list[Unreadable] = []
 
@@ -46,7 +60,8 @@ class Past:
         """What was done from the last time until now, and holds now; ``None`` when nobody knows.
 
         Afterwards ``seen`` is how each host was read last, ``stood`` the same without the times when it could not be
-        read, and after what became of its transfer; ``timers`` what was remembered of it.
+        read, and after what became of its transfer; ``timers`` what was remembered of it. ``orders`` are those of
+        people and ``tunings`` those of alerts that are in force; where nobody knows what was done, there are none.
         """
         self._moved = []
         while self._next is not None and _at(self._next) <= at:
@@ -55,10 +70,12 @@ class Past:
             else:
                 self._take(self._next)
             self._next = next(self._entries, None)
+        self.orders, self.tunings = Orders(), ()
         if self._last is None or at - self._last.decision.at > self._lapse:
             return None
-        window = self._last.decision.situation.window
-        unknown = unknown_reason(window, self._signals, self._limits) is not None
+        situation = self._last.decision.situation
+        self.orders, self.tunings = _heard(situation, at)
+        unknown = unknown_reason(situation.window, self._signals, self._limits) is not None
         return Stretch(self._held, tuple(self._moved), unknown)
 
     def _take(self, record: Record) -> None:
@@ -82,6 +99,13 @@ class Past:
             self.seen[seen.host] = seen
         if after.domains:
             self.stood[seen.host] = after
+
+
+def _heard(situation: Situation, now: datetime) -> tuple[Orders, tuple[Tuning, ...]]:
+    """What people and alerts have said: orders without what alerts freeze, and without what a configuration states."""
+    by_people = without_freezes(situation.orders, situation.tunings).in_force(now)
+    pauses = tuple(each for each in by_people.pauses if each.who != MAINTENANCE)
+    return replace(by_people, pauses=pauses), tuple(each for each in situation.tunings if each.until > now)
 
 
 def _at(entry: Record | Unreadable) -> datetime:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from autoscaler.core.decide import Rules
 from autoscaler.core.guards import unknown_reason
-from autoscaler.model import Decision, Facility, Window
+from autoscaler.model import Decision, Facility, Orders, Window
 from autoscaler.service.past import Past, beginning
 from autoscaler.simulation.replay import Replay
 from autoscaler.simulation.side_by_side import (
@@ -34,7 +34,8 @@ class Side:
 class Review:
     """What each side came to, then what was really done, and the moments where the first two of these differ.
 
-    ``unknown_cycles`` counts those in which a signal that a policy needs was unknown, by signal and problem.
+    ``unknown_cycles`` counts those in which a signal that a policy needs was unknown, by signal and problem,
+    ``ordered_cycles`` those in which people or alerts had said something, which every side heeds.
     """
 
     sides: list[Course]
@@ -42,6 +43,7 @@ class Review:
     moments: list[Moment] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     unknown_cycles: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ordered_cycles: int = 0
 
 
 def review(
@@ -58,6 +60,7 @@ def review(
     for window in windows:
         at = window.now
         done = past.move_to(at)
+        found.ordered_cycles += past.orders != Orders() or past.tunings != ()
         stretches = [run.step(window, past) for run in runs]
         for course, stretch in zip([*found.sides, found.done], [*stretches, done], strict=True):
             course.add(stretch, interval)
@@ -85,7 +88,7 @@ class _Run:
 
     def step(self, window: Window, past: Past) -> Stretch:
         rules = self.side.rules
-        decision = self.replay.step(window, past.seen)
+        decision = self.replay.step(window, past.seen, past.orders, past.tunings)
         self.held = held_after(decision, self.held)
         unknown = unknown_reason(window, rules.policy.signals, rules.limits) is not None
         return Stretch(self.held, self._moved(decision), unknown)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.standing import too_small
+from autoscaler.core.tuning import with_freezes
 from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering
 from autoscaler.model import (
@@ -18,11 +19,13 @@ from autoscaler.model import (
     HostTimers,
     Orders,
     Situation,
+    Tuning,
     Window,
 )
 from autoscaler.simulation.evolve import after, remembered
 
 NOTHING_SEEN: Mapping[str, HostObservation] = {}
+NO_ORDERS = Orders()
 
 
 class Replay:
@@ -41,15 +44,22 @@ class Replay:
         self._timers = {each.host: each for each in timers if each.host in self._hosts}
         self._newest: Decision | None = None
 
-    def step(self, window: Window, seen: Mapping[str, HostObservation] = NOTHING_SEEN) -> Decision:
+    def step(
+        self,
+        window: Window,
+        seen: Mapping[str, HostObservation] = NOTHING_SEEN,
+        orders: Orders = NO_ORDERS,
+        tunings: tuple[Tuning, ...] = (),
+    ) -> Decision:
         """Decide the next cycle, and let its transfers happen.
 
         ``seen`` is what was really observed then, by host: what batch jobs used does not follow from the policy, nor
-        whether a host answered.
+        whether a host answered. ``orders`` and ``tunings`` are what people and alerts said then.
         """
         hosts = tuple(_shown(self._known[name], host, seen.get(name)) for name, host in self._hosts.items())
-        orders = with_maintenance(Orders(), self._rules.maintenance, window.now)
-        situation = remembering(Situation(window, hosts, tuple(self._timers.values()), orders=orders), self._newest)
+        heard = with_freezes(with_maintenance(orders, self._rules.maintenance, window.now), tunings)
+        situation = Situation(window, hosts, tuple(self._timers.values()), orders=heard, tunings=tunings)
+        situation = remembering(situation, self._newest)
         rules = self._rules
         situation = watching(situation, self._newest, self._facility, rules.acting_signals, rules.limits)
         decision = decide(situation, self._facility, rules)

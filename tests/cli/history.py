@@ -10,6 +10,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from autoscaler.config.load import load
+from autoscaler.model import Override
 from autoscaler.service.models import ActingModel, shelf_beside
 from tests.cli.site import Site
 from tests.service.plant import Plant
@@ -79,10 +80,10 @@ class PastSite:
         """How many sessions wait then."""
         return 2.0 if 20 * MINUTE <= at - self.start < 25 * MINUTE else 0.0
 
-    def live(self, *, until: int = MINUTES, late: timedelta = timedelta(0)) -> None:
+    def live(self, *, until: int = MINUTES, late: timedelta = timedelta(0), override: Override | None = None) -> None:
         """Let a controller decide from ten minutes before that hour on, by what Prometheus then had.
 
-        Its cycles come so much ``late`` after the full minute.
+        Its cycles come so much ``late`` after the full minute; the ``override`` is in force from the first one on.
         """
         loaded = load(self.config)
         limits = loaded.config.guards.limits()
@@ -90,6 +91,8 @@ class PastSite:
         with_model = ActingModel(shelf_beside(self.site.store)).given
         facility = loaded.config.facility()
         plant = Plant(self.site.folder, facility, loaded.policy, limits, now=begin, with_model=with_model)
+        if override is not None:
+            plant.store.record_override(override)
         try:
             while plant.now < self.start + until * MINUTE:
                 plant.source.queued = self.queued(plant.now)

@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.cli.history import MINUTE, PastSite
 from tests.cli.site import Site
+from tests.core.situations import an_override
 from tests.sources.targets import refused_address
 
 
@@ -48,6 +49,16 @@ def test_a_growth_that_happened_is_counted_on_both_sides(past: PastSite) -> None
     assert this["awake_s"] == 10 * 60
     assert this["granted_worker_s"] == 8 * this["awake_s"]
     assert (this["known_s"], done["known_s"], found["cycles"]) == (3600, 3600, 60)
+
+
+def test_what_a_person_had_ordered_is_heeded_and_that_is_said(site: Site, httpserver: HTTPServer) -> None:
+    past = PastSite(site, httpserver)
+    past.live(override=an_override(3, until=past.start + 10 * MINUTE))
+    result = replayed(past)
+    assert "moments in which autoscaler.yaml and really done differ: none" in result.stdout
+    told = "what people ordered and alerts changed is heeded as it was: something was in force for 10m"
+    assert told in result.stdout
+    assert values(past)["ordered_s"] == 600
 
 
 def test_another_number_of_workers_is_a_moment_with_both_reasons(past: PastSite) -> None:

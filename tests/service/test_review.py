@@ -1,19 +1,26 @@
 """Replays beside what was really done: the store tells it, and what it does not know is said."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from autoscaler.core.decide import Rules
+from autoscaler.core.orders import MAINTENANCE
+from autoscaler.core.tuning import TuningPlan
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,
+    AlertIdentity,
+    Direction,
     Facility,
     GuardLimits,
     Sample,
     Series,
+    Tuning,
+    TuningKind,
     Window,
 )
 from autoscaler.service.past import Past
@@ -24,9 +31,11 @@ from autoscaler.testing import NOW, a_host
 from policies.hold import Hold
 from policies.static import Static
 from policies.threshold import Threshold
+from tests.core.situations import a_pause, an_override
 from tests.service.plant import LIMITS, MINUTE, POLICY, Plant, hosts_named
 
 FACILITY = hosts_named("host-1", "host-2")
+ALERT = AlertIdentity("grafana", "g", "f", NOW)
 
 
 @pytest.fixture
@@ -83,6 +92,32 @@ def test_the_same_policy_over_the_same_windows_does_what_was_really_done(plant: 
     assert found.done.total.moved_mib == 4 * 4 * 792
     assert found.sides[0].unknown_signals_s == found.done.unknown_signals_s == 120
     assert found.unknown_cycles == {("proof_queued_sessions", "set to unknown"): 2}
+
+
+def test_what_people_and_alerts_said_then_is_heeded(plant: Plant) -> None:
+    plant.cycles(2)
+    until = NOW + 6 * MINUTE
+    plant.store.record_override(an_override(3, "host-2", until=until))
+    plant.store.record_pauses([a_pause(each, until=until) for each in Direction])
+    boost = Tuning(ALERT, "High", "boost", TuningKind.BOOST, NOW, until=NOW + 10 * MINUTE, workers=8)
+    freeze = replace(boost, rule="freeze", kind=TuningKind.FREEZE, direction=Direction.SHRINK, hosts=("host-2",))
+    plant.store.carry_out(TuningPlan(begin=(boost, freeze)), plant.now)
+    plant.cycles(20)
+    found = reviewed(plant, Side(FACILITY, Rules(POLICY, LIMITS)))
+    assert found.done.total.changes >= 4
+    assert found.moments == []
+    assert found.sides[0].total == found.done.total
+    assert found.ordered_cycles == 8
+
+
+def test_maintenance_is_that_of_the_side_and_not_that_of_then(plant: Plant) -> None:
+    plant.store.record_pauses([a_pause(Direction.GROW, who=MAINTENANCE, until=NOW + 30 * MINUTE)])
+    worked(plant)
+    found = reviewed(plant, Side(FACILITY, Rules(POLICY, LIMITS)))
+    assert found.ordered_cycles == 0
+    assert found.sides[0].hosts["host-1"].changes == 2
+    stopped = Rules(POLICY, LIMITS, maintenance=(a_pause(Direction.GROW, until=NOW + 30 * MINUTE),))
+    assert reviewed(plant, Side(FACILITY, stopped)).sides[0].hosts["host-1"].changes == 0
 
 
 def test_another_policy_differs_in_moments_that_have_both_reasons(plant: Plant) -> None:
