@@ -59,14 +59,13 @@ class Loaded:
             canary=None if canary is None else Canary(canary.policy, on),
             maintenance=self.config.pauses(),
             calendar=self.config.entries(),
-            told=self._told(),
+            told=self._told,
         )
 
-    def _told(self) -> dict[str, str]:
-        """The policies with their parameters, by the names of those that speak."""
-        sections = {ACTING: self.config.policy, **self.config.shadows}
-        policies = {ACTING: self.policy, **self.shadows}
-        return {name: policy_text(sections[name].name, policy) for name, policy in policies.items()}
+    def _told(self, name: str, policy: Policy) -> str:
+        """A policy as this file would write it, by the name under which it speaks."""
+        section = self.config.policy if name == ACTING else self.config.shadows[name]
+        return policy_text(section.name, policy)
 
     @property
     def history(self) -> timedelta:

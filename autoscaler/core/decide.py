@@ -17,7 +17,7 @@ from autoscaler.core.rest import Rest
 from autoscaler.core.tuned_policy import tuned_policy
 from autoscaler.core.tuning import tuned_demand
 from autoscaler.core.unknown import walk_words, walks_to
-from autoscaler.core.voices import ACTING, Canary, Voice, ask, canary_voice, opinions, told
+from autoscaler.core.voices import ACTING, Canary, Telling, Voice, as_python, ask, canary_voice, opinions
 from autoscaler.model import (
     Cut,
     Decision,
@@ -44,8 +44,8 @@ class Rules(Value, frozen=True):
 
     ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
     ``maintenance`` are pauses at stated times, for whoever makes a situation. ``tuned`` says whether alerts change the
-    demand and the policy. ``told`` is what a decision calls the policies, by the names of those that speak, and
-    ``model`` which model they have, as a decision says it.
+    demand and the policy. ``told`` is what a decision calls a policy, by the name under which it speaks, and ``model``
+    which model the policies have, as a decision says it.
     """
 
     policy: Policy
@@ -56,7 +56,7 @@ class Rules(Value, frozen=True):
     maintenance: tuple[Pause, ...] = ()
     calendar: tuple[CalendarEntry, ...] = ()
     tuned: bool = True
-    told: Mapping[str, str] = msgspec.field(default_factory=dict)
+    told: Telling = as_python
     model: str | None = None
 
     @property
@@ -74,10 +74,10 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
     It never raises for what a policy or guard does: a policy that raises holds every host, a guard that raises empties
     the plan of the whole cycle (fail closed). Both are recorded in ``error``. ``rest`` only saves time.
     """
-    policy, changes = tuned_policy(rules.policy, situation.tunings if rules.tuned else ())
+    policy, changed = tuned_policy(rules.policy, situation.tunings if rules.tuned else ())
     demand, memory, error = ask(policy, situation.window)
-    if changes:
-        demand = replace(demand, reason="; ".join([demand.reason, *changes]))
+    if changed:
+        demand = replace(demand, reason="; ".join([demand.reason, *changed]))
     shadows = opinions(rules.shadows, situation, rules.told)
     cycle = _Cycle.of(situation, facility, rules, rest)
     acting, unplaced = cycle.acting(Voice(ACTING, demand, rules.policy.signals))
@@ -99,7 +99,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
             decided[observed.host] = HostDecision(observed.host, None, who.wanted[observed.host], None, error)
     decision = Decision(
         situation.window.now,
-        told(ACTING, rules.policy, rules.told),
+        rules.told(ACTING, policy),
         situation,
         demand,
         tuple([decided[observed.host] for observed in situation.hosts]),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
+from autoscaler.contracts import Policy
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand, Window
 
 # What a decision calls this policy, and how older versions begin to call it.
-TOLD = "safe split"
+_TOLD = "safe split"
 _TOLD_ONCE = "SafeSplit("
 
 
@@ -33,6 +34,11 @@ class SafeSplit:
         return Demand(0, f"safe split, {self.because}: no session runs or waits")
 
 
+def as_safe_split(_name: str, _policy: Policy) -> str:
+    """What decisions to the safe split call their policy."""
+    return _TOLD
+
+
 def is_of_safe_split(decision: Decision) -> bool:
     """Whether a decision was made because cycles failed."""
-    return decision.policy == TOLD or decision.policy.startswith(_TOLD_ONCE)
+    return decision.policy == _TOLD or decision.policy.startswith(_TOLD_ONCE)

@@ -5,9 +5,8 @@ anybody else. A canary is a shadow policy that acts on a group of hosts: they ge
 were its own, the others what the acting policy would give them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 
 from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
@@ -53,20 +52,22 @@ def ask(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
     return demand, memory, None
 
 
-def told(name: str, policy: Policy, told_as: Mapping[str, str]) -> str:
-    """What a decision calls a policy: as its configuration would write it, where there is one."""
-    return told_as.get(name) or repr(policy)
+# What a decision calls a policy, by the name under which it speaks.
+Telling = Callable[[str, Policy], str]
 
 
-def opinions(
-    shadows: Mapping[str, Policy], situation: Situation, told_as: Mapping[str, str] = MappingProxyType({})
-) -> tuple[Opinion, ...]:
+def as_python(_name: str, policy: Policy) -> str:
+    """What it is called where no configuration has named it."""
+    return repr(policy)
+
+
+def opinions(shadows: Mapping[str, Policy], situation: Situation, told: Telling = as_python) -> tuple[Opinion, ...]:
     """What each of the shadow policies would have the facility do."""
     found = []
     for name, policy in shadows.items():
         window = replace(situation.window, memory=situation.memories.get(name, {}))
         demand, memory, error = ask(policy, window)
-        found.append(Opinion(name, told(name, policy, told_as), demand, memory, error))
+        found.append(Opinion(name, told(name, policy), demand, memory, error))
     return tuple(found)
 
 

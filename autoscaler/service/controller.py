@@ -13,11 +13,11 @@ from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
-from autoscaler.core.safe import TOLD, SafeSplit
+from autoscaler.core.safe import SafeSplit, as_safe_split
 from autoscaler.core.sessions import SHOWN, shown_sessions
 from autoscaler.core.tuning import with_freezes
 from autoscaler.core.unknown import watching
-from autoscaler.core.voices import ACTING, remembering
+from autoscaler.core.voices import remembering
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.learning.notes import standing
 from autoscaler.model import (
@@ -124,7 +124,7 @@ class Controller:
             canary=None,
             calendar=(),
             tuned=False,
-            told={ACTING: TOLD},
+            told=as_safe_split,
         )
         return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
 

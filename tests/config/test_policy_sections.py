@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.voices import Canary
+from autoscaler.core.voices import ACTING, Canary
 from autoscaler.model import GuardLimits
+from policies.static import Static
 from policies.threshold import Threshold
 from tests.config.texts import MINIMAL, bad, grouped, loaded, problems, replaced
 
@@ -91,6 +92,12 @@ def test_shadow_policies_and_the_canary_are_part_of_how_it_decides(file: Path) -
     assert rules.shadows == {"next": Threshold(idle=timedelta(hours=2))}
     assert rules.canary == Canary("next", frozenset({"host-1"}))
     assert loaded(file, text).history == timedelta(hours=2)
+
+
+def test_decisions_tell_a_policy_as_the_file_would_write_it_with_what_alerts_have_changed(file: Path) -> None:
+    rules = loaded(file, MINIMAL + "shadows: {next: {name: threshold, idle: 2h}}\n").rules
+    assert rules.told(ACTING, Static(7)) == "static (workers: 7)"
+    assert rules.told("next", rules.shadows["next"]).endswith(", idle: 2h)")
 
 
 def test_a_canary_acts_on_hosts_and_on_groups(file: Path) -> None:

@@ -48,10 +48,10 @@ def test_a_span_of_time_is_stepped_in_seconds_and_a_number_need_not_be_whole() -
 
 def test_a_price_is_the_stated_one_and_the_model_stays() -> None:
     forecaster: Any = object()
-    learned = Learned(forecaster=forecaster, model="7", trained_until=proof_window([], []).now)
+    learned = Learned(forecaster=forecaster, trained_until=proof_window([], []).now)
     policy, told = tuned_policy(learned, [a_price("idle_core_seconds", 0.4)])
     assert isinstance(policy, Learned)
-    assert (policy.idle_core_seconds, policy.forecaster, policy.model) == (0.4, forecaster, "7")
+    assert (policy.idle_core_seconds, policy.forecaster) == (0.4, forecaster)
     assert told == ("alert GridBusy (grafana): idle_core_seconds 0.4 until 2026-11-23 13:00:00 UTC",)
 
 
