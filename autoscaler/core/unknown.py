@@ -80,20 +80,20 @@ def walks_to(
 
 
 def _unbroken(before: datetime, now: datetime) -> bool:
-    """Whether so little time has passed since the cycle before that what was unknown counts as unknown ever since."""
+    """Whether so little time has passed since the look before that what was seen then counts as true ever since."""
     return -CLOCK_SKEW <= now - before <= LOOKS_APART
 
 
 def _look(facility: Facility, seen: HostObservation, before: Quiet | None, now: datetime) -> Quiet | None:
     host = facility.by_name.get(seen.host)
     if host is None or seen.state is not HostState.READY:
-        # The next reading tells what was done until then: CPU time only adds up.
+        # The next reading tells what was done until then, unless it comes too late: CPU time only adds up.
         return before
     proof = seen.domain(host.proof.name)
     if proof.state is not DomainState.RUNNING:
         return None
     fresh_look = Quiet(seen.host, now, now, proof.cpu_time_s)
-    if before is None:
+    if before is None or not _unbroken(before.looked_at, now):
         return fresh_look
     took_s, passed = proof.cpu_time_s - before.cpu_time_s, now - before.looked_at
     # CPU time begins anew with a guest that was started anew, and nothing is known of what it did before.

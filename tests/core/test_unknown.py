@@ -143,6 +143,15 @@ class TestQuiet:
         found = a_decision(NOW + 10 * MINUTE, a_host_at(4, cpu_time_s=31), before=before)
         assert self.quiet(found) == NOW + 10 * MINUTE
 
+    def test_begins_anew_with_a_host_that_could_not_be_read_for_long(self) -> None:
+        """A query that has just begun would be lost in the mean of so long a time."""
+        before = a_decision(NOW)
+        for minutes in (10, 20):
+            away = HostObservation("host-1", HostState.UNUSABLE, problem="it does not answer")
+            before = a_decision(NOW + minutes * MINUTE, away, before=before)
+        found = a_decision(NOW + 30 * MINUTE, a_host_at(4, cpu_time_s=60), before=before)
+        assert self.quiet(found) == NOW + 30 * MINUTE
+
     def test_ends_when_the_guest_was_started_anew(self) -> None:
         before = a_decision(NOW, a_host_at(4, cpu_time_s=1000))
         assert self.quiet(a_decision(NOW + MINUTE, a_host_at(4), before=before)) == NOW + MINUTE
