@@ -259,6 +259,21 @@ def facility() -> Panel:
             ),
             plot("Read from xrootd", "Bps", ("job:xrootd_read_bytes:rate5m", "{{job}}")),
         ],
+        [
+            plot(
+                "The API",
+                "none",
+                (f"sum by (status) (increase(autoscaler_api_requests_total[{RATE}]))", "{{status}}"),
+                text="Answers: 200 done, 202 a session waits, 401 and 403 no good token, 429 and 503 too many.",
+            ),
+            plot(
+                "Alerts and announced sessions",
+                "none",
+                (f"sum by (result) (increase(autoscaler_alerts_total[{RATE}]))", "alerts {{result}}"),
+                (f"sum by (state) (increase(autoscaler_announced_sessions_total[{RATE}]))", "sessions {{state}}"),
+                ("autoscaler_tunings", "{{kind}} now"),
+            ),
+        ],
     ]
     return dashboard("facility", "VAF: facility", "Queue, workers, memory and CPU of all hosts, with every move.", rows)
 

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from ruamel.yaml import YAML
 
+from autoscaler.api.metrics import ApiMetrics
 from autoscaler.config.grafana_section import GrafanaSection
 from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.model import Decision, Direction, HostObservation, HostState, Orders
@@ -101,6 +102,14 @@ def with_orders(decision: Decision) -> Decision:
     return replace(decision, situation=replace(decision.situation, hosts=(away,), orders=orders))
 
 
+def heard() -> ApiMetrics:
+    """An API that has been asked something, and told of an alert."""
+    api = ApiMetrics()
+    api.answered("/api/v1/state", 200)
+    api.heard("grafana", begun=1)
+    return api
+
+
 def targets(folder: Path, job: str, address: str) -> None:
     with (folder / "targets" / f"{job}.yml").open("a") as file:
         file.write(f'- targets: ["{address}"]\n')
@@ -154,7 +163,7 @@ def watching(scratch: Path) -> Iterator[tuple[PrometheusServer, ProofArea]]:
         shown = {
             "domain": [Recorded("domain")],
             "lustre": [Recorded("lustre")],
-            "autoscaler": [learned, nightly, grafana],
+            "autoscaler": [learned, nightly, grafana, heard()],
         }
         for job, told in shown.items():
             _, port = stack.enter_context(metrics_at(("127.0.0.1", 0), *told))
