@@ -11,22 +11,9 @@ from autoscaler.store.records import Record
 
 def state_values(record: Record, tunings: Sequence[Tuning], now: datetime) -> dict[str, Any]:
     """How the facility stands by the newest decision, and what alerts change now."""
-    states = {seen.host: (seen.state, seen.problem) for seen in record.decision.situation.hosts}
-    hosts = [
-        {
-            "host": each.host,
-            "state": states[each.host][0],
-            "problem": states[each.host][1],
-            "workers": each.current,
-            "wanted": each.wanted,
-            "granted": each.granted,
-            "reason": each.reason,
-        }
-        for each in record.decision.hosts
-    ]
     age_s = (now - record.decision.at).total_seconds()
     shown = [tuning_values(each) for each in tunings]
-    return {**_head(record.number, record.decision), "age_s": age_s, "hosts": hosts, "tunings": shown}
+    return {**_head(record.number, record.decision), "age_s": age_s, "hosts": record.host_values(), "tunings": shown}
 
 
 def decision_values(record: Record) -> dict[str, Any]:

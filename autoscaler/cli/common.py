@@ -17,7 +17,6 @@ from autoscaler.core.guards import unknown_reason
 from autoscaler.learning.shelf import ModelError, Shelf
 from autoscaler.model import NO_MODEL, Decision, HostState, Series
 from autoscaler.service.models import shelf_beside
-from autoscaler.store.records import Record
 from autoscaler.store.sql import EmptyStoreError, SqlStore
 
 if TYPE_CHECKING:
@@ -214,15 +213,6 @@ def policy_words(decision: Decision) -> str:
             return f"{decision.policy} without a model"
         case model:
             return f"{decision.policy} with model {model}"
-
-
-def change_of(record: Record, host: str) -> str:
-    """What became of a host's transfer, in words."""
-    decided = record.host(host)
-    if decided is None or decided.transfer is None:
-        return "no change"
-    outcome = record.outcome(host)
-    return "under way, or the controller died" if outcome is None else f"{outcome.result}: {outcome.reason}"
 
 
 def width() -> int | None:

@@ -9,7 +9,6 @@ import click
 from autoscaler.cli.common import (
     EXIT_CODES,
     StoreFailure,
-    change_of,
     config_option,
     load_config,
     local,
@@ -95,7 +94,7 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
     yield f"  {decided.reason}"
     for step in decided.transfer.steps if decided.transfer else ():
         yield f"  step: {step.kind} {step.domain}{_change(step)}"
-    yield f"change: {change_of(record, decided.host)}"
+    yield f"change: {record.change(decided.host)}"
 
 
 def _inputs(record: Record, host: str) -> Iterator[str]:

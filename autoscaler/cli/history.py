@@ -7,7 +7,6 @@ from rich.table import Table
 
 from autoscaler.cli.common import (
     EXIT_CODES,
-    change_of,
     config_option,
     echo_json,
     format_option,
@@ -54,7 +53,7 @@ def _table(records: list[Record]) -> Table:
         for host in record.decision.hosts:
             if host.transfer is not None:
                 moved = f"{host.transfer.workers_from} -> {host.transfer.workers_to}"
-                outcome = change_of(record, host.host)
+                outcome = record.change(host.host)
                 table.add_row(str(record.number), local(record.decision.at), host.host, moved, outcome, host.reason)
         if not record.decision.transfers:
             why = record.decision.demand.reason

@@ -14,7 +14,6 @@ from autoscaler.cli.common import (
     EXIT_DEGRADED,
     StoreFailure,
     age,
-    change_of,
     config_option,
     echo_json,
     format_option,
@@ -138,21 +137,6 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
 
 
 def _values(record: Record, now: datetime, health: Health, orders: Orders, tunings: Sequence[Tuning]) -> dict[str, Any]:
-    hosts = [
-        {
-            "host": seen.host,
-            "state": seen.state,
-            "problem": seen.problem,
-            "workers": decided.current,
-            "wanted": decided.wanted,
-            "granted": decided.granted,
-            "reason": decided.reason,
-            "change": change_of(record, seen.host),
-            "domains": {domain.name: domain.state for domain in seen.domains},
-            "memory_mib": {domain.name: domain.allocation.memory_mib for domain in seen.domains},
-        }
-        for seen, decided in zip(record.hosts_after(), record.decision.hosts, strict=True)
-    ]
     learned = standing(record.decision.memory)
     return {
         "number": record.number,
@@ -164,7 +148,7 @@ def _values(record: Record, now: datetime, health: Health, orders: Orders, tunin
         "safe_split": record.decision.safe_split,
         "error": health.error,
         "learned": None if learned is None else learned.values(),
-        "hosts": hosts,
+        "hosts": record.host_values(),
         "pauses": [_order(each, direction=each.direction) for each in orders.pauses],
         "tunings": [tuning_values(each) for each in tunings],
         "overrides": [_order(each, workers=each.workers) for each in orders.overrides],
@@ -224,6 +208,6 @@ def _show(record: Record, now: datetime, health: Health, orders: Orders, tunings
         memory = "\n".join(memory_text(domain) for domain in seen.domains)
         caps = "\n".join(cap_text(domain.allocation) for domain in seen.domains)
         weights = "\n".join(str(domain.allocation.cpu_weight) for domain in seen.domains)
-        change = change_of(record, seen.host)
+        change = record.change(seen.host)
         table.add_row(seen.host, seen.state, names, memory, caps, weights, workers, granted, decided.reason, change)
     out.print(table)

@@ -68,6 +68,32 @@ class Record:
             for host in seen
         )
 
+    def change(self, host: str) -> str:
+        """What became of a host's transfer, in words."""
+        decided = self.host(host)
+        if decided is None or decided.transfer is None:
+            return "no change"
+        outcome = self.outcome(host)
+        return "under way, or the controller died" if outcome is None else f"{outcome.result}: {outcome.reason}"
+
+    def host_values(self) -> list[dict[str, Any]]:
+        """Each host as JSON values: what was decided, what became of it, and its domains as last read."""
+        return [
+            {
+                "host": seen.host,
+                "state": seen.state,
+                "problem": seen.problem,
+                "workers": decided.current,
+                "wanted": decided.wanted,
+                "granted": decided.granted,
+                "reason": decided.reason,
+                "change": self.change(seen.host),
+                "domains": {domain.name: domain.state for domain in seen.domains},
+                "memory_mib": {domain.name: domain.allocation.memory_mib for domain in seen.domains},
+            }
+            for seen, decided in zip(self.hosts_after(), self.decision.hosts, strict=True)
+        ]
+
     def json_values(self) -> dict[str, Any]:
         """The record as JSON values: the decision's fields, ``number`` and ``outcomes``."""
         outcomes = [json.loads(outcome_to_json(outcome)) for outcome in self.outcomes]

@@ -23,6 +23,13 @@ def test_the_state_is_that_of_the_newest_decision_with_the_tunings_and_their_ale
     assert tuning["fingerprint"] == "9b395dd0ef7339de"
 
 
+def test_a_host_has_the_keys_that_it_has_in_status(api: ApiUnderTest) -> None:
+    number = record(api)
+    (host,) = api.get("/api/v1/state").json()["hosts"]
+    assert host == api.store.record(number).host_values()[0]
+    assert (host["change"], host["domains"]) == ("no change", {"proof": "running", "wn": "running"})
+
+
 def test_without_a_decision_there_is_no_state(api: ApiUnderTest) -> None:
     answer = api.get("/api/v1/state")
     assert (answer.status_code, answer.json()) == (404, {"error": "there is no decision yet"})
