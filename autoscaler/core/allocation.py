@@ -109,9 +109,11 @@ def wn_floor_mib(wn: WnDomain, observed: HostObservation) -> int | None:
     if domain.state is not _RUNNING:
         return max(wn.memory_floor_mib, domain.committed_mib if domain.state.holds_memory else 0)
     needs = None if domain.used_mib is None else domain.used_mib + wn.memory_margin_mib
-    if wn.swap_down_to_mib is not None:
-        needs = wn.swap_down_to_mib if needs is None else min(needs, wn.swap_down_to_mib)
-    return None if needs is None else max(wn.memory_floor_mib, needs)
+    if wn.swap_down_to_mib is not None and (needs is None or needs > wn.swap_down_to_mib):
+        needs = wn.swap_down_to_mib
+    if needs is None or needs > wn.memory_floor_mib:
+        return needs
+    return wn.memory_floor_mib
 
 
 def same_cpu(one: Allocation, other: Allocation, vcpus: int) -> bool:

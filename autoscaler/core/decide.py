@@ -309,10 +309,10 @@ def _verb(current: int, granted: int, transfer: Transfer | None) -> str:
 
 
 def _why(verb: str, words: str, cuts: tuple[Cut, ...], view: HostView) -> str:
-    limits = "".join(f"; {cut.guard}: {cut.reason}" for cut in cuts)
+    limits = "".join([f"; {cut.guard}: {cut.reason}" for cut in cuts])
     # Where the placement has followed them already, no guard has anything to cut.
     said = *view.freeze.in_words(), *view.orders.in_words()
-    limits += "".join(f"; {words}" for words in said if words not in limits)
+    limits += "".join([f"; {words}" for words in said if words not in limits])
     taken, guests = view.observed.committed_mib, view.guests_mib
     over = f"; overcommitted: {taken} MiB are taken of {guests} MiB for guests" if taken > guests else ""
     return f"{verb}: {words}{limits}{over}"

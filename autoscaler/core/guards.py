@@ -145,11 +145,12 @@ def bounds(wanted: int, view: HostView) -> Verdict:
         return Verdict(0, f"domain {proof.name} is {domain.state.in_words}: start it with virsh")
     domain_max = workers_fitting(view.host, domain.memory_max_mib)
     cores = cores_for_guests(view.host, view.observed)
-    most = int(min(proof.workers_max, domain_max, cores))
-    least = min(proof.workers_min, most)
+    configured = proof.workers_max if proof.workers_max < domain_max else domain_max
+    most = configured if configured <= cores else int(cores)
+    least = proof.workers_min if proof.workers_min < most else most
     if least <= wanted <= most:
         return _let_through(wanted)
-    of_cores = "" if cores >= min(proof.workers_max, domain_max) else f"; the host has {cores:g} cores for guests"
+    of_cores = "" if cores >= configured else f"; the host has {cores:g} cores for guests"
     reason = f"between {least} and {most} workers (domain {proof.name} holds {domain_max} at most{of_cores})"
     return Verdict(min(max(wanted, least), most), reason)
 
@@ -190,7 +191,9 @@ def host_sum(wanted: int, view: HostView) -> Verdict:
 def _most_within(wanted: int, kept_mib: int, view: HostView) -> int:
     """How many of the wanted workers fit beside what the Worker Nodes keep; none where PROOF could not even start."""
     room = view.guests_mib - view.observed.unmanaged_mib - kept_mib
-    fitting = min(wanted, workers_fitting(view.host, room))
+    fitting = workers_fitting(view.host, room)
+    if fitting > wanted:
+        fitting = wanted
     return fitting if fitting and proof_needs_mib(view.host, view.observed, fitting) <= room else 0
 
 

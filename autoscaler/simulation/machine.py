@@ -114,7 +114,8 @@ class Site:
         """When the next job ends if nothing changes, ``None`` without jobs, or while they stand still."""
         if not self._jobs or not self._jobs_speed:
             return None
-        return self.at_s + max(0.0, self._jobs[0][0] - self._jobs_clock_s) / self._jobs_speed
+        left_s = self._jobs[0][0] - self._jobs_clock_s
+        return self.at_s + left_s / self._jobs_speed if left_s > 0 else self.at_s
 
     def hold(self, at_s: float, workers: int) -> None:
         """Let sessions hold so many more workers, or fewer."""
@@ -226,7 +227,7 @@ class Site:
         # While a transfer runs, PROOF has the cap that it is to have in the end (plan.py lends it).
         if self.transfer is not None:
             cap = max(1.0, float(self.transfer.workers_to), cap or 0.0)
-        return min(self.busy, self.cores if cap is None else cap, max(self.workers, 1))
+        return min(self.busy, self.cores if cap is None else cap, self.workers or 1)
 
     def _sum_of_caps(self) -> float:
         caps = [self._allocations[wn.name].cpu_cap_cores for wn in self.host.wns]

@@ -12,6 +12,7 @@ from functools import partial
 from autoscaler.contracts import Policy, Remembering
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.rest import Rest
+from autoscaler.core.voices import ACTING
 from autoscaler.model import Demand, HostObservation, HostTimers, Memory, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
@@ -87,6 +88,7 @@ class _Simulation:
             touched=self._touched,
             storage_bytes_per_s=scenario.storage_bytes_per_s,
         )
+        self._told = {ACTING: label}
         self._timers: dict[str, HostTimers] = {}
         self._rest = Rest()
         self._timeless = getattr(policy, "timeless", False)
@@ -178,7 +180,8 @@ class _Simulation:
         answered = _Answered(self._policy.signals, self._policy.history, demand)
         observed = tuple([site.seen or site.observation() for site in self._sites])
         situation = Situation(window, observed, tuple(self._timers.values()))
-        decision = decide(situation, self._facility, Rules(answered, self._scenario.limits), self._rest)
+        rules = Rules(answered, self._scenario.limits, told=self._told)
+        decision = decide(situation, self._facility, rules, self._rest)
         if decision.error:
             raise self._failed(window, decision.error)
         quiet = True
