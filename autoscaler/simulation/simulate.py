@@ -12,7 +12,6 @@ from functools import partial
 from autoscaler.contracts import Policy, Remembering
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.rest import Rest
-from autoscaler.core.voices import ACTING
 from autoscaler.model import Demand, HostObservation, HostTimers, Memory, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
@@ -88,7 +87,6 @@ class _Simulation:
             touched=self._touched,
             storage_bytes_per_s=scenario.storage_bytes_per_s,
         )
-        self._told = {ACTING: label}
         self._timers: dict[str, HostTimers] = {}
         self._rest = Rest()
         self._timeless = getattr(policy, "timeless", False)
@@ -180,7 +178,7 @@ class _Simulation:
         answered = _Answered(self._policy.signals, self._policy.history, demand)
         observed = tuple([site.seen or site.observation() for site in self._sites])
         situation = Situation(window, observed, tuple(self._timers.values()))
-        rules = Rules(answered, self._scenario.limits, told=self._told)
+        rules = Rules(answered, self._scenario.limits, told=self._tell)
         decision = decide(situation, self._facility, rules, self._rest)
         if decision.error:
             raise self._failed(window, decision.error)
@@ -192,6 +190,10 @@ class _Simulation:
             if host.cuts or host.wanted is None:
                 quiet = False
         self._settled = (demand.workers, demand.may_shrink) if quiet else None
+
+    def _tell(self, _name: str, _policy: Policy) -> str:
+        """Nobody reads what a decision calls it."""
+        return self._label
 
     def _begin(self, at_s: float, observed: HostObservation, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
