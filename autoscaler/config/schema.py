@@ -21,6 +21,7 @@ from autoscaler.core.allocation import proof_memory_mib
 from autoscaler.core.calendar import CalendarEntry
 from autoscaler.core.orders import MAINTENANCE
 from autoscaler.core.tuning import TuningRule
+from autoscaler.core.unknown import QUIET_SPAN
 from autoscaler.model import (
     Allocation,
     Direction,
@@ -122,6 +123,15 @@ class ScrapeSection(Section):
     signals: dict[str, ScrapeSignal] = {}
 
 
+def _tells_work(span: timedelta) -> timedelta:
+    if span < QUIET_SPAN:
+        least = duration_text(QUIET_SPAN)
+        raise ValueError(
+            f"must be {least} or more, or null: in less time PROOF's CPU does not tell whether somebody works"
+        )
+    return span
+
+
 class GuardsSection(Section):
     """How much, how fast."""
 
@@ -130,7 +140,7 @@ class GuardsSection(Section):
     grow_cooldown: Duration = timedelta(0)
     shrink_cooldown: Duration = timedelta(minutes=5)
     strain_cooldown: Duration = timedelta(minutes=5)
-    unknown_to_safe: PositiveDuration | None = timedelta(hours=2)
+    unknown_to_safe: Annotated[Duration, AfterValidator(_tells_work)] | None = timedelta(hours=2)
 
     def limits(self) -> GuardLimits:
         """The section as the guards know it."""

@@ -33,6 +33,10 @@ def test_signals_may_lead_to_the_safe_split_after_a_time_or_never(
 
 
 MISTAKES = {
+    "a way to the safe split that is too short to see whether somebody works": (
+        MINIMAL + "guards: {unknown_to_safe: 4m}\n",
+        "21: guards.unknown_to_safe: must be 5m or more, or null: in less time PROOF's CPU does not tell",
+    ),
     "a shadow policy that is unknown": (
         MINIMAL + "shadows:\n  next: {name: thresold}\n",
         "22: shadows.next.name: no policy is called 'thresold'",
