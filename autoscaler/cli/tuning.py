@@ -24,7 +24,7 @@ from autoscaler.core.tuning import doing, tuning_values
 
 @click.group(epilog=EXIT_CODES)
 def tuning() -> None:
-    """See what alerts change now by the rules of `tuning`, and undo it.
+    """See what alerts and announced sessions change now, and undo it.
 
     \b
     Examples:

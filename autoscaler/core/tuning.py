@@ -18,6 +18,10 @@ _REASONS_WITHOUT_DATA = frozenset({"NoData", "Error"})
 # The store remembers for longer which firings it has had; one from before it remembers may be a replay.
 OLDEST = timedelta(days=7)
 REMEMBERED = timedelta(days=14)
+# Who announces a session again does so within the login, or the query, that it belongs to.
+SESSIONS_REMEMBERED = timedelta(days=1)
+
+MOST_SESSIONS_TOLD = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,21 @@ def tuned_demand(demand: Demand, tunings: Sequence[Tuning]) -> Demand:
     if holds and not more:
         return demand
     workers = (demand.workers or 0) + sum(each.workers or 0 for each in more)
-    reasons = [demand.reason, *map(tuning_words, more)]
+    reasons = [demand.reason, *_told(more)]
     for tuning in (each for each in tunings if each.kind is TuningKind.CAP):
         if tuning.workers is not None and workers > tuning.workers:
             workers = tuning.workers
             reasons.append(tuning_words(tuning))
     return Demand(workers, "; ".join(reasons), demand.may_shrink and not holds)
+
+
+def _told(tunings: Sequence[Tuning]) -> list[str]:
+    """Each of them in words; of many sessions only how many: every host's reason repeats it."""
+    sessions = [each for each in tunings if each.kind is TuningKind.SESSION]
+    if len(sessions) <= MOST_SESSIONS_TOLD:
+        return [tuning_words(each) for each in tunings]
+    others = [tuning_words(each) for each in tunings if each.kind is not TuningKind.SESSION]
+    return [*others, f"{len(sessions)} announced sessions: +{sum(each.workers or 0 for each in sessions)} workers"]
 
 
 def with_freezes(orders: Orders, tunings: Iterable[Tuning]) -> Orders:

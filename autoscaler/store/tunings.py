@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, func, select
 
-from autoscaler.core.tuning import REMEMBERED, TuningPlan
+from autoscaler.core.tuning import REMEMBERED, SESSIONS_REMEMBERED, TuningPlan
 from autoscaler.model import AlertIdentity, Tuning
 from autoscaler.store.records import tuning_from_json, tuning_to_json
 from autoscaler.store.upsert import insert_new
@@ -52,7 +52,8 @@ def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: 
 
 def announce_session(connection: Connection, table: Table, session: Tuning, now: datetime) -> Tuning:
     """Write a session unless there is one of its name; return the one that there is now."""
-    _forget(connection, table, now)
+    old = table.c.until_s < (now - SESSIONS_REMEMBERED).timestamp()
+    connection.execute(table.delete().where(table.c.source == session.alert.source, old))
     mine = select(table.c.body).where(table.c.source == session.alert.source, table.c.rule == session.rule)
     body = connection.execute(mine).scalar()
     if body is not None:

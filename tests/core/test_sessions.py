@@ -36,6 +36,12 @@ class TestDemand:
     def test_two_sessions_are_both_counted(self) -> None:
         assert tuned_demand(Demand(0, ""), [a_session(), a_session("s2")]).workers == 8
 
+    def test_many_sessions_are_told_as_their_number(self) -> None:
+        found = tuned_demand(Demand(8, "one"), [*(a_session(f"s{number}") for number in range(100)), a_tuning()])
+        assert found.workers == 416
+        assert found.reason.endswith("until 2026-11-23 14:00:00 UTC; 100 announced sessions: +400 workers")
+        assert len(found.reason) < 200
+
     def test_where_the_policy_holds_there_are_at_least_the_workers_of_sessions_and_nothing_is_taken(self) -> None:
         found = tuned_demand(Demand(None, "not yet idle"), [a_session(), a_tuning()])
         assert (found.workers, found.may_shrink) == (4, False)

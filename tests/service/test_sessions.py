@@ -48,6 +48,16 @@ def test_one_that_has_shown_and_ended_is_not_counted_again(plant: Plant) -> None
     assert plant.cycle().decision.situation.tunings == ()
 
 
+def test_its_name_is_forgotten_a_day_after_its_time(plant: Plant) -> None:
+    announce(plant)
+    plant.now += SPAN + timedelta(hours=23)
+    announce(plant)
+    assert plant.store.tunings(plant.now) == ()
+    plant.now += timedelta(hours=2)
+    announce(plant)
+    assert [each.name for each in plant.store.tunings(plant.now)] == ["s1"]
+
+
 def test_one_that_never_shows_is_given_up_after_its_time(plant: Plant) -> None:
     announce(plant)
     plant.cycle()
