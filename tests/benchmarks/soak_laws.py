@@ -2,34 +2,39 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, wn_floor_mib
 from autoscaler.core.decide import Rules
 from autoscaler.model import Decision, Facility, HostObservation, StepKind, TuningKind
 
+# By so much a clock may jump, and what was unknown still counts as unknown ever since.
+JUMPS = timedelta(minutes=15)
 
-def broken_by(decision: Decision, facility: Facility, rules: Rules, *, readable: bool) -> Iterator[str]:
-    """Yield the laws that a decision breaks; ``readable`` says whether the signals could be read in truth."""
+
+def broken_by(decision: Decision, facility: Facility, rules: Rules, unknown_for: timedelta) -> Iterator[str]:
+    """Yield the laws that a decision breaks; ``unknown_for`` is how long the signals could not be read in truth."""
     if decision.error:
         yield f"deciding failed: {decision.error}"
+    may_shrink = not unknown_for or unknown_for > (rules.limits.unknown_to_safe or timedelta.max) - JUMPS
     seen = {each.host: each for each in decision.situation.hosts}
     for decided in decision.hosts:
         host = facility.host(decided.host)
         if decided.granted is not None and decided.transfer is not None:
             if not 0 <= decided.granted <= host.proof.workers_max:
                 yield f"{host.name}: {decided.granted} workers are granted, {host.proof.workers_max} are the most"
-            yield from _of_steps(decision, facility, seen[host.name], readable=readable)
+            yield from _of_steps(decision, facility, seen[host.name], may_shrink=may_shrink)
     yield from _of_tunings(decision, rules)
 
 
-def _of_steps(decision: Decision, facility: Facility, seen: HostObservation, *, readable: bool) -> Iterator[str]:
+def _of_steps(decision: Decision, facility: Facility, seen: HostObservation, *, may_shrink: bool) -> Iterator[str]:
     host = facility.host(seen.host)
     transfer = next(each for each in decision.transfers if each.host == host.name)
     wns = {wn.name: wn for wn in host.wns}
     for step in transfer.steps:
         if step.kind is not StepKind.SHRINK:
             continue
-        if step.domain == host.proof.name and not readable:
+        if step.domain == host.proof.name and not may_shrink:
             yield f"{host.name}: PROOF shrinks from {transfer.workers_from} workers while nothing is known"
         if step.domain in wns:
             floor = wn_floor_mib(wns[step.domain], seen)

@@ -202,7 +202,10 @@ class Life:
         self.shared.finished += 1
         self.shared.transfers += len(done.decision.transfers)
         readable = not self._is_down(Edge.SOURCE)
-        for law in broken_by(done.decision, self.loaded.config.facility(), self.loaded.rules, readable=readable):
+        if readable:
+            self.shared.known_s = self.shared.now_s
+        unknown_for = timedelta(seconds=self.shared.now_s - self.shared.known_s)
+        for law in broken_by(done.decision, self.loaded.config.facility(), self.loaded.rules, unknown_for):
             self.world.broken(f"decision {done.number}: {law}")
         why = unknown_reason(done.decision.situation.window, self.loaded.policy.signals, self.loaded.rules.limits)
         knows = readable and abs(self.plan.clock_offset_s(self.shared.now_s)) < 5

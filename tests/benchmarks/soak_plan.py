@@ -17,11 +17,13 @@ HOUR_S, DAY_S = 3600.0, 86400.0
 # Of each edge's time, and how long it is down at once.
 DOWN_SHARE = 0.05
 DOWN_S = 600.0
+# A few stretches are so many times as long: hours, in which the controller goes to the safe split.
+LONG_SHARE, LONG = 0.03, 20
 RAISES_SHARE = 0.005
 STUCK_SHARE = 0.02
 
 RESTARTS_PER_DAY = 2.0
-KILLS_PER_DAY = 8.0
+KILLS_PER_DAY = 24.0
 STEPS_PER_DAY = 1.5
 FIRINGS_PER_DAY = 24.0
 # So much of the soak one process lives on, so that it can be seen whether it grows.
@@ -136,7 +138,7 @@ class Plan:
         """When the controller is killed; no more in the steady part."""
         rng = self._random("kills")
         moments = self._moments("kill times", KILLS_PER_DAY, self.steady_s)
-        return [PlannedKill(at_s, rng.choice(list(Kill)), rng.randint(1, 40)) for at_s in moments]
+        return [PlannedKill(at_s, rng.choice((Kill.TRANSFER, *Kill)), rng.randint(1, 40)) for at_s in moments]
 
     @cached_property
     def firings(self) -> list[Firing]:
@@ -197,9 +199,10 @@ class Plan:
 
     def _stretches(self, name: str, share: float, mean_s: float) -> Stretches:
         rng, at_s, made = self._random(name), 0.0, []
+        up_s = mean_s * (1 + LONG_SHARE * (LONG - 1)) * (1 - share) / share
         while True:
-            at_s += rng.expovariate(share / (mean_s * (1 - share)))
-            end_s = at_s + rng.expovariate(1 / mean_s)
+            at_s += rng.expovariate(1 / up_s)
+            end_s = at_s + rng.expovariate(1 / mean_s) * (LONG if rng.random() < LONG_SHARE else 1)
             if end_s >= self.rest_s:
                 return made
             made.append((at_s, end_s))

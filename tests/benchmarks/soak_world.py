@@ -36,10 +36,15 @@ class _Domain(ctypes.Structure):
 
 
 class Shared(ctypes.Structure):
-    """What outlives a process; ``kills`` are those that came to pass, ``in_transfer`` those that met a transfer."""
+    """What outlives a process.
+
+    ``known_s`` is when the signals could last be read in truth; ``kills`` are those that came to pass, ``in_transfer``
+    those that met a transfer.
+    """
 
     _fields_ = (
         ("now_s", ctypes.c_double),
+        ("known_s", ctypes.c_double),
         *(
             (name, ctypes.c_int64)
             for name in ("calls", "transfers", "kills", "in_transfer", "restarts", "finished", "checked_again")
