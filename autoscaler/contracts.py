@@ -45,6 +45,8 @@ class Policy(Protocol):
     missing value is 0; when it does not know, it returns ``Demand(None, why)``, which holds. ``signals`` names all that
     it looks at: when one of them is stale, nothing is resized, and the facility model shows it no others.
 
+    A policy may name in ``heeds`` further signals that it looks at where they are known and does without where not.
+
     A policy may say ``timeless = True``: its demand depends on how long ago readings are, not on the date or the hour,
     so that the same window at another time gives the same one. The facility model does not ask it again while nothing
     changes. ``prices`` names those of its fields that are prices, for alerts that change one.

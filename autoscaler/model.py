@@ -18,6 +18,7 @@ PROOF_QUEUED_SESSIONS = "proof_queued_sessions"
 PROOF_RUNNING_SESSIONS = "proof_running_sessions"
 WN_RUNNING_JOBS = "wn_running_jobs"
 XROOTD_READ_BYTES_PER_SECOND = "xrootd_read_bytes_per_second"
+DOMAIN_SWAP_IN_BYTES_PER_SECOND = "domain_swap_in_bytes_per_second"
 
 
 class Allocation(Value, frozen=True):

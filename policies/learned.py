@@ -14,7 +14,15 @@ from autoscaler.learning.conformal import quantile
 from autoscaler.learning.features import Floats
 from autoscaler.learning.judging import ROUNDING, carried, caught_up, doubt_of_the_past, who_decides
 from autoscaler.learning.notes import MOST, Doubt, Forecast, Notes, Who, minute_of
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Window
+from autoscaler.learning.scarcity import doubt_of_memory, last_waited, scarce
+from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    Demand,
+    Memory,
+    Window,
+)
 from policies.load import all_loads, minutes
 from policies.threshold import Threshold
 
@@ -66,8 +74,9 @@ class Learned:
     model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too
     much of the last hours unknown; a model with a pinball loss above that of "nothing changes", by four sessions too
     many for two hours or by one for eight, beyond what it was below before; of the last hundred arrivals 10 % more or
-    fewer served than aimed at, and no correction left. The forecast is made and judged on, and has a say again when
-    nothing spoke against it for ``return_after``; so it is at the beginning, too.
+    fewer served than aimed at, and no correction left; guests that read from swap, if that is known, unless sessions
+    waited for many minutes in the last hours. The forecast is made and judged on, and has a say again when nothing
+    spoke against it for ``return_after``; so it is at the beginning, too.
 
     With the model come the end of the past it was trained on, and the ``zone`` of its hours.
 
@@ -76,6 +85,7 @@ class Learned:
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
+    heeds: ClassVar[tuple[str, ...]] = (DOMAIN_SWAP_IN_BYTES_PER_SECOND,)
     prices: ClassVar[tuple[str, ...]] = ("wait_core_seconds", "idle_core_seconds")
 
     workers_per_session: int = 8
@@ -163,14 +173,21 @@ class Learned:
     def _looked(self, window: Window) -> _Look:
         horizon_min = _horizon_min(self.forecaster)
         notes = caught_up(Notes.of(window.memory, self.target), all_loads(window), window.now, horizon_min)
+        notes = replace(notes, waited=last_waited(notes, window))
         minute = minute_of(window.now)
         answer = self._ask(notes, window.now)
         oldest = minute - max(2 * (horizon_min or 0), _in_minutes(self.hold))
         forecasts = [each for each in notes.forecasts if oldest <= each.minute < minute]
         if answer.forecast is not None:
             forecasts.append(answer.forecast)
-        who = who_decides(notes.who, answer.doubt or doubt_of_the_past(notes), minute, _in_minutes(self.return_after))
+        doubt = answer.doubt or doubt_of_the_past(notes) or doubt_of_memory(window, notes)
+        who = who_decides(notes.who, doubt, minute, self._return_after_min(notes))
         return _Look(replace(notes, forecasts=tuple(forecasts), who=who), minute, who, answer)
+
+    def _return_after_min(self, notes: Notes) -> float:
+        """Where somebody waits for long, what is here is kept at once, though jobs miss memory."""
+        for_memory = notes.who is not None and notes.who.doubt is Doubt.SWAPPING
+        return 0.0 if for_memory and scarce(notes) else _in_minutes(self.return_after)
 
     def _ask(self, notes: Notes, now: datetime) -> _Answer:
         if self.forecaster is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from autoscaler.config.schema import PrometheusSection, ScrapeSection, ScrapeSignal
 from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,
     WN_RUNNING_JOBS,
@@ -18,6 +19,7 @@ BUILT_IN: Mapping[str, ScrapeSignal] = {
     PROOF_RUNNING_SESSIONS: ScrapeSignal(job="proof", metric="proof_sessions", labels={"state": BUSY_STATES}),
     WN_RUNNING_JOBS: ScrapeSignal(job="wn", metric="wn_jobs", labels={"state": ["running"]}),
     XROOTD_READ_BYTES_PER_SECOND: ScrapeSignal(job="xrootd", metric="xrootd_read_bytes_total", rate=True),
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND: ScrapeSignal(job="domain", metric="domain_swap_in_bytes_total", rate=True),
 }
 
 Location = tuple[str, ...]

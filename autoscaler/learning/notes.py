@@ -28,6 +28,7 @@ class Doubt(IntEnum):
     TOO_OLD = 6
     WORSE = 7
     COVERAGE = 8
+    SWAPPING = 9
 
     @property
     def in_words(self) -> str:
@@ -45,6 +46,7 @@ _WORDS = {
     Doubt.TOO_OLD: "the model is too old",
     Doubt.WORSE: "its forecasts were worse than that nothing changes",
     Doubt.COVERAGE: "the share of arrivals that it served was off its target",
+    Doubt.SWAPPING: "guests read from swap, so that workers for nobody cost too much",
 }
 
 
@@ -116,7 +118,10 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Notes:
-    """All of it. ``loads`` are of the minutes up to ``minute``, oldest first; ``None`` where they are not known."""
+    """All of it. ``loads`` are of the minutes up to ``minute``, oldest first; ``None`` where they are not known.
+
+    ``waited`` is the last minute in which somebody had waited for long.
+    """
 
     aim: Aim
     minute: int | None = None
@@ -126,6 +131,7 @@ class Notes:
     arrivals: Arrivals = Arrivals()
     judged: Judged | None = None
     who: Who | None = None
+    waited: int | None = None
 
     @classmethod
     def of(cls, memory: Memory, target: float) -> "Notes":
@@ -143,6 +149,7 @@ class Notes:
             _arrivals(memory, target),
             _judged(memory),
             _who(memory),
+            _waited(memory),
         )
 
     def memory(self) -> Memory:
@@ -162,6 +169,8 @@ class Notes:
         }
         if self.minute is not None:
             named["minute"] = (float(self.minute),)
+        if self.waited is not None:
+            named["waited"] = (float(self.waited),)
         if self.judged is not None:
             named["judged"] = (*_row(self.judged.forecast), self.judged.realised)
         if self.who is not None:
@@ -313,6 +322,11 @@ def _arrivals(memory: Memory, target: float) -> Arrivals:
 def _judged(memory: Memory) -> Judged | None:
     numbers = _record(memory, "judged", 5)
     return Judged(Forecast(int(numbers[0]), *numbers[1:4]), numbers[4]) if numbers else None
+
+
+def _waited(memory: Memory) -> int | None:
+    waited = _record(memory, "waited", 1)
+    return int(waited[0]) if waited else None
 
 
 def _who(memory: Memory) -> Who | None:

@@ -8,6 +8,7 @@ from itertools import repeat
 
 from autoscaler.contracts import Policy
 from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,
     WN_RUNNING_JOBS,
@@ -18,9 +19,20 @@ from autoscaler.model import (
 )
 from autoscaler.simulation.agenda import Agenda
 
-SIGNALS = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, WN_RUNNING_JOBS, XROOTD_READ_BYTES_PER_SECOND)
-Values = tuple[float, float, float, float]
+SIGNALS = (
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    WN_RUNNING_JOBS,
+    XROOTD_READ_BYTES_PER_SECOND,
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
+)
+Values = tuple[float, float, float, float, float]
 State = Callable[[], Values]
+
+
+def seen_by(policy: Policy) -> tuple[str, ...]:
+    """The signals that a policy looks at."""
+    return (*policy.signals, *getattr(policy, "heeds", ()))
 
 
 class Readings:
@@ -37,13 +49,13 @@ class Readings:
         self._state = state
         self._start = start
         self._interval_s = interval.total_seconds()
-        self._signals = policy.signals
-        self._places = [SIGNALS.index(name) for name in policy.signals]
+        self._signals = seen_by(policy)
+        self._places = [SIGNALS.index(name) for name in self._signals]
         self._age_s = age.total_seconds()
         self._age = age
         before = math.ceil(age / interval)
         # What was read, and no cycle knows of yet.
-        self._read: deque[Values] = deque([(0.0, 0.0, 0.0, 0.0)] * before)
+        self._read: deque[Values] = deque([(0.0, 0.0, 0.0, 0.0, 0.0)] * before)
         self._readings = before
         # One more than fits, so that the oldest lies at or before the start of the history.
         self._length = -(-policy.history // interval) + 2

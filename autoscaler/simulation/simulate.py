@@ -19,7 +19,7 @@ from autoscaler.simulation.evolve import remembered
 from autoscaler.simulation.machine import Site
 from autoscaler.simulation.meter import Meter
 from autoscaler.simulation.movement import Movement, movement
-from autoscaler.simulation.readings import SIGNALS, Readings, Values
+from autoscaler.simulation.readings import SIGNALS, Readings, Values, seen_by
 from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.sessions import Sessions
@@ -30,6 +30,7 @@ Progress = Callable[[float], None]
 
 # Often enough for a bar to move, seldom enough to cost nothing.
 CYCLES_PER_PROGRESS = 1000
+BYTES_PER_MIB = 2.0**20
 
 
 class PolicyFailedError(Exception):
@@ -40,7 +41,7 @@ def simulate(
     scenario: Scenario, workload: Workload, policy: Policy, label: str, progress: Progress | None = None
 ) -> Run:
     """Play ``workload``; ``progress`` is told the share that is done. Raises ``PolicyFailedError``."""
-    if unknown := set(policy.signals) - set(SIGNALS):
+    if unknown := set(seen_by(policy)) - set(SIGNALS):
         # It would hold all the time, and look like a policy that lets everybody wait.
         needs = ", ".join(sorted(unknown))
         raise PolicyFailedError(f"{label}: needs {needs}, which the model does not have; it has {', '.join(SIGNALS)}")
@@ -138,7 +139,14 @@ class _Simulation:
     def _state(self) -> Values:
         """What the signals would show now, in the order of ``SIGNALS``."""
         sessions = self._sessions
-        return float(sessions.queued), float(sessions.running), float(self._batch.running), sessions.read_bytes_per_s
+        swap_in_bytes_per_s = self._meter.swap_in_mib_per_s * BYTES_PER_MIB
+        return (
+            float(sessions.queued),
+            float(sessions.running),
+            float(self._batch.running),
+            sessions.read_bytes_per_s,
+            swap_in_bytes_per_s,
+        )
 
     def _cycle(self, at_s: float) -> None:
         """One pass of the controller. One that is proven to change nothing is not decided in full."""

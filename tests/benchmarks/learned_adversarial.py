@@ -107,11 +107,13 @@ class Watched:
 
     policy: Policy
     signals: tuple[str, ...] = ()
+    heeds: tuple[str, ...] = ()
     history: timedelta = timedelta(0)
     stood: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.signals, self.history = self.policy.signals, self.policy.history
+        self.heeds = getattr(self.policy, "heeds", ())
 
     def decide(self, window: Window) -> Demand:
         """Ask it."""

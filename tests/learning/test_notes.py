@@ -31,6 +31,7 @@ NOTES = Notes(
     Arrivals(40.0, 0.95),
     Judged(Forecast(NOW - 11, 0.0, 2.5, 2.0), 2.0),
     Who(acts=True, since=NOW - 100, doubt=Doubt.NONE, good_since=None),
+    waited=NOW - 30,
 )
 
 

@@ -97,6 +97,12 @@ class Altered:
         return self.policy.signals
 
     @property
+    def heeds(self) -> tuple[str, ...]:
+        """Those of the policy."""
+        heeds: tuple[str, ...] = getattr(self.policy, "heeds", ())
+        return heeds
+
+    @property
     def history(self) -> timedelta:
         """That of the policy."""
         return self.policy.history

@@ -16,8 +16,18 @@ from autoscaler.config.policies import policy_text
 from autoscaler.learning.conformal import Correction
 from autoscaler.learning.features import FEATURES, HISTORY_MIN, Floats
 from autoscaler.learning.notes import Standing, standing
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Sample, Series, Window
-from autoscaler.testing import NOW, proof_window
+from autoscaler.learning.scarcity import REMEMBERED_MIN
+from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    Demand,
+    Memory,
+    Sample,
+    Series,
+    Window,
+)
+from autoscaler.testing import NOW, a_window, proof_window
 from policies.learned import Learned
 from policies.threshold import Threshold
 
@@ -57,6 +67,8 @@ class Played:
         self.policy, self.now = policy, NOW
         self.memory: Memory = {}
         self.loads: list[float | None] = []
+        self.queued = 0.0
+        self.swap_in: float | None = None
         self.demand = Demand(None, "not asked yet")
         for _ in range(HISTORY_MIN):
             self.minute(load)
@@ -81,7 +93,12 @@ class Played:
 
     def asked(self) -> tuple[Demand, Memory]:
         """What is wanted and remembered now; asking changes nothing."""
-        window = replace(proof_window([0.0] * len(self.loads), self.loads, now=self.now), memory=self.memory)
+        signals: dict[str, list[float | None]] = {
+            PROOF_QUEUED_SESSIONS: [self.queued] * len(self.loads),
+            PROOF_RUNNING_SESSIONS: self.loads,
+            DOMAIN_SWAP_IN_BYTES_PER_SECOND: [self.swap_in],
+        }
+        window = replace(a_window(signals, now=self.now), memory=self.memory)
         demand = self.policy.decide(window)
         return demand, self.policy.remember(window, demand)
 
@@ -131,6 +148,48 @@ def test_the_highest_forecast_of_the_hold_time_counts() -> None:
     played.says((0.0, 0.0, 0.0))
     wanted += [played.minute(0.0).workers for _ in range(4)]
     assert wanted == [32, 32, 32, 32, 0]
+
+
+class TestWhereGuestsReadFromSwap:
+    """One session runs, and with two more that are forecast there would be three times eight workers."""
+
+    MUCH = 2.0 * 2**20
+
+    def played(self, **parameters: Any) -> Played:
+        return Played(learned(Says((0.0, 1.0, 2.0)), **parameters), 1.0)
+
+    def minutes(self, played: Played, count: int, swap_in: float | None, queued: float = 0.0) -> Demand:
+        played.swap_in, played.queued = swap_in, queued
+        for _ in range(count):
+            played.trusted()
+            played.minute(1.0)
+        return played.demand
+
+    def test_the_threshold_rule_decides_alone_and_the_reason_says_why(self) -> None:
+        demand = self.minutes(self.played(), 1, self.MUCH)
+        assert demand.workers == 8
+        assert demand.reason.endswith("no forecast: guests read from swap, so that workers for nobody cost too much")
+
+    @pytest.mark.parametrize("swap_in", [None, 0.0, 2.0**20])
+    def test_a_forecast_has_its_say_where_they_read_little_or_it_is_not_known(self, swap_in: float | None) -> None:
+        assert self.minutes(self.played(), 1, swap_in).workers == 24
+
+    def test_a_forecast_has_its_say_again_when_they_have_read_little_for_the_stated_time(self) -> None:
+        played = self.played(return_after=3 * MINUTE)
+        self.minutes(played, 1, self.MUCH)
+        assert [self.minutes(played, 1, 0.0).workers for _ in range(4)] == [8, 8, 8, 24]
+
+    def test_workers_are_kept_where_somebody_has_waited_for_long(self) -> None:
+        played = self.played(return_after=2 * MINUTE, hold=timedelta(0))
+        assert self.minutes(played, 1, self.MUCH).workers == 8
+        assert self.minutes(played, 1, self.MUCH, queued=1.0).workers == 32
+        assert self.minutes(played, 1, self.MUCH).workers == 24
+
+    def test_who_waited_is_forgotten_after_some_hours(self) -> None:
+        played = self.played()
+        self.minutes(played, 1, self.MUCH, queued=1.0)
+        assert self.minutes(played, REMEMBERED_MIN - 1, self.MUCH).workers == 24
+        assert self.minutes(played, 1, self.MUCH).workers == 8
 
 
 def test_the_quantile_follows_from_the_price() -> None:

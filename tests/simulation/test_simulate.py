@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from autoscaler.contracts import Policy
 from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,
     WN_RUNNING_JOBS,
@@ -78,17 +79,17 @@ def test_a_session_just_too_late_for_a_reading_waits_a_cycle_longer() -> None:
 
 
 class Watching:
-    """Holds, and remembers the newest values of its windows."""
+    """Wants always the same, or holds, and remembers the newest values of its windows."""
 
     history = timedelta(0)
 
-    def __init__(self, *signals: str) -> None:
-        self.signals = signals
+    def __init__(self, *signals: str, heeds: tuple[str, ...] = (), workers: int | None = None) -> None:
+        self.signals, self.heeds, self.workers = signals, heeds, workers
         self.seen: list[tuple[float | None, ...]] = []
 
     def decide(self, window: Window) -> Demand:
         self.seen.append(tuple(map(window.latest, SIGNALS)))
-        return Demand(None, "watching")
+        return Demand(self.workers, "watching")
 
 
 @pytest.mark.parametrize("earlier", [(), (10.0,), (100.0,)])
@@ -109,7 +110,17 @@ def test_a_policy_sees_the_signals_that_it_names_and_no_others() -> None:
         PROOF_RUNNING_SESSIONS: None,
         WN_RUNNING_JOBS: 2.0,
         XROOTD_READ_BYTES_PER_SECOND: 70.0,
+        DOMAIN_SWAP_IN_BYTES_PER_SECOND: None,
     }
+
+
+def test_a_policy_sees_what_it_heeds_and_that_guests_whose_jobs_miss_memory_read_from_swap() -> None:
+    """Eight workers leave a Worker Node 575 MiB, and its jobs want 5600: they run at a ninth of their speed."""
+    policy = Watching(WN_RUNNING_JOBS, heeds=(DOMAIN_SWAP_IN_BYTES_PER_SECOND,), workers=8)
+    jobs = tuple(Job(600.0, HOUR_S, memory_mib=700) for _ in range(CORES))
+    run(a_scenario(), a_workload(jobs=jobs), policy)
+    read = [values[SIGNALS.index(DOMAIN_SWAP_IN_BYTES_PER_SECOND)] for values in policy.seen]
+    assert (read[1], read[-1]) == (0.0, pytest.approx(96 * 2**20 * 0.89, rel=0.02))
 
 
 def test_when_the_session_has_left_everything_goes_back() -> None:
