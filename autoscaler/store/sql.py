@@ -1,6 +1,5 @@
 """The store through SQLAlchemy, on SQLite or PostgreSQL: what a method wrote is durable when it returns."""
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -34,6 +33,7 @@ from autoscaler.model import (
     Tuning,
 )
 from autoscaler.store import tables
+from autoscaler.store.confirmation import Confirmation
 from autoscaler.store.database import Database, Leader
 from autoscaler.store.failures import FailedCycle, failures_since, write_failure
 from autoscaler.store.orders import forget_overrides, forget_pauses, standing_orders, write_override, write_pauses
@@ -64,10 +64,6 @@ LARGEST = 2**63 - 1
 # What is streamed is held in memory so many at a time; each is some kilobytes.
 STREAMED_AT_ONCE = 200
 
-# So old may be what is known of who leads when a host is written to; far less than it takes another one to take over.
-ANSWER_HOLDS_S = 1.0
-ASKED_AGAIN = 3
-
 
 class EmptyStoreError(StoreError):
     """Nothing was ever written: no controller has run."""
@@ -89,6 +85,7 @@ class SqlStore:
         self.name = self._database.name
         self._read_only = read_only
         self.term: int | None = None
+        self._confirmation = Confirmation(self._check_term)
         self._engine = self._database.engine(read_only=read_only)
         self._turns = Turns(self._engine.begin)
         try:
@@ -102,6 +99,7 @@ class SqlStore:
         """The same store, for what is done in this term only."""
         mine = copy(self)
         mine.term = term
+        mine._confirmation = Confirmation(mine._check_term)  # noqa: SLF001 - its own
         return mine
 
     def _prepare(self, connection: Connection) -> None:
@@ -120,20 +118,13 @@ class SqlStore:
             raise StoreError(f"store {self.name} is of version {version}, this program of {SCHEMA_VERSION}{older}")
 
     def confirm(self) -> None:
-        """Raise ``StoreError`` unless the controller may write to hosts now; asked right before it does.
+        """Raise ``StoreError`` unless the controller may write to hosts now; asked right before it does."""
+        if self.term is not None:
+            self._confirmation.confirm()
 
-        An answer that took long is none: it may be from before a time in which this process did not run, and another
-        one led.
-        """
-        if self.term is None:
-            return
-        for _ in range(ASKED_AGAIN):
-            began_s = time.monotonic()
-            with self._transaction() as connection:
-                self._database.check_term(connection, self.term)
-            if time.monotonic() - began_s < ANSWER_HOLDS_S:
-                return
-        raise StoreError(f"store {self.name}: it answers too late to know whether this controller still leads")
+    def _check_term(self) -> None:
+        with self._transaction() as connection:
+            self._database.check_term(connection, self.term or 0)
 
     def leader(self) -> Leader | None:
         """Which of several controllers leads; ``None`` when none does, or the database is for one controller."""

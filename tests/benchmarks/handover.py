@@ -38,7 +38,8 @@ def measure(server: Postgres, what: str) -> dict[str, object]:
             lambda: any(each.leads and each.finished_at_s > done_s for each in asked), DEADLINE_S, "somebody to lead"
         )
         seconds = time.time() - began_s
-    return {"what": what, "seconds": round(seconds, 2), "most_mib": pair.most_mib, "allowed_mib": GUESTS_MIB}
+    times = {"seconds": round(seconds, 2), "database_down_s": round(done_s - began_s, 2)}
+    return {"what": what, **times, "most_mib": pair.most_mib, "allowed_mib": GUESTS_MIB}
 
 
 def measured(times: int) -> Iterator[dict[str, object]]:
