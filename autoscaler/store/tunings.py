@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, func, select
@@ -13,6 +14,9 @@ from autoscaler.store.records import tuning_from_json, tuning_to_json
 from autoscaler.store.upsert import insert_new
 
 RESOLVED = "resolved"
+
+# In characters; the body has the whole text.
+LONGEST_KEY = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ def _end(connection: Connection, table: Table, alert: AlertIdentity, now: dateti
     """End those of this firing and of earlier ones; a later one is another alert, which goes on."""
     mine = (
         table.c.source == alert.source,
-        table.c.alert_group == alert.group,
-        table.c.fingerprint == alert.fingerprint,
+        table.c.alert_group == _key(alert.group),
+        table.c.fingerprint == _key(alert.fingerprint),
         table.c.starts_at_s <= alert.starts_at.timestamp(),
         table.c.ended_at_s.is_(None),
     )
@@ -100,11 +104,18 @@ def _end(connection: Connection, table: Table, alert: AlertIdentity, now: dateti
     return [tuning_from_json(body) for body in bodies]
 
 
+def _key(text: str) -> str:
+    """What others have made up, as a key: PostgreSQL refuses one of some kilobytes, and a NUL anywhere."""
+    if len(text) <= LONGEST_KEY and "\0" not in text:
+        return text
+    return sha256(text.encode()).hexdigest()
+
+
 def _row(tuning: Tuning) -> dict[str, Any]:
     return {
         "source": tuning.alert.source,
-        "alert_group": tuning.alert.group,
-        "fingerprint": tuning.alert.fingerprint,
+        "alert_group": _key(tuning.alert.group),
+        "fingerprint": _key(tuning.alert.fingerprint),
         "starts_at_s": tuning.alert.starts_at.timestamp(),
         "rule": tuning.rule,
         "until_s": tuning.until.timestamp(),

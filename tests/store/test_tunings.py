@@ -3,6 +3,8 @@
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from autoscaler.core.tuning import REMEMBERED, decide_tuning
 from autoscaler.store.postgresql import PostgresDatabase
 from autoscaler.store.sql import SqlStore
@@ -75,3 +77,13 @@ def test_what_nobody_can_send_again_is_forgotten(store: SqlStore) -> None:
     hear(store, an_alert())
     hear(store, now=NOW + REMEMBERED)
     assert store.end_tunings(None, "maria", NOW) == 0
+
+
+@pytest.mark.parametrize("fingerprint", ["x" * 20_000, "a\0b"])
+def test_an_alert_with_any_name_begins_once_and_ends(store: SqlStore, fingerprint: str) -> None:
+    """What a sender makes up must not become what the store cannot hold."""
+    (begun,) = hear(store, an_alert(fingerprint=fingerprint)).begun
+    assert begun.alert.fingerprint == fingerprint
+    assert hear(store, an_alert(fingerprint=fingerprint)).begun == ()
+    assert hear(store, an_alert(fingerprint=fingerprint, firing=False)).ended == (begun,)
+    assert store.tunings(NOW) == ()
