@@ -93,12 +93,14 @@ class Leadership:
         self._thread.join(END_S)
 
     def step(self) -> None:
-        """Ask once; never raises ``StoreError``."""
+        """Ask once; never raises."""
         asked_at_s, led = self._clock(), self._term
         try:
             self._ask()
         except StoreError as error:
             self._term, self.problem = None, str(error)
+        except Exception as error:  # noqa: BLE001 - a thread that ended would leave a standby for ever
+            self._term, self.problem = None, f"{type(error).__name__}: {error}"
         else:
             self._answered_at_s, self.problem = asked_at_s, None
         if self._term != led:

@@ -61,7 +61,8 @@ class Election:
         except psycopg.Error as error:
             self.resign()
             raise self.database.problem(error) from None
-        except StoreError:
+        except BaseException:
+            # Whatever it was: a lock that nobody watches over would keep the others from leading.
             self.resign()
             raise
 

@@ -48,6 +48,7 @@ class Store:
 
     term: int | None = None
     problem: str | None = None
+    surprise: Exception | None = None
     asked: list[str] = field(default_factory=list)
     slow_s: float = 0.0
     now_s: float = 100.0
@@ -68,6 +69,8 @@ class Store:
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         self.now_s += self.slow_s
+        if self.surprise is not None:
+            raise self.surprise
         if self.problem is not None:
             raise StoreError(self.problem)
 
@@ -135,6 +138,17 @@ def test_a_store_that_fails_ends_it_and_says_why(
     store.problem, store.term = None, 6
     leadership.step()
     assert (leadership.term, leadership.problem, changes) == (6, None, [5, None, 6])
+
+
+def test_a_surprise_ends_the_lead_and_not_the_asking(leadership: Leadership, store: Store) -> None:
+    store.term = 5
+    leadership.step()
+    store.surprise = ZeroDivisionError("a surprise")
+    leadership.step()
+    assert (leadership.term, leadership.problem) == (None, "ZeroDivisionError: a surprise")
+    store.surprise = None
+    leadership.step()
+    assert leadership.term == 5
 
 
 def test_who_ends_lets_others_lead(leadership: Leadership, store: Store) -> None:
