@@ -53,15 +53,15 @@ def probe(host: Host, observed: HostObservation, current: int, name: str, *, gro
     """Return a transfer that only tries whether a quarantined domain's balloon moves, ``None`` when it cannot be tried.
 
     What it moves, the next cycle moves back. A domain without memory to spare is to grow, a Worker Node at PROOF's cost
-    where nothing is free: one that begins to swap would say nothing of its balloon. With ``growing`` it is to grow in
-    any case that allows it.
+    where nothing is free, and PROOF at a Worker Node's: one that begins to swap would say nothing of its balloon. With
+    ``growing`` it is to grow in any case that allows it.
     """
     domain = observed.domain(name)
     if domain.state is not DomainState.RUNNING:
         return None
     wn = next((wn for wn in host.wns if wn.name == name), None)
     less_mib = domain.allocation.memory_mib - PROBE_MIB
-    floor_mib = 0 if wn is None else wn_floor_mib(wn, observed)
+    floor_mib = host.proof.dormant.memory_mib if wn is None else wn_floor_mib(wn, observed)
     legal = floor_mib is not None and less_mib >= floor_mib
     smaller = [_resize(StepKind.SHRINK, domain, less_mib, wn)] if legal else []
     spare = domain.used_mib is None or less_mib >= domain.used_mib + PROBE_MIB
@@ -74,15 +74,34 @@ def probe(host: Host, observed: HostObservation, current: int, name: str, *, gro
 def _larger(host: Host, observed: HostObservation, domain: DomainObservation, wn: WnDomain | None) -> list[Step]:
     """Steps that let a domain grow a little, a Worker Node to its floor at least; none where there is no room."""
     goal_mib = max(domain.allocation.memory_mib + PROBE_MIB, 0 if wn is None else wn.memory_floor_mib)
-    proof = observed.domain(host.proof.name)
     free_mib = memory_for_guests_mib(host, observed) - observed.committed_mib
     missing_mib = max(0, goal_mib - domain.committed_mib - free_mib)
-    can_give = wn is not None and proof.state is DomainState.RUNNING
-    spare_mib = proof.allocation.memory_mib - host.proof.dormant.memory_mib if can_give else 0
-    if goal_mib > domain.memory_max_mib or missing_mib > max(spare_mib, 0):
+    if goal_mib > domain.memory_max_mib:
         return []
-    steps = [_resize(StepKind.SHRINK, proof, proof.allocation.memory_mib - missing_mib)] if missing_mib else []
-    return [*steps, _resize(StepKind.GROW, domain, goal_mib, wn)]
+    grow = _resize(StepKind.GROW, domain, goal_mib, wn)
+    if not missing_mib:
+        return [grow]
+    donor, its_wn, spare_mib = max(_donors(host, observed, wn), key=lambda each: each[2])
+    if spare_mib < missing_mib:
+        return []
+    return [_resize(StepKind.SHRINK, donor, donor.allocation.memory_mib - missing_mib, its_wn), grow]
+
+
+def _donors(
+    host: Host, observed: HostObservation, wn: WnDomain | None
+) -> list[tuple[DomainObservation, WnDomain | None, int]]:
+    """Who may give to a Worker Node, or to PROOF without one, and how much, in MiB."""
+    floors: list[tuple[str, WnDomain | None, int | None]]
+    if wn is not None:
+        floors = [(host.proof.name, None, host.proof.dormant.memory_mib)]
+    else:
+        floors = [(each.name, each, wn_floor_mib(each, observed)) for each in host.wns]
+    donors = []
+    for name, its_wn, floor_mib in floors:
+        domain = observed.domain(name)
+        gives = floor_mib is not None and domain.state is DomainState.RUNNING
+        donors.append((domain, its_wn, domain.allocation.memory_mib - (floor_mib or 0) if gives else 0))
+    return donors
 
 
 def _transfer(host: Host, observed: HostObservation, current: int, granted: int, steps: list[Step]) -> Transfer | None:

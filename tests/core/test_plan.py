@@ -442,10 +442,22 @@ class TestProbing:
         full = changed(with_memory(observed(host, workers=3), "wn", 2000), "proof", used_mib=2948)
         assert steps(probe(host, full, 3, "proof")) == ["grow proof 2948 2980"]
 
-    def test_it_is_to_give_where_nothing_is_free(self) -> None:
+    def test_where_nothing_is_free_a_worker_node_gives_it(self) -> None:
         host = a_host()
         full = changed(observed(host, workers=3), "proof", used_mib=2948)
+        assert steps(probe(host, full, 3, "proof")) == ["shrink wn 4535 4503", "grow proof 2948 2980"]
+
+    def test_it_is_to_give_where_no_worker_node_can(self) -> None:
+        host = a_host()
+        full = changed(observed(host, workers=3, wn_used_mib=4535 - 256), "proof", used_mib=2948)
         assert steps(probe(host, full, 3, "proof")) == ["shrink proof 2948 2916"]
+
+    def test_a_dormant_proof_domain_is_never_made_smaller(self) -> None:
+        """What it has is the least that it can live with, whatever it says that it uses."""
+        host = a_host()
+        for seen in (observed(host), changed(observed(host), "proof", used_mib=100)):
+            assert steps(probe(host, seen, 0, "proof")) == ["shrink wn 6911 6879", "grow proof 572 604"]
+        assert probe(host, observed(host, wn_used_mib=None), 0, "proof") is None
 
     def test_a_worker_node_that_may_swap_is_rather_to_grow_than_to_swap(self) -> None:
         host = a_host(wns=(A_SWAPPING_WN,))
