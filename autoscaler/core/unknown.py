@@ -62,7 +62,7 @@ def walk_words(situation: Situation, who: str, unknown: str | None, limits: Guar
     since, wait = situation.unknown_since.get(who), limits.unknown_to_safe
     if unknown is None or since is None or wait is None or situation.window.now - since < wait:
         return None
-    return f"safe split, signals have been unknown since {_clock(since)}: {unknown}"
+    return f"safe split, signals have been unknown since {_clock(since)}"
 
 
 def walks_to(

@@ -170,10 +170,7 @@ class TestTheWalk:
         assert moves(cycles(60)) == {}
         after = cycles(61)
         assert moves(after) == {"host-1": (4, 0)}
-        assert after.safe_split == (
-            "safe split, signals have been unknown since 2026-11-23 12:00:00 UTC: "
-            "proof_queued_sessions is unknown: no value"
-        )
+        assert after.safe_split == "safe split, signals have been unknown since 2026-11-23 12:00:00 UTC"
         assert after.hosts[0].reason == f"shrink: {after.safe_split}"
 
     def test_records_what_the_policy_said(self) -> None:

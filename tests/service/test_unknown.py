@@ -79,9 +79,7 @@ def test_it_is_logged_when_it_begins_and_when_it_is_over(plant: Plant, caplog: p
     plant.source.queued = plant.source.running = 0
     plant.cycle()
     begun, over = [text for text in caplog.messages if "safe split" in text and "->" not in text]
-    assert begun.startswith(
-        "safe split, signals have been unknown since 2026-11-23 12:01:00 UTC: proof_queued_sessions"
-    )
+    assert begun.startswith("safe split, signals have been unknown since 2026-11-23 12:01:00 UTC; hosts whose")
     assert begun.endswith("; hosts whose PROOF does nothing give its workers back")
     assert over == "walk to the safe split: over"
 
