@@ -10,6 +10,7 @@ which that was down counts. Asked for: 10 s.
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
@@ -26,7 +27,7 @@ DISTURBANCES: dict[str, Callable[[Pair], object]] = {
 }
 
 
-def measure(server: Postgres, what: str) -> dict[str, object]:
+def measure(server: Postgres, what: str) -> dict[str, Any]:
     """One hand-over under a load that comes and goes."""
     with two_controllers(server) as pair, pair.busy():
         # One that is stopped does not answer, and asking it would take time.
@@ -42,7 +43,7 @@ def measure(server: Postgres, what: str) -> dict[str, object]:
     return {"what": what, **times, "most_mib": pair.most_mib, "allowed_mib": GUESTS_MIB}
 
 
-def measured(times: int) -> Iterator[dict[str, object]]:
+def measured(times: int) -> Iterator[dict[str, Any]]:
     """Each disturbance so many times, each with controllers of its own."""
     with postgres() as server:
         for _ in range(times):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.benchmarks import handover
 from tests.testbed.postgres_server import Postgres, postgres
 from tests.testbed.processes import wait_until
 from tests.testbed.two_controllers import DEADLINE_S, GUESTS_MIB, Pair, two_controllers
@@ -86,6 +87,12 @@ def test_the_database_is_restarted_and_one_of_them_leads(pair: Pair) -> None:
     pair.serve(1)
     assert (pair.first.leads, pair.second.leads) in {(True, False), (False, True)}
     assert pair.most_mib <= GUESTS_MIB
+
+
+def test_the_benchmark_measures_a_hand_over(server: Postgres) -> None:
+    measured = handover.measure(server, "kill -9")
+    assert measured["seconds"] > 0
+    assert measured["most_mib"] <= measured["allowed_mib"]
 
 
 def test_status_says_who_leads(pair: Pair) -> None:
