@@ -289,7 +289,7 @@ class HostObservation(Value, frozen=True):
     @property
     def committed_mib(self) -> int:
         """Memory taken by all domains of the host, ours and others."""
-        return self.unmanaged_mib + sum(domain.committed_mib for domain in self.domains)
+        return self.unmanaged_mib + sum([domain.committed_mib for domain in self.domains])
 
 
 class Quarantine(Value, frozen=True):

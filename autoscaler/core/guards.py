@@ -27,6 +27,8 @@ from autoscaler.value import Value
 # Clocks of two well-kept machines differ by less; a value from further ahead has a wrong clock and an unknown age.
 CLOCK_SKEW = timedelta(seconds=5)
 
+_NO_TIME = timedelta(0)
+
 
 class HostView(Value, frozen=True):
     """What a guard may look at: one ready host, its present workers and timers.
@@ -106,9 +108,10 @@ def cooldown(wanted: int, view: HostView) -> Verdict:
     )
     now = view.now
     # A timer from the future was written by a clock that was set back since; it would block the host until then.
-    changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None and at <= now + CLOCK_SKEW]
-    left = wait - (now - max(changes)) if changes else timedelta(0)
-    if left > timedelta(0):
+    latest = now + CLOCK_SKEW
+    changes = [at for at in (view.timers.grew_at, view.timers.shrank_at) if at is not None and at <= latest]
+    left = wait - (now - max(changes)) if changes else _NO_TIME
+    if left > _NO_TIME:
         return Verdict(view.current, f"may {direction} again in {left.total_seconds():.0f} s")
     return _let_through(wanted)
 
@@ -116,7 +119,7 @@ def cooldown(wanted: int, view: HostView) -> Verdict:
 def strain(wanted: int, view: HostView) -> Verdict:
     """Leave the Worker Nodes alone for a while after one began to swap."""
     left = strained_for(view.timers, view.limits, view.now)
-    if wanted <= view.current or left <= timedelta(0):
+    if wanted <= view.current or left <= _NO_TIME:
         return _let_through(wanted)
     return Verdict(view.current, f"a Worker Node began to swap; may grow again in {left.total_seconds():.0f} s")
 
@@ -215,8 +218,8 @@ def strained_for(timers: HostTimers, limits: GuardLimits, now: datetime) -> time
     """How long the host's Worker Nodes are still to be left alone, because one began to swap; 0 = they need not be."""
     at = timers.strained_at
     if at is None or at > now + CLOCK_SKEW:
-        return timedelta(0)
-    return max(timedelta(0), limits.strain_cooldown - (now - at))
+        return _NO_TIME
+    return max(_NO_TIME, limits.strain_cooldown - (now - at))
 
 
 def unknown_reason(window: Window, signals: tuple[str, ...], limits: GuardLimits) -> str | None:
