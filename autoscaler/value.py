@@ -15,4 +15,7 @@ class Value(Struct, frozen=True):
     def __init_subclass__(cls) -> None:
         """Let ``dataclasses.replace``, ``fields`` and ``asdict`` know the fields."""
         super().__init_subclass__()
+        # Without one (also by ``python -OO``) ``dataclass`` makes one of the signature, and msgspec, asked for that
+        # while its class is not finished, brings the interpreter down.
+        cls.__doc__ = cls.__doc__ or cls.__name__
         dataclass(init=False, repr=False, eq=False, match_args=False)(cls)

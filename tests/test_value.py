@@ -1,6 +1,8 @@
 """What the values of the model have in common."""
 
 import pickle
+import subprocess
+import sys
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 
@@ -43,3 +45,19 @@ def test_a_value_can_be_sent_to_another_process() -> None:
 def test_two_values_do_not_share_what_is_empty_by_default() -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     assert Window(now).memory is not Window(now).memory
+
+
+@pytest.mark.parametrize("how", [[], ["-OO"]])
+def test_a_value_without_a_docstring_is_one_too(how: list[str]) -> None:
+    """Python leaves all docstrings out with -OO; in a process of its own, since a crash would end the test run."""
+    program = (
+        "from dataclasses import fields\n"
+        "import autoscaler.model\n"
+        "from autoscaler.value import Value\n"
+        "class Bare(Value, frozen=True):\n    x: int = 1\n"
+        "print(Bare(), [each.name for each in fields(Bare)])"
+    )
+    done = subprocess.run(
+        [sys.executable, *how, "-c", program], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Bare(x=1) ['x']\n", "")
