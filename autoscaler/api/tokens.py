@@ -90,6 +90,8 @@ class TokenBook:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
+        # Of its own: who has a known token does not wait for the hashes of those that have none.
+        self._hashing = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._tokens: dict[str, Token] = {}
         self._good: dict[bytes, Token] = {}
@@ -102,15 +104,23 @@ class TokenBook:
 
     def find(self, token: str) -> Token | None:
         """The line of a token, ``None`` where there is none; raises ``TokensError``."""
-        if len(token) > _LONGEST_TOKEN:
+        found = self.named(token)
+        if found is None or len(token) > _LONGEST_TOKEN:
             return None
+        with self._hashing:
+            good = found.is_of(token)
         with self._lock:
-            self._look()
-            found = self._tokens.get(token.partition(".")[0])
-            if found is None or not found.is_of(token):
+            # Its line may have been removed meanwhile.
+            if not good or self._tokens.get(found.name) != found:
                 return None
             self._good[_short(token)] = found
             return found
+
+    def named(self, token: str) -> Token | None:
+        """The line that a token would have to be of, ``None`` where there is none; raises ``TokensError``."""
+        with self._lock:
+            self._look()
+            return self._tokens.get(token.partition(".")[0])
 
     def _look(self) -> None:
         try:
@@ -122,7 +132,9 @@ class TokenBook:
             raise TokensError(f"{self._file} cannot be read: {error.strerror}") from None
         stamp = (seen.st_ino, seen.st_mtime_ns, seen.st_size)
         if stamp != self._stamp:
-            self._tokens, self._good = read_tokens(self._file), {}
+            self._tokens = read_tokens(self._file)
+            # Whose line is as it was need not be hashed again, or all would come with the first request after a change.
+            self._good = {short: each for short, each in self._good.items() if self._tokens.get(each.name) == each}
             self._stamp = stamp
 
 

@@ -3,13 +3,16 @@
 import hashlib
 import hmac
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoscaler.api import tokens
 from autoscaler.api.access import SIGNATURE, SIGNED_AT, Rates, RefusedError
-from autoscaler.api.tokens import Scope, TokensError, add_token, read_tokens
+from autoscaler.api.tokens import Scope, Token, TokenBook, TokensError, add_token, read_tokens
 from tests.api.facility import ALERTMANAGER, GRAFANA, NOW, SECRET, ApiUnderTest, basic, bearer, sample
 
 BODY = json.dumps(sample("grafana")).encode()
@@ -66,6 +69,12 @@ class TestTokens:
         assert statuses == [401] * 9 + [429]
         assert post(api, bearer(api.alerts)) == (200, None)
 
+    def test_who_tries_many_tokens_of_a_name_keeps_out_no_other_name(self, api: ApiUnderTest) -> None:
+        for name in ("wall", "nobody"):
+            statuses = [post(api, bearer(f"{name}.{number}"))[0] for number in range(11)]
+            assert statuses == [401] * 10 + [429]
+        assert post(api, bearer(api.alerts)) == (200, None)
+
     def test_a_token_whose_line_is_removed_is_refused_at_once(self, api: ApiUnderTest) -> None:
         assert post(api, bearer(api.alerts))[0] == 200
         (api.folder / "tokens").write_text("")
@@ -98,6 +107,58 @@ class TestTokensFile:
     def test_a_name_that_would_break_a_line_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(TokensError, match="is not a name for a token"):
             add_token(tmp_path / "tokens", "a b", frozenset({Scope.ALERTS}))
+
+
+class TestTokenBook:
+    """What is remembered of good tokens."""
+
+    def test_a_good_token_stays_known_when_another_line_is_added(self, tmp_path: Path) -> None:
+        file = tmp_path / "tokens"
+        token, book = add_token(file, "grafana", frozenset({Scope.ALERTS})), TokenBook(file)
+        assert book.known(token) is None
+        found = book.find(token)
+        add_token(file, "wall", frozenset({Scope.VIEWER}))
+        assert found is not None
+        assert book.known(token) == found
+
+    def test_a_good_token_is_unknown_when_its_line_is_another(self, tmp_path: Path) -> None:
+        file = tmp_path / "tokens"
+        token, book = add_token(file, "grafana", frozenset({Scope.ALERTS})), TokenBook(file)
+        assert book.find(token) is not None
+        file.write_text(file.read_text().replace(" alerts ", " viewer "))
+        assert book.known(token) is None
+
+    def test_a_known_token_does_not_wait_for_the_hash_of_another(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "tokens"
+        token, book = add_token(file, "grafana", frozenset({Scope.ALERTS})), TokenBook(file)
+        found = book.find(token)
+        began, go_on = threading.Event(), threading.Event()
+
+        def slow(_token: str, _salt: bytes) -> bytes:
+            began.set()
+            go_on.wait(60)
+            return b""
+
+        monkeypatch.setattr(tokens, "_hash", slow)
+        with ThreadPoolExecutor(1) as beside:
+            other = beside.submit(book.find, "grafana.wrong")
+            try:
+                assert began.wait(60)
+                assert beside_known(book, token) == found
+            finally:
+                go_on.set()
+            assert other.result(60) is None
+
+
+def beside_known(book: TokenBook, token: str) -> Token | None:
+    """What a book knows, by a thread that may be given up."""
+    known: list[Token | None] = []
+    asking = threading.Thread(target=lambda: known.append(book.known(token)), daemon=True)
+    asking.start()
+    asking.join(30)
+    return known[0] if known else None
 
 
 class TestRates:
