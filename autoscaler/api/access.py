@@ -21,8 +21,8 @@ SIGNED_AT = "X-Grafana-Alerting-Signature-Timestamp"
 # What is signed earlier or later may be a replay.
 SIGNED_WITHIN = timedelta(minutes=5)
 
-# What a client may try in a minute that is no known token, for each name that there is and for all others together: each
-# try costs a hash. By name, so that whoever shares an address with us, a proxy's or the loopback's, locks out no other name.
+# What a client may try in a minute that is no known token: each try costs a hash. For each name of the file, so that
+# whoever shares an address with us (a proxy's, or the loopback's) locks out no other name; other names count together.
 TRIES_PER_MINUTE = 10
 # So many callers are told apart; beyond that the one that was silent longest is forgotten.
 _MOST_CALLERS = 1000

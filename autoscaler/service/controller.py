@@ -103,6 +103,8 @@ class Controller:
         # Before the first cycle, the store has to be asked.
         self._begun = False
         self._newest: Decision | None = None
+        # The rules of announced sessions that the store is still to be told of.
+        self._shown: frozenset[str] = frozenset()
         self._hosts = Hosts(facility, connect, pace.host_timeout)
         self._stopping = threading.Event()
         self._told: dict[str, str] = {}
@@ -136,7 +138,7 @@ class Controller:
         if not self._begun:
             self._newest, self._begun = self._store.newest(), True
         window, hosts = read(now), self._hosts.observe(self._store.asked)
-        tunings = self._tunings(window, now)
+        tunings, shown = self._tunings(window, now)
         orders = with_freezes(with_maintenance(self._store.orders(now), self._rules.maintenance, now), tunings)
         situation = Situation(window, hosts, tuple(self._store.timers()), orders=orders, tunings=tunings)
         situation = remembering(situation, self._newest)
@@ -146,20 +148,29 @@ class Controller:
         decision = last(decide(situation, self._facility, rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)
-        recorded = time.perf_counter()
         self._newest = decision
+        self._end_shown(shown, now)
+        recorded = time.perf_counter()
         self._on_decision(number, decision)
         self._begin(number, decision)
         self._tell(number, decision, rules)
         return Cycle(number, decision, seen - began, decided - seen, recorded - decided)
 
-    def _tunings(self, window: Window, now: datetime) -> tuple[Tuning, ...]:
-        """Those in force; an announced session that the signals show now is no longer one, whatever they show later."""
-        tunings = self._store.tunings(now)
+    def _tunings(self, window: Window, now: datetime) -> tuple[tuple[Tuning, ...], frozenset[str]]:
+        """Those in force, and the rules of the announced sessions that the signals show now."""
+        tunings = [each for each in self._store.tunings(now) if each.rule not in self._shown]
         shown = shown_sessions(self._newest, window, tunings)
-        if shown:
-            self._store.end_tunings(shown, SHOWN, now)
-        return tuple(each for each in tunings if each.rule not in shown)
+        return tuple(each for each in tunings if each.rule not in shown), shown
+
+    def _end_shown(self, shown: frozenset[str], now: datetime) -> None:
+        """An announced session that the signals show is no longer one, whatever they show later.
+
+        Not before the decision that left it out is recorded: the next cycle would take the same rise for another one.
+        """
+        self._shown |= shown
+        if self._shown:
+            self._store.end_tunings(self._shown, SHOWN, now)
+            self._shown = frozenset()
 
     def _read_or_unknown(self, now: datetime) -> Window:
         try:
@@ -183,7 +194,7 @@ class Controller:
 
         What is under way keeps its store, which refuses what belongs to an earlier term.
         """
-        self._store, self._begun = store, False
+        self._store, self._begun, self._shown = store, False, frozenset()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no transfer is under way; return whether that came true in time."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from autoscaler.contracts import StoreError
 from autoscaler.core.decide import Rules
 from autoscaler.core.sessions import announced
 from autoscaler.simulation.redecide import redecide
@@ -56,6 +57,35 @@ def test_its_name_is_forgotten_a_day_after_its_time(plant: Plant) -> None:
     plant.now += timedelta(hours=2)
     announce(plant)
     assert [each.name for each in plant.store.tunings(plant.now)] == ["s1"]
+
+
+def test_a_rise_shows_one_session_also_when_the_first_decision_about_it_could_not_be_recorded(plant: Plant) -> None:
+    for name in ("s1", "s2"):
+        announce(plant, name)
+    plant.source.queued = 1
+    plant.store.fails_at = "decision"
+    with pytest.raises(StoreError):
+        plant.cycle()
+    plant.store.fails_at = None
+    plant.cycle()
+    assert [each.name for each in plant.store.tunings(plant.now)] == ["s2"]
+
+
+def test_one_that_has_shown_is_not_counted_while_the_store_cannot_be_told(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(plant)
+    plant.source.queued = 1
+    with monkeypatch.context() as patch:
+        patch.setattr(plant.store, "end_tunings", _full)
+        with pytest.raises(StoreError):
+            plant.cycle()
+    assert plant.cycle().decision.situation.tunings == ()
+    assert plant.store.tunings(plant.now) == ()
+
+
+def _full(*_: object) -> int:
+    raise StoreError("store /var/lib/x.sqlite: database or disk is full")
 
 
 def test_one_that_never_shows_is_given_up_after_its_time(plant: Plant) -> None:
