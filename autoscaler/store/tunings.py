@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, MetaData, String, Table, Text, func, select
+from sqlalchemy import Column, ColumnElement, Connection, Float, MetaData, String, Table, Text, and_, func, select
 
 from autoscaler.core.tuning import REMEMBERED, SESSIONS_REMEMBERED, TuningPlan
 from autoscaler.model import AlertIdentity, Tuning
@@ -45,9 +45,13 @@ def tunings_table(metadata: MetaData) -> Table:
 
 
 def carry_out_plan(connection: Connection, table: Table, plan: TuningPlan, now: datetime) -> Begun:
-    """Write what a plan begins and ends, once, and forget what nobody can send again."""
+    """Write what a plan begins and ends, once, and forget what nobody can send again.
+
+    An alert that has fired since is late: what it would begin counts as known, and as over.
+    """
     _forget(connection, table, now)
-    begun = tuple(each for each in plan.begin if insert_new(connection, table, _row(each)))
+    new = [each for each in plan.begin if not _has_fired_since(connection, table, each, now)]
+    begun = tuple(each for each in new if insert_new(connection, table, _row(each)))
     ended = [each for alert in plan.end for each in _end(connection, table, alert, now)]
     for each in plan.over:
         insert_new(connection, table, {**_row(each), "ended_at_s": now.timestamp(), "ended_by": RESOLVED})
@@ -93,15 +97,30 @@ def _forget(connection: Connection, table: Table, now: datetime) -> None:
 def _end(connection: Connection, table: Table, alert: AlertIdentity, now: datetime) -> Iterable[Tuning]:
     """End those of this firing and of earlier ones; a later one is another alert, which goes on."""
     mine = (
-        table.c.source == alert.source,
-        table.c.alert_group == _key(alert.group),
-        table.c.fingerprint == _key(alert.fingerprint),
+        _firings(table, alert),
         table.c.starts_at_s <= alert.starts_at.timestamp(),
         table.c.ended_at_s.is_(None),
     )
     bodies = connection.execute(select(table.c.body).where(*mine, table.c.until_s > now.timestamp())).scalars().all()
     connection.execute(table.update().where(*mine).values(ended_at_s=now.timestamp(), ended_by=RESOLVED))
     return [tuning_from_json(body) for body in bodies]
+
+
+def _has_fired_since(connection: Connection, table: Table, tuning: Tuning, now: datetime) -> bool:
+    # What is to begin in the future was resolved by a wrong clock: it keeps nothing from beginning meanwhile.
+    after, until = tuning.alert.starts_at.timestamp(), now.timestamp()
+    later = table.c.starts_at_s > after, table.c.starts_at_s <= until, table.c.rule == tuning.rule
+    found = select(table.c.rule).where(_firings(table, tuning.alert), *later).limit(1)
+    return connection.execute(found).first() is not None
+
+
+def _firings(table: Table, alert: AlertIdentity) -> ColumnElement[bool]:
+    """All firings of an alert."""
+    return and_(
+        table.c.source == alert.source,
+        table.c.alert_group == _key(alert.group),
+        table.c.fingerprint == _key(alert.fingerprint),
+    )
 
 
 def _key(text: str) -> str:

@@ -59,6 +59,19 @@ def test_firing_anew_begins_anew_and_an_old_resolved_does_not_end_that(store: Sq
     assert [each.alert.starts_at for each in store.tunings(anew)] == [anew]
 
 
+def test_a_firing_that_comes_after_a_later_one_of_the_same_alert_begins_nothing(store: SqlStore) -> None:
+    anew = NOW + MINUTE
+    hear(store, an_alert(starts_at=anew), now=anew)
+    hear(store, an_alert(starts_at=anew, firing=False), now=anew)
+    assert hear(store, an_alert(), now=anew).begun == ()
+    assert store.tunings(anew) == ()
+
+
+def test_resolved_by_a_clock_that_was_wrong_keeps_nothing_from_beginning(store: SqlStore) -> None:
+    hear(store, an_alert(starts_at=NOW + HOUR, firing=False))
+    assert hear(store, an_alert()).begun == (a_tuning(),)
+
+
 def test_resolved_of_one_alert_leaves_that_of_another(store: SqlStore) -> None:
     hear(store, an_alert(fingerprint="a"), an_alert(fingerprint="b"))
     hear(store, an_alert(fingerprint="a", firing=False))
