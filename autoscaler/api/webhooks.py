@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,9 @@ from autoscaler.model import AlertIdentity
 
 GRAFANA, ALERTMANAGER = "grafana", "alertmanager"
 VERSIONS: Mapping[str, str] = MappingProxyType({GRAFANA: "1", ALERTMANAGER: "4"})
+
+# Longer ones are not told, but told apart: every decision keeps them for as long as their alert changes something.
+LONGEST_IDENTITY = 2048
 
 # Where Grafana says why an alert is in its state.
 _STATE_REASON = "grafana_state_reason"
@@ -82,5 +86,9 @@ def parse_webhook(source: str, body: bytes) -> Webhook:
 
 
 def _alert(source: str, group: str, alert: _Alert) -> Alert:
-    identity = AlertIdentity(source, group, alert.fingerprint, alert.starts_at)
+    identity = AlertIdentity(source, _short(group), _short(alert.fingerprint), alert.starts_at)
     return Alert(identity, alert.status == "firing", alert.labels, alert.annotations.get(_STATE_REASON, ""))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_IDENTITY else f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -22,6 +22,7 @@ REMEMBERED = timedelta(days=14)
 SESSIONS_REMEMBERED = timedelta(days=1)
 
 MOST_SESSIONS_TOLD = 3
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,9 @@ class Alert:
 
     @property
     def name(self) -> str:
-        """What it is called."""
-        return self.labels.get("alertname", "without a name")
+        """What it is called, in one line and not too long: reasons, the log and terminals repeat it."""
+        said = self.labels.get("alertname", "")[:LONGEST_NAME]
+        return "".join(each if each.isprintable() else " " for each in said).strip() or "without a name"
 
 
 @dataclass(frozen=True, slots=True)

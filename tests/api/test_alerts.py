@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from autoscaler.store.records import tuning_to_json
 from tests.api.facility import ALERTMANAGER, GRAFANA, ApiUnderTest, sample
 
 
@@ -50,6 +51,16 @@ def test_an_alert_that_fires_for_want_of_data_changes_nothing(api: ApiUnderTest)
     body["alerts"][0]["annotations"]["grafana_state_reason"] = "NoData"
     assert "nothing is known" in api.post(GRAFANA, body).json()["ignored"][0]["reason"]
     assert api.boosts() == []
+
+
+def test_names_without_end_are_told_apart_and_do_not_make_decisions_large(api: ApiUnderTest) -> None:
+    body = sample("grafana")
+    for end in "ab":
+        body["groupKey"] = body["alerts"][0]["fingerprint"] = "x" * 100_000 + end
+        assert len(api.post(GRAFANA, body).json()["begun"]) == 1
+        assert api.post(GRAFANA, body).json()["known"] == 1
+    (tuning,) = api.store.tunings(api.now)
+    assert len(tuning_to_json(tuning)) < 1000
 
 
 def test_what_was_begun_is_in_force_after_a_restart(api: ApiUnderTest) -> None:

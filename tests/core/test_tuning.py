@@ -17,6 +17,9 @@ CAP = TuningRule({"alertname": "Storage"}, TuningKind.CAP, HOUR, 3)
 FREEZE = TuningRule({"alertname": "Network"}, TuningKind.FREEZE, HOUR, None, Direction.GROW, ("host-1",), "host-1")
 
 
+PAGE = TuningRule({"severity": "page"}, TuningKind.BOOST, HOUR, 2)
+
+
 class TestDecideTuning:
     """What is begun and ended."""
 
@@ -62,6 +65,14 @@ class TestDecideTuning:
     def test_a_resolved_alert_ends_its_own_although_its_rule_is_gone(self) -> None:
         alert = an_alert(firing=False)
         assert decide_tuning([alert], [], NOW).end == (alert.identity,)
+
+    @pytest.mark.parametrize(
+        ("said", "name"),
+        [("High\nQueue\x1b[2J", "High Queue [2J"), ("x" * 100_000, "x" * 200), ("", "without a name")],
+    )
+    def test_an_alert_is_called_what_fits_into_a_line(self, said: str, name: str) -> None:
+        (tuning,) = decide_tuning([an_alert({"alertname": said, "severity": "page"})], [PAGE], NOW).begin
+        assert tuning.name == name
 
 
 class TestTunedDemand:
