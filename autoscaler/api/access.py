@@ -87,14 +87,18 @@ class Access:
         self._rates.take(f"token {token.name}")
         return token
 
-    def check_signature(self, signature: str, signed_at: str | None, body: bytes) -> None:
-        """Let in what Grafana has signed just now."""
+    def expect_signature(self, signed_at: str | None) -> str:
+        """Refuse before the body is read what could not be checked anyway; return when it was signed."""
         if self._secret_file is None:
             raise _unknown("a signature cannot be checked: api.grafana_secret_file is not set")
         if signed_at is None:
             raise _unknown(f"the signature has no time: set Grafana's timestamp header to {SIGNED_AT}")
+        return signed_at
+
+    def check_signature(self, signature: str, signed_at: str, body: bytes) -> None:
+        """Let in what Grafana has signed just now."""
         try:
-            secret = self._secret_file.read_bytes().strip()
+            secret = self._secret()
         except OSError as error:
             sentence = f"{self._secret_file} cannot be read: {error.strerror}"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence) from None
@@ -108,6 +112,9 @@ class Access:
         ):
             raise _unknown("the signature is not of the last 5 minutes: a clock is wrong, or this is a replay")
         self._rates.take("signature")
+
+    def _secret(self) -> bytes:
+        return b"" if self._secret_file is None else self._secret_file.read_bytes().strip()
 
     def _token(self, authorization: str | None, client: str) -> Token:
         text = _given(authorization)

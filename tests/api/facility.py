@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,11 @@ class ApiUnderTest:
         self.registry.register(self.metrics)
         self.client = self.start()
 
-    def start(self) -> TestClient:
-        """A client of a new app, as after a restart."""
+    def start(self, **settings: Any) -> TestClient:
+        """A client of a new app, as after a restart; with other settings of ``api``."""
+        config = self.loaded.config
+        api = config.api.model_copy(update=settings)
+        self.loaded = replace(self.loaded, config=config.model_copy(update={"api": api}))
         using = Facilities(lambda: self.loaded, self.store, lambda: self.now, self._ring, self.metrics)
         return TestClient(make_app(using), raise_server_exceptions=False)
 
