@@ -1,7 +1,7 @@
 """Who may use the API: a file with a line for each token, which holds what may be done and a hash, never the token.
 
 A token begins with its name, so that only one hash is tried. Hashing is made slow for whoever finds the file; the
-controller remembers what it found good, and tries others no faster than one after the other.
+controller remembers what it found good.
 """
 
 import hashlib
@@ -90,8 +90,6 @@ class TokenBook:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        # Of its own: who has a known token does not wait for the hashes of those that have none.
-        self._hashing = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._tokens: dict[str, Token] = {}
         self._good: dict[bytes, Token] = {}
@@ -107,8 +105,8 @@ class TokenBook:
         found = self.named(token)
         if found is None or len(token) > _LONGEST_TOKEN:
             return None
-        with self._hashing:
-            good = found.is_of(token)
+        # Without the lock: who has a known token does not wait for the hashes of those that have none.
+        good = found.is_of(token)
         with self._lock:
             # Its line may have been removed meanwhile.
             if not good or self._tokens.get(found.name) != found:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autoscaler.api import tokens
-from autoscaler.api.access import SIGNATURE, SIGNED_AT, Rates, RefusedError
+from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, Rates, RefusedError
 from autoscaler.api.tokens import Scope, Token, TokenBook, TokensError, add_token, read_tokens
 from tests.api.facility import ALERTMANAGER, GRAFANA, NOW, SECRET, ApiUnderTest, basic, bearer, sample
 
@@ -74,6 +74,12 @@ class TestTokens:
             statuses = [post(api, bearer(f"{name}.{number}"))[0] for number in range(11)]
             assert statuses == [401] * 10 + [429]
         assert post(api, bearer(api.alerts)) == (200, None)
+
+    def test_many_who_come_at_once_with_a_good_token_are_all_let_in(self, api: ApiUnderTest) -> None:
+        access = Access(api.loaded.config.api.model_copy(update={"requests_per_minute": 100}), lambda: NOW)
+        with ThreadPoolExecutor(20) as beside:
+            came = [beside.submit(access.check, f"Bearer {api.alerts}", "127.0.0.1", Scope.ALERTS) for _ in range(20)]
+        assert {each.result().name for each in came} == {"grafana"}
 
     def test_a_token_whose_line_is_removed_is_refused_at_once(self, api: ApiUnderTest) -> None:
         assert post(api, bearer(api.alerts))[0] == 200
