@@ -74,8 +74,10 @@ def _settings(api: ApiSection, app: FastAPI) -> uvicorn.Config:
     )
     try:
         settings.load()
-    except (OSError, ssl.SSLError) as error:
-        raise ApiError(f"api.tls_cert_file {api.tls_cert_file}, api.tls_key_file {api.tls_key_file}: {error}") from None
+    except OSError as error:
+        # OpenSSL's errors have their sentence elsewhere than the system's.
+        why = error if isinstance(error, ssl.SSLError) else error.strerror
+        raise ApiError(f"api.tls_cert_file {api.tls_cert_file}, api.tls_key_file {api.tls_key_file}: {why}") from None
     return settings
 
 

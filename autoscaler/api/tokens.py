@@ -74,8 +74,10 @@ def read_tokens(file: Path) -> dict[str, Token]:
     """The tokens of the file, by name; raises ``TokensError``."""
     try:
         lines = file.read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise TokensError(f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        raise TokensError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise TokensError(f"{file} is not a UTF-8 text file") from None
     found = {}
     for number, line in enumerate(lines, 1):
         if line.strip() and not line.startswith("#"):

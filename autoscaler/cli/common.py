@@ -38,7 +38,7 @@ Exit codes:
   2  the command line cannot be understood
   {EXIT_DEGRADED}  done, but a host or a needed signal is unknown (dry-run, status, run --cycles),
      no cycle came in time (status), a cycle failed (run), or too little is known (train)
-  {EXIT_STORE}  the store or a model cannot be used, or there is nothing to show
+  {EXIT_STORE}  the store, a model or an address (run) cannot be used, or there is nothing to show
   {EXIT_DIFFERENT}  decisions are different (dry-run --from-decisions)"""
 
 
@@ -56,6 +56,16 @@ class DegradedFailure(click.ClickException):
 
 class StoreFailure(click.ClickException):
     """Ends a command because of the store or a model, or because there is nothing to show."""
+
+    exit_code = EXIT_STORE
+
+
+class AddressFailure(click.ClickException):
+    """Ends a command that cannot listen where it is to.
+
+    Not with the code of a bad configuration, after which systemd does not try again: after a boot the address may only
+    not be there yet.
+    """
 
     exit_code = EXIT_STORE
 

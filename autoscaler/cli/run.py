@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.cli.common import (
     EXIT_CODES,
+    AddressFailure,
     ConfigFailure,
     DegradedFailure,
     StoreFailure,
@@ -153,7 +154,7 @@ def _run(
 def _listening(
     reload: Reload, store: SqlStore, bell: Bell, heard: ApiMetrics, shown: Sequence[Collector]
 ) -> Iterator[None]:
-    """Serve all that is asked for beside the loop; an address that is taken ends the command with exit code 1."""
+    """Serve all that is asked for beside the loop; an address that is taken ends the command with exit code 4."""
     config = reload.loaded.config
     nudges, metrics = config.controller.notify_listen, config.controller.metrics_listen
     try:
@@ -164,7 +165,7 @@ def _listening(
         ):
             yield
     except (NudgeError, MetricsError) as error:
-        raise ConfigFailure(str(error)) from None
+        raise AddressFailure(str(error)) from None
 
 
 def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
@@ -180,7 +181,7 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
 
 @contextmanager
 def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> Iterator[None]:
-    """Serve the API beside the loop; what keeps it from that ends the command with exit code 1."""
+    """Serve the API beside the loop; what keeps it from that ends the command."""
     try:
         from autoscaler.api.app import make_app  # noqa: PLC0415 - of an extra that few sites need
         from autoscaler.api.serve import ApiError, api_at  # noqa: PLC0415
@@ -195,7 +196,7 @@ def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> It
             _log.info("the API listens on %s:%d", host, port)
             yield
     except ApiError as error:
-        raise ConfigFailure(str(error)) from None
+        raise AddressFailure(str(error)) from None
 
 
 def _controller(loaded: Loaded, store: SqlStore, metrics: CycleMetrics, annotations: Annotations) -> Controller:

@@ -169,9 +169,9 @@ def test_without_the_extra_the_api_is_exit_code_1_and_says_what_to_install(
     assert "pip install 'vaf-autoscaler[api]'" in result.stderr
 
 
-def test_an_address_that_is_taken_is_exit_code_1(site: Site) -> None:
+def test_an_address_that_is_taken_is_no_bad_configuration_so_that_systemd_tries_again(site: Site) -> None:
     port = site.url.rpartition(":")[2].split("/")[0]
     site.replace("hosts:", SECTIONS.replace(":0", f":{port}"))
     result = site.run(cycles=1)
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert f"api.listen: 127.0.0.1:{port}: Address already in use" in result.stderr
