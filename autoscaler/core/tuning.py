@@ -152,12 +152,15 @@ def tuned_demand(demand: Demand, tunings: Sequence[Tuning]) -> Demand:
     Where it wants to hold it stays so, but for sessions: there are at least as many workers as those want.
     """
     holds = demand.workers is None
-    kinds = [TuningKind.SESSION] if holds else [TuningKind.BOOST, TuningKind.SESSION]
-    more = [each for each in tunings if each.kind in kinds]
-    if holds and not more:
-        return demand
+    boosts = [each for each in tunings if each.kind is TuningKind.BOOST]
+    sessions = [each for each in tunings if each.kind is TuningKind.SESSION]
+    # Who sees that an alert has begun, and no host that grows, finds out here why.
+    waiting = [f"{tuning_words(each)} waits while the policy holds" for each in boosts if holds]
+    if holds and not sessions:
+        return replace(demand, reason="; ".join([demand.reason, *waiting])) if waiting else demand
+    more = [*sessions] if holds else [*boosts, *sessions]
     workers = (demand.workers or 0) + sum(each.workers or 0 for each in more)
-    reasons = [demand.reason, *_told(more)]
+    reasons = [demand.reason, *waiting, *_told(more)]
     for tuning in (each for each in tunings if each.kind is TuningKind.CAP):
         if tuning.workers is not None and workers > tuning.workers:
             workers = tuning.workers

@@ -90,8 +90,12 @@ class TestTunedDemand:
     def test_a_cap_that_is_not_reached_says_nothing(self) -> None:
         assert tuned_demand(Demand(2, "two"), [a_tuning(CAP)]) == Demand(2, "two")
 
-    def test_of_what_is_unknown_nothing_is_made(self) -> None:
-        assert tuned_demand(Demand(None, "unknown"), [a_tuning(), a_tuning(CAP)]) == Demand(None, "unknown")
+    def test_of_what_is_unknown_nothing_is_made_and_a_boost_says_that_it_waits(self) -> None:
+        found = tuned_demand(Demand(None, "unknown"), [a_tuning(), a_tuning(CAP)])
+        assert found.workers is None
+        assert found.reason == (
+            "unknown; alert HighQueue (grafana): +8 workers until 2026-11-23 14:00:00 UTC waits while the policy holds"
+        )
 
 
 class TestInForce:
