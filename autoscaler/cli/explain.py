@@ -74,7 +74,7 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
         yield f"input: signals of {whose} have been unknown since {local(since)}"
     orders = orders_by_host(decision.situation.orders, decision.at)
     for words in orders.get(decided.host, NO_ORDERS).in_words():
-        yield f"order: {decided.host} is {words}"
+        yield f"order: {decided.host}: {words}"
     for tuning in decision.situation.tunings:
         yield f"tuning: {tuning_words(tuning)}"
     demand = decision.demand

@@ -3,6 +3,7 @@
 import getpass
 import os
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +11,10 @@ import click
 from autoscaler.cli.parameters import Span
 from autoscaler.config.document import nobody
 from autoscaler.config.load import Loaded
+from autoscaler.core.orders import with_maintenance
+from autoscaler.core.tuning import with_freezes
+from autoscaler.model import Orders
+from autoscaler.store.sql import SqlStore
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -42,9 +47,15 @@ def hosts_of(loaded: Loaded, target: str | None) -> tuple[str, ...]:
 
 def called(target: str | None, hosts: Sequence[str]) -> str:
     """What to call them: there may be a thousand."""
+    count = "1 host" if len(hosts) == 1 else f"{len(hosts)} hosts"
     if target is None:
-        return f"all {len(hosts)} hosts"
-    return target if hosts == (target,) else f"{target} ({len(hosts)} hosts)"
+        return f"all {count}"
+    return target if hosts == (target,) else f"{target} ({count})"
+
+
+def not_by_hand(loaded: Loaded, store: SqlStore, now: datetime) -> Orders:
+    """The pauses that the configuration's maintenance and alerts make now, which no command of these ends."""
+    return with_freezes(with_maintenance(Orders(), loaded.rules.maintenance, now), store.tunings(now))
 
 
 def who() -> str:

@@ -1,13 +1,15 @@
 """``autoscaler pause`` and ``autoscaler resume``: hosts that are to be left as they are for a while."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from autoscaler.cli.common import EXIT_CODES, config_option, load_config, local, open_store_to_order
-from autoscaler.cli.orders import HEARD, called, for_option, hosts_of, reason_option, who
-from autoscaler.model import Direction, Pause
+from autoscaler.cli.orders import HEARD, called, for_option, hosts_of, not_by_hand, reason_option, who
+from autoscaler.core.orders import NO_ORDERS, orders_by_host
+from autoscaler.model import Direction, Orders, Pause
 
 direction_option = click.option(
     "--direction",
@@ -67,12 +69,24 @@ def resume(target: str | None, direction: str | None, config_file: Path) -> None
         store.end_pauses(hosts, _directions(direction))
         if direction is None:
             store.end_overrides(hosts)
-        left = store.orders(now)
+        left, others = store.orders(now), not_by_hand(loaded, store, now)
     pauses, overrides = {*before.pauses} - {*left.pauses}, {*before.overrides} - {*left.overrides}
-    if not pauses and not overrides:
+    if pauses or overrides:
+        click.echo(f"{called(target, hosts)}: resumed; {HEARD}")
+    else:
         click.echo("nothing was paused or set there")
-        return
-    click.echo(f"{called(target, hosts)}: resumed; {HEARD}")
+    for words, still in _still(others, hosts, _directions(direction), now).items():
+        click.echo(f"{still[0] if len(still) == 1 else f'{len(still)} hosts'}: still {words}; resume does not end that")
+
+
+def _still(orders: Orders, hosts: Sequence[str], ways: Sequence[Direction], now: datetime) -> dict[str, list[str]]:
+    """The hosts by what still pauses them: there may be a thousand, and of few kinds."""
+    pauses = tuple(each for each in orders.pauses if each.direction in ways)
+    by_host, found = orders_by_host(Orders(pauses), now), dict[str, list[str]]()
+    for host in hosts:
+        for words in by_host.get(host, NO_ORDERS).in_words():
+            found.setdefault(words, []).append(host)
+    return found
 
 
 def _directions(direction: str | None) -> tuple[Direction, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from autoscaler.cli.common import EXIT_CODES, config_option, load_config, local, open_store_to_order
-from autoscaler.cli.orders import HEARD, for_option, hosts_of, reason_option, who
+from autoscaler.cli.orders import HEARD, for_option, hosts_of, not_by_hand, reason_option, who
 from autoscaler.model import Override
 
 
@@ -37,7 +37,8 @@ def set_workers(host: str, workers: int, span: timedelta, reason: str, config_fi
     until = since + span
     with open_store_to_order(loaded) as store:
         store.record_override(Override(host, workers, since, until, who(), reason))
-        paused = any(each.host == host for each in store.orders(since).pauses)
+        pauses = (*store.orders(since).pauses, *not_by_hand(loaded, store, since).pauses)
+        paused = any(each.host == host for each in pauses)
     click.echo(f"{host}: set to {workers} workers until {local(until)}; {HEARD}")
     if paused:
         click.echo(f"{host} is paused: a pause wins as long as it lasts")

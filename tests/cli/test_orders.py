@@ -29,6 +29,13 @@ def orders(site: Site) -> Orders:
         return store.orders(datetime.now(UTC))
 
 
+def maintain(site: Site) -> None:
+    """State maintenance of rack-4 that is under way."""
+    now = datetime.now(UTC)
+    window = f"from: '{now - timedelta(hours=1)}', to: '{now + timedelta(hours=1)}'"
+    site.replace("groups:", f"maintenance: [{{hosts: [rack-4], {window}, reason: disks}}]\ngroups:")
+
+
 def workers(site: Site) -> list[int]:
     """The workers that the newest decision grants to each host."""
     with closing(SqlStore(site.store)) as store:
@@ -127,12 +134,19 @@ class TestPause:
         assert ready.invoke("resume").stdout == "nothing was paused or set there\n"
 
     def test_of_the_configuration_needs_no_command(self, ready: Site) -> None:
-        now = datetime.now(UTC)
-        window = f"from: '{now - timedelta(hours=1)}', to: '{now + timedelta(hours=1)}'"
-        ready.replace("groups:", f"maintenance: [{{hosts: [rack-4], {window}, reason: disks}}]\ngroups:")
+        maintain(ready)
         ready.exporter.queued = 1
         ready.run(cycles=1)
         assert workers(ready) == [4, 0]
+
+    def test_of_the_configuration_is_told_by_a_resume_that_does_not_end_it(self, ready: Site) -> None:
+        maintain(ready)
+        ready.invoke("pause", "host-1", *FOR)
+        resumed, still = ready.invoke("resume").stdout.splitlines()
+        assert resumed.startswith("all 2 hosts: resumed")
+        assert still.startswith("host-2: still paused until ")
+        assert still.endswith(" by maintenance: disks; resume does not end that")
+        assert len(ready.invoke("resume", "host-1").stdout.splitlines()) == 1
 
 
 class TestSet:
@@ -160,6 +174,10 @@ class TestSet:
         assert len(orders(ready).overrides) == 1
         assert "all 2 hosts: resumed" in ready.invoke("resume").stdout
         assert orders(ready) == Orders()
+
+    def test_of_a_host_in_maintenance_says_that_the_pause_wins(self, ready: Site) -> None:
+        maintain(ready)
+        assert "host-2 is paused: a pause wins" in ready.invoke("set", "host-2", "--workers", 3, *FOR).stdout
 
     def test_of_a_paused_host_says_that_the_pause_wins(self, ready: Site) -> None:
         ready.invoke("pause", "host-1", *FOR)
@@ -194,5 +212,5 @@ class TestShown:
     def test_explain_shows_those_of_the_host_then(self, said: Site) -> None:
         said.invoke("resume")
         text = said.invoke("explain", "host-1").stdout
-        assert "order: host-1 is paused until " in text
+        assert "order: host-1: paused until " in text
         assert "set to" not in text
