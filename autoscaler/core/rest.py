@@ -75,7 +75,10 @@ class Rest:
             self._resting[observed.host, decided.current] = observed
 
     def plan(self, host: Host, observed: HostObservation, current: int, granted: int) -> Transfer | None:
-        """What ``plan`` plans: what guests use counts there only for the floors of the Worker Nodes."""
+        """What ``plan`` plans: what guests use counts there only for the floors of the Worker Nodes.
+
+        The very same transfer comes back only for a host that looks the same, but for what its guests use.
+        """
         key, floors = (observed.host, current, granted), [wn_floor_mib(wn, observed) for wn in host.wns]
         known = self._planned.get(key)
         if known is None or known[1] != floors or not _alike(known[0], observed):

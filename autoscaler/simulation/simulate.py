@@ -15,10 +15,11 @@ from autoscaler.core.rest import Rest
 from autoscaler.model import Demand, HostObservation, HostTimers, Memory, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch
+from autoscaler.simulation.courses import Courses
 from autoscaler.simulation.evolve import remembered
 from autoscaler.simulation.machine import Site
 from autoscaler.simulation.meter import Meter
-from autoscaler.simulation.movement import Movement, movement
+from autoscaler.simulation.movement import Movement
 from autoscaler.simulation.readings import SIGNALS, Readings, Values, seen_by
 from autoscaler.simulation.run import Move, Run
 from autoscaler.simulation.scenario import Scenario
@@ -68,6 +69,7 @@ class _Simulation:
         self._meter = Meter(self._interval_s)
         self._sites = [Site(machine, scenario.physics, self._meter) for machine in scenario.machines]
         self._by_name = {site.name: site for site in self._sites}
+        self._courses = {site.name: Courses(site.host, scenario.physics) for site in self._sites}
         self._readings = Readings(
             self._agenda,
             policy,
@@ -205,7 +207,7 @@ class _Simulation:
 
     def _begin(self, at_s: float, observed: HostObservation, transfer: Transfer, reason: str) -> None:
         site = self._by_name[transfer.host]
-        course = movement(site.host, observed, transfer, self._scenario.physics, site.busy_cores)
+        course = self._courses[site.name].of(observed, transfer, site.busy_cores)
         timers = self._timers.get(transfer.host) or HostTimers(transfer.host)
         self._timers[transfer.host] = remembered(timers, transfer, self._now(at_s))
         site.begin(at_s, transfer)
