@@ -2,7 +2,7 @@
 
 It is unknown then whether somebody uses PROOF, but a hypervisor shows it all the same: workers that compute take CPU,
 and what a session holds is memory that the guest uses. So a host walks only after its PROOF domain has done next to
-nothing for all of that time, and never below what its guest uses.
+nothing for all of that time, and never below what its guest uses; one whose guest does not tell that stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,10 @@ def walks_to(
         return None, f"it is not known whether {proof.name} works"
     if now - found.since < wait:
         return None, f"{proof.name} is quiet only since {_clock(found.since)}"
-    held_mib = max(0, (proof.used_mib or 0) - host.proof.dormant.memory_mib)
+    if proof.used_mib is None:
+        # A session that nobody has touched for hours may still hold all of it.
+        return None, f"{proof.name} does not say how much memory it uses"
+    held_mib = max(0, proof.used_mib - host.proof.dormant.memory_mib)
     return -(-held_mib // host.proof.memory_per_worker_mib), f"{proof.name} uses {proof.used_mib} MiB"
 
 

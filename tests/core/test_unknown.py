@@ -34,7 +34,7 @@ RULES = Rules(Threshold(), GuardLimits(unknown_to_safe=HOUR))
 
 
 def a_host_at(
-    workers: int, host: str = "host-1", *, cpu_time_s: float = 0.0, used_mib: int | None = None
+    workers: int, host: str = "host-1", *, cpu_time_s: float = 0.0, used_mib: int | None = 300
 ) -> HostObservation:
     """A host whose PROOF domain has so many workers, and has got so much CPU time."""
     seen = observed(FACILITY.host(host), workers=workers)
@@ -210,6 +210,13 @@ class TestTheWalk:
         before = cycles(60)
         after = a_decision(before.at + MINUTE, a_host_at(4), before=before, known=True)
         assert after.safe_split is None
+
+    def test_takes_nothing_from_a_guest_that_does_not_say_what_it_uses(self) -> None:
+        """Xen's guests never do, and nothing would be watched while it is squeezed."""
+        before = cycles(60)
+        after = a_decision(before.at + MINUTE, a_host_at(4, used_mib=None), before=before)
+        assert moves(after) == {}
+        assert after.hosts[0].reason.endswith("; fresh: proof does not say how much memory it uses")
 
     def test_never_begins_without_a_time(self) -> None:
         rules = replace(RULES, limits=GuardLimits(unknown_to_safe=None))

@@ -26,6 +26,8 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     plant = Plant(tmp_path, hosts_named("host-1", "host-2"), limits=AFTER)
     plant.source.queued = 2
     plant.cycle()
+    for fake in plant.fakes.values():
+        fake.domains["proof"].used_mib = 300
     plant.source.queued, plant.source.running = None, None
     yield plant
     plant.close()
