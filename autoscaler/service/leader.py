@@ -62,7 +62,7 @@ class Leadership:
     def __init__(
         self, candidate: Candidate, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.problem: str | None = None
+        self._problem: str | None = None
         self._candidate = candidate
         self._changed = changed
         self._clock = clock
@@ -76,6 +76,13 @@ class Leadership:
     def term(self) -> int | None:
         """The term in which this controller leads, ``None`` when it does not, or does not know."""
         return self._term if holds(self._answered_at_s, self._clock()) else None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is not known who leads, ``None`` when it is."""
+        if self._problem is None and not holds(self._answered_at_s, self._clock()):
+            return "the store does not answer"
+        return self._problem
 
     @property
     def words(self) -> str:
@@ -98,11 +105,11 @@ class Leadership:
         try:
             self._ask()
         except StoreError as error:
-            self._term, self.problem = None, str(error)
+            self._term, self._problem = None, str(error)
         except Exception as error:  # noqa: BLE001 - a thread that ended would leave a standby for ever
-            self._term, self.problem = None, f"{type(error).__name__}: {error}"
+            self._term, self._problem = None, f"{type(error).__name__}: {error}"
         else:
-            self._answered_at_s, self.problem = asked_at_s, None
+            self._answered_at_s, self._problem = asked_at_s, None
         if self._term != led:
             self._tell()
             self._changed()

@@ -77,7 +77,11 @@ class Election:
             return None
         # Waits for what the last leader has in writing; what it writes then is of an old term.
         begin = "UPDATE leadership SET term = term + 1, leader = %(name)s, since_s = %(now_s)s RETURNING term"
-        return int(_one(session, begin, name=self.name, now_s=time.time()))
+        term = _one(session, begin, name=self.name, now_s=time.time())
+        if term is None:
+            # One that is written anew would begin with a term that was used already.
+            raise StoreError(f"store {self.database.name}: its table leadership has no row: restore the database")
+        return int(term)
 
     def _beat(self, session: _Session) -> None:
         if _one(session, _MINE) is None:

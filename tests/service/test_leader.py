@@ -117,7 +117,7 @@ def test_without_an_answer_it_leads_no_more_even_before_it_is_told(leadership: L
     store.term = 5
     leadership.step()
     store.now_s += LEASE_S
-    assert leadership.term is None
+    assert (leadership.term, leadership.problem) == (None, "the store does not answer")
 
 
 def test_the_answer_counts_from_when_it_was_asked_for(leadership: Leadership, store: Store) -> None:

@@ -19,6 +19,7 @@ from tests.testbed.proxy import proxied
 pytestmark = pytest.mark.testbed
 
 DEADLINE_S = 60
+HELD_BY = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
 
 
 @pytest.fixture
@@ -76,6 +77,16 @@ def test_a_session_that_the_server_has_ended_leads_no_more(one: Election, server
     with pytest.raises(StoreError, match="terminating connection"):
         one.beat()
     assert wait_until(other.campaign, DEADLINE_S, "the lock") == 2
+
+
+def test_nobody_leads_or_keeps_the_lock_where_the_term_was_lost(
+    one: Election, other: Election, server: Postgres, database: PostgresDatabase
+) -> None:
+    server.ask("DELETE FROM leadership", database.name.rpartition("/")[2])
+    for each in (one, other):
+        with pytest.raises(StoreError, match="its table leadership has no row: restore the database"):
+            each.campaign()
+        wait_until(lambda: not server.ask(HELD_BY, database.name.rpartition("/")[2]), DEADLINE_S, "the lock to be free")
 
 
 def test_a_leader_from_whom_nothing_comes_loses_the_lock(one: Election, other: Election) -> None:
