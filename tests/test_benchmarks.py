@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from autoscaler.core.decide import Rules, decide
 from autoscaler.learning.notes import standing
-from autoscaler.model import Memory
+from autoscaler.model import Facility, GuardLimits, Memory, Situation
+from autoscaler.testing import a_host, observed, proof_window
+from policies.threshold import Threshold
 from tests.benchmarks import (
     learned,
     learned_adversarial,
@@ -24,10 +27,12 @@ from tests.benchmarks import (
     replay,
     scale,
     soak,
+    soak_laws,
     soak_life,
     soak_plan,
     storm,
 )
+from tests.core.alerts import MINUTE, a_tuning
 from tests.learning.models import a_forest
 
 
@@ -260,6 +265,18 @@ def test_a_soak_of_hours_with_faults_and_kills_breaks_no_law(tmp_path: Path) -> 
     assert came["cycles"]["finished"] > 500
     assert came["transfers"] > 20
     assert came["kills"]["all"] >= 1
+    assert came["announced_sessions"] >= 1
+
+
+def test_a_soak_sees_workers_that_neither_the_policy_nor_an_alert_wants() -> None:
+    facility, rules = Facility((a_host(),)), Rules(Threshold(workers_per_session=2, idle=MINUTE), GuardLimits())
+    situation = Situation(proof_window([1.0], [0.0]), (observed(a_host()),), tunings=(a_tuning(),))
+    boosted = decide(situation, facility, rules)
+    untold = replace(boosted, situation=replace(situation, tunings=()))
+    assert [*soak_laws.broken_by(boosted, facility, rules, timedelta(0))] == []
+    assert [*soak_laws.broken_by(untold, facility, rules, timedelta(0))] == [
+        "8 workers are wanted on hosts that have 0, policy and tunings want 2"
+    ]
 
 
 def test_a_storm_of_alerts_loses_none_and_begins_none_twice_and_who_is_refused_is_told_and_counted() -> None:

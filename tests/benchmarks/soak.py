@@ -1,12 +1,13 @@
 """A month of the controller's life in minutes: `python -m tests.benchmarks.soak --days 30` prints one JSON document.
 
 The real controller, duty, guards, transfer engine, store on disk, HTTP API, retention and metrics run; the facility is
-in memory, and so is time. Each edge is down for 5 % of the time, in stretches: the exporter (refused, stale, unknown,
-half a text), each host's hypervisor (no call, or only half of the calls or replies come through), the store (locked,
-full, failing to commit), and Alertmanager's way to us. Balloons are stuck, a source raises, clocks jump by hours and
-come back. The controller is restarted, with and without waiting for its transfers. It lives in a process of its own,
-which is killed (SIGKILL, from within, so that it can be in a transfer or in a transaction; or at any time), and the
-facility outlives it. The last third is one process, to see whether it grows.
+in memory, and so is time. Alerts come, with replays, and sessions are announced, each twice. Each edge is down for 5 %
+of the time, in stretches: the exporter (refused, stale, unknown, half a text), each host's hypervisor (no call, or only
+half of the calls or replies come through), the store (locked, full, failing to commit), and Alertmanager's way to us.
+Balloons are stuck, a source raises, clocks jump by hours and come back. The controller is restarted, with and without
+waiting for its transfers. It lives in a process of its own, which is killed (SIGKILL, from within, so that it can be in
+a transfer or in a transaction; or at any time), and the facility outlives it. The last third is one process, to see
+whether it grows.
 
 * `cycles`: those that were due, and why some are missed: nobody lived (`dead`), the store failed, the source raised;
 * `broken`: the laws that did not hold (soak_world.py at each call, soak_laws.py of each decision), and the first ones;
@@ -79,6 +80,7 @@ def soak(plan: Plan, folder: Path, show: Callable[[float], None] = lambda _: Non
         "kills": {"all": shared.kills, "in_a_transfer": shared.in_transfer},
         "restarts": shared.restarts,
         "alerts_that_began_something": len(task.begun.read_text().split()) if task.begun.exists() else 0,
+        "announced_sessions": shared.announced,
         "decided_again": shared.checked_again,
         "broken": len(broken),
         "first_broken": broken[:SHOWN],

@@ -45,13 +45,22 @@ def _of_steps(decision: Decision, facility: Facility, seen: HostObservation, *, 
 def _of_tunings(decision: Decision, rules: Rules) -> Iterator[str]:
     counts = Counter(each.rule for each in decision.situation.tunings)
     yield from (f"{rule} acts {number} times" for rule, number in counts.items() if number > 1)
-    workers = decision.demand.workers
-    if workers is None:
-        return
+    most = _most_wanted(decision, rules)
+    # Where nothing is to shrink, by a freeze or for want of knowledge, hosts keep what they have.
+    present = sum(each.current or 0 for each in decision.hosts if each.wanted is not None)
+    wanted = sum(each.wanted or 0 for each in decision.hosts)
+    if wanted > max(most, present):
+        yield f"{wanted} workers are wanted on hosts that have {present}, policy and tunings want {most}"
+
+
+def _most_wanted(decision: Decision, rules: Rules) -> int:
+    """What the policy wants, with all that is in force."""
+    tunings = decision.situation.tunings
     untuned = rules.policy.decide(decision.situation.window).workers
-    boost = sum(each.workers or 0 for each in decision.situation.tunings if each.kind is TuningKind.BOOST)
-    if untuned is None or workers > untuned + boost:
-        yield f"{workers} workers are wanted, by the policy {untuned}, by boosts {boost}"
+    kinds = (TuningKind.SESSION,) if untuned is None else (TuningKind.SESSION, TuningKind.BOOST)
+    wanted = (untuned or 0) + sum(each.workers or 0 for each in tunings if each.kind in kinds)
+    caps = [each.workers for each in tunings if each.kind is TuningKind.CAP and each.workers is not None]
+    return min([wanted, *caps])
 
 
 def broken_ledger(

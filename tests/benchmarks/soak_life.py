@@ -6,11 +6,12 @@ import logging
 import sqlite3
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from autoscaler.config.load import Loaded, load
 from autoscaler.contracts import Source, StoreError
 from autoscaler.core.decide import decide
 from autoscaler.core.guards import unknown_reason
-from autoscaler.model import Window
+from autoscaler.model import Tuning, Window
 from autoscaler.service import controller as service
 from autoscaler.service.controller import Controller, Pace
 from autoscaler.service.cycle_metrics import CycleMetrics
@@ -38,13 +39,15 @@ from autoscaler.sources import make_source
 from autoscaler.store.retention import Keep
 from autoscaler.store.sql import SqlStore
 from tests.benchmarks.soak_laws import broken_by, broken_ledger
-from tests.benchmarks.soak_plan import HOUR_S, Edge, Firing, Kill, Plan, as_time
+from tests.benchmarks.soak_plan import DAY_S, HOUR_S, Edge, Firing, Kill, Plan, as_time
 from tests.benchmarks.soak_world import Shared, World, shared_at
 
 INTERVAL_S = 60
 RETENTION_EVERY_S = 600
 # One decision in so many is read back and decided again.
 AGAIN_EVERY = 20
+# So long it is sure that what has begun is kept, whatever the clock does; the store keeps it for 14 days.
+REMEMBERED_S = 13 * DAY_S
 HOSTS = ("host-1", "host-2", "host-3", "host-4")
 
 CONFIG = """
@@ -135,6 +138,9 @@ class Life:
         self.beside = ThreadPoolExecutor(1)
         self.pruning: Future[None] | None = None
         self.begun = set(task.begun.read_text().split()) if task.begun.exists() else set()
+        # What the next decision is to know of, and what none may know of any more, by the names of alerts.
+        self.hears: dict[str, str] = {}
+        self.resolved: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -169,8 +175,11 @@ class Life:
         now_s = self.shared.now_s
         if any(before_s < at_s <= now_s for at_s in self.plan.restarts):
             self.restart()
+        self.hears.clear()
         for firing, fires in self.plan.told(now_s, INTERVAL_S):
             self.tell(firing, fires=fires)
+        for number in self.plan.announced(now_s, INTERVAL_S):
+            self.announce(number)
         self.cycle()
         if now_s % RETENTION_EVERY_S < INTERVAL_S and (self.pruning is None or self.pruning.done()):
             self.pruning = self.beside.submit(self.retention.run)
@@ -207,6 +216,7 @@ class Life:
         unknown_for = timedelta(seconds=self.shared.now_s - self.shared.known_s)
         for law in broken_by(done.decision, self.loaded.config.facility(), self.loaded.rules, unknown_for):
             self.world.broken(f"decision {done.number}: {law}")
+        self.check_heard(done.number, done.decision.situation.tunings)
         why = unknown_reason(done.decision.situation.window, self.loaded.policy.signals, self.loaded.rules.limits)
         knows = readable and abs(self.plan.clock_offset_s(self.shared.now_s)) < 5
         self._expect(f"decision {done.number}: what can be read is unknown: {why}", why is None or not knows)
@@ -243,6 +253,30 @@ class Life:
             with self.task.begun.open("a") as file:
                 file.write(f"{firing.name}\n")
 
+        if answer is not None and not fires:
+            self.resolved.add(firing.name)
+        if answer is not None and answer["begun"]:
+            self.hears[firing.name] = firing.severity
+
+    def check_heard(self, number: int, tunings: Sequence[Tuning]) -> None:
+        """What was said to have begun acts at once, through its rule, and what is resolved acts no more."""
+        for name, severity in self.hears.items():
+            acts = any(each.rule.endswith(f"severity={severity}") for each in tunings)
+            self._expect(f"decision {number} does not know of {name}, which has begun something", acts)
+        over = {each.name for each in tunings} & self.resolved
+        self._expect(f"decision {number} knows of {over}, which was resolved", not over)
+
+    def announce(self, number: int) -> None:
+        """Announce a session as a login script does, twice, unless it cannot reach us."""
+        if self._is_down(Edge.WEBHOOK):
+            return
+        body = json.dumps({"id": f"soak-{number}", "workers": 4, "user": "soak", "wait_s": 0})
+        first, again = (self._ask("POST", "/api/v1/sessions", content=body) for _ in range(2))
+        if first is not None and again is not None:
+            same = first["counts_until"] == again["counts_until"]
+            self._expect(f"a session that is announced twice is another: {first}, {again}", same)
+            self.shared.announced += 1
+
     def look_around(self) -> None:
         """What a wall display and Prometheus ask for, and how large all is by now."""
         self._ask("GET", "/api/v1/decisions")
@@ -268,7 +302,11 @@ class Life:
         with closing(sqlite3.connect(self.loaded.config.controller.store)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchone()[0]
             orphans = connection.execute("PRAGMA foreign_key_check").fetchall()
+            bodies = [json.loads(body) for (body,) in connection.execute("SELECT body FROM tunings")]
         self._expect(f"the store is damaged: {found}, {orphans}", found == "ok" and not orphans)
+        recent = {each.name for each in self.plan.firings if self.shared.now_s - each.begin_s < REMEMBERED_S}
+        lost = (self.begun & recent) - {each["name"] for each in bodies}
+        self._expect(f"begun, and not in the store: {lost}", not lost)
         self.check_ledger()
 
     def check_ledger(self) -> None:
@@ -295,6 +333,8 @@ class Life:
             self._expect(f"no rest: {newest.decision.transfers}", not newest.decision.transfers)
             granted = {each.host: (each.granted, each.reason) for each in newest.decision.hosts}
             self._expect(f"PROOF is not dormant: {granted}", all(workers == 0 for workers, _ in granted.values()))
+            tunings = newest.decision.situation.tunings
+            self._expect(f"something is tuned at rest: {tunings}", not tunings)
         quarantines = [each for each in self.store.timers() if each.quarantine is not None]
         self._expect(f"quarantined at rest: {quarantines}", not quarantines)
         for name, host in self.world.hosts.items():
@@ -320,7 +360,7 @@ class Life:
         answer = self.client.request(
             method, path, content=content, headers={"Authorization": f"Bearer {self.task.token}"}
         )
-        if answer.status_code == 200:
+        if answer.status_code in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
             return answer.json()
         fits = self._is_down(Edge.STORE) if answer.status_code == 503 else self.shared.finished == 0
         self._expect(f"{method} {path} answers {answer.status_code} {answer.text}", fits)

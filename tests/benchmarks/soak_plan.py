@@ -1,4 +1,4 @@
-"""All that is to happen in a soak, made of its seed: load, use, faults, clock steps, restarts, kills and alerts.
+"""All that is to happen in a soak, made of its seed: load, use, faults, clock steps, restarts, kills, sessions, alerts.
 
 Times are true seconds since the begin. What a restarted process needs to go on is the time alone.
 """
@@ -30,6 +30,9 @@ FIRINGS_PER_DAY = 24.0
 STEADY_SHARE = 0.3
 # At the end nothing fails, nobody works, and everything is to come to rest.
 REST_S = 2 * HOUR_S
+
+# Of the sessions every second one is announced, so long before it is opened.
+ANNOUNCED_S = 60.0
 
 # So often Alertmanager says the same again, also after an alert is over.
 REPEAT_S = 300
@@ -122,6 +125,11 @@ class Plan:
         here = [(begin, wait, end) for begin, wait, end in self._sessions if begin <= at_s < end]
         queued = sum(at_s < wait for _, wait, _ in here)
         return queued, len(here) - queued
+
+    def announced(self, at_s: float, step_s: float) -> list[int]:
+        """The numbers of the sessions that are announced in the step up to this time."""
+        due = enumerate(begin - ANNOUNCED_S for begin, _, _ in self._sessions)
+        return [number for number, due_s in due if number % 2 == 0 and at_s - step_s < due_s <= at_s]
 
     def used_mib(self, domain: str, at_s: float) -> int | None:
         """What a Worker Node uses; sometimes it does not tell."""

@@ -52,6 +52,7 @@ class Shared(ctypes.Structure):
         ("failed_by_store", ctypes.c_int64),
         ("failed_by_raising", ctypes.c_int64),
         ("dead", ctypes.c_int64),
+        ("announced", ctypes.c_int64),
         ("domains", _Domain * MOST_DOMAINS),
     )
 
