@@ -31,7 +31,8 @@ ca_file=${ca_file:-${VAF_API_CA_FILE:-}}
 workers=${1:-} wait_s=${2:-30}
 for number in "$workers" "$wait_s"; do
     case $number in
-        '' | *[!0-9]*) fail "usage: vaf-session.sh WORKERS [SECONDS]" ;;
+        # With a zero before it the shell would take it for an octal one.
+        '' | *[!0-9]* | 0?*) fail "usage: vaf-session.sh WORKERS [SECONDS]" ;;
     esac
 done
 [ -r "$token_file" ] || fail "$token_file cannot be read: it has to hold a token of the scope sessions"

@@ -83,7 +83,13 @@ def test_a_host_that_is_paused_keeps_nobody_waiting_longer_than_stated(systemd: 
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [((), "usage: "), (("many",), "usage: "), (("4", "-1"), "usage: "), (("0",), "refused it (400): workers: must be")],
+    [
+        ((), "usage: "),
+        (("many",), "usage: "),
+        (("4", "-1"), "usage: "),
+        (("08",), "usage: "),
+        (("0",), "refused it (400): workers: must be"),
+    ],
 )
 def test_what_it_is_not_meant_for_is_said_in_a_line(url: str, token: Path, words: tuple[str, ...], said: str) -> None:
     done = call(url, token, *words)
