@@ -122,8 +122,9 @@ class Grafana(Collector):
         self._waiting: dict[int, Body] = {}
         self._counts = Counter({SENT: 0, FAILED: 0, DROPPED: 0})
         self._ending = threading.Event()
-        # What only the thread knows: what Grafana calls those that are to be told once more, and what was logged.
+        # What Grafana calls those that are to be told once more.
         self._ids: dict[int, int] = {}
+        # What only the thread knows: what was logged.
         self._told: str | None = None
 
     def put(self, number: int, body: Body) -> None:
@@ -133,7 +134,10 @@ class Grafana(Collector):
         with self._turn:
             self._waiting[number] = body
             if len(self._waiting) > MOST_WAITING:
-                del self._waiting[next(iter(self._waiting))]
+                oldest = next(iter(self._waiting))
+                if END in self._waiting.pop(oldest):
+                    # It is not told any more.
+                    self._ids.pop(oldest, None)
                 self._counts[DROPPED] += 1
             self._turn.notify()
 

@@ -232,6 +232,26 @@ class TestQueue:
         wait_until(lambda: fake.annotations, "the first one")
         assert fake.annotations[1]["text"] == "11"
 
+    def test_nothing_is_remembered_of_those_that_were_too_many(self, fake: FakeGrafana, teller: MakeTeller) -> None:
+        one = teller()
+        one.put(0, BEGUN)
+        wait_for(one, sent=1)
+        gate = Gate()
+
+        def slow(handler: Handler) -> None:
+            gate.pass_through()
+            handler.answer(503, "")
+
+        fake.plays(slow)
+        one.put(1, OVER)
+        assert gate.reached.wait(DEADLINE_S)
+        one.put(0, OVER)
+        for number in range(2, MOST_WAITING + 2):
+            one.put(number, OVER)
+        assert counted(one)["dropped"] == 2
+        assert one._ids == {}
+        gate.open()
+
     def test_what_waits_at_the_end_is_told(self, tmp_path: Path, fake: FakeGrafana) -> None:
         (tmp_path / "token").write_text(TOKEN)
         one = Grafana(GrafanaSection(url=fake.url, token_file=tmp_path / "token"))
