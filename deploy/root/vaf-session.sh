@@ -30,17 +30,22 @@ ca_file=${ca_file:-${VAF_API_CA_FILE:-}}
 
 workers=${1:-} wait_s=${2:-30}
 for number in "$workers" "$wait_s"; do
+    # A leading zero would make it octal.
     case $number in
-        # With a zero before it the shell would take it for an octal one.
-        '' | *[!0-9]* | 0?*) fail "usage: vaf-session.sh WORKERS [SECONDS]" ;;
+        '' | *[!0-9]* | 0?* | ???????*) fail "usage: vaf-session.sh WORKERS [SECONDS], as in: vaf-session.sh 8 30" ;;
     esac
 done
+[ "$wait_s" -le 120 ] || fail "SECONDS may be 120 at most"
 [ -r "$token_file" ] || fail "$token_file cannot be read: it has to hold a token of the scope sessions"
 read -r token < "$token_file"
+[ -n "$token" ] || fail "$token_file is empty: it has to hold a token of the scope sessions"
 
 host=$(uname -n | tr -cd 'A-Za-z0-9.-')
 user=$(id -un | tr -cd 'A-Za-z0-9._@-')
 session=${VAF_SESSION_ID:-$host-$$-$(date +%s)}
+case $session in
+    *[!A-Za-z0-9._:@-]*) fail "VAF_SESSION_ID may have letters, digits and . _ : @ - only" ;;
+esac
 body=$(printf '{"id": "%s", "workers": %d, "user": "%s", "wait_s": %d}' "$session" "$workers" "$user" "$wait_s")
 
 # The token goes through the standard input: everybody sees a command's words.

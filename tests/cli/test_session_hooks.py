@@ -88,6 +88,9 @@ def test_a_host_that_is_paused_keeps_nobody_waiting_longer_than_stated(systemd: 
         (("many",), "usage: "),
         (("4", "-1"), "usage: "),
         (("08",), "usage: "),
+        (("010",), "usage: "),
+        (("4", "99999999999999999999"), "usage: "),
+        (("4", "121"), "SECONDS may be 120 at most"),
         (("0",), "refused it (400): workers: must be"),
     ],
 )
@@ -115,6 +118,20 @@ def test_without_a_token_it_says_so_in_a_line(tmp_path: Path) -> None:
     done = call("http://127.0.0.1:1", tmp_path / "missing", "4")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "cannot be read: it has to hold a token of the scope sessions" in done.stderr
+
+
+def test_an_empty_token_file_is_said_in_a_line(tmp_path: Path) -> None:
+    empty = tmp_path / "token"
+    empty.write_text("")
+    done = call("http://127.0.0.1:1", empty, "4")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "is empty: it has to hold a token of the scope sessions" in done.stderr
+
+
+def test_a_name_that_would_break_the_request_is_refused_before_it_is_sent(token: Path) -> None:
+    done = call("http://127.0.0.1:1", token, "4", VAF_SESSION_ID='a"b')
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "VAF_SESSION_ID may have letters, digits" in done.stderr
 
 
 def test_settings_are_read_from_the_file_of_the_site(url: str, token: Path, tmp_path: Path) -> None:
