@@ -41,8 +41,9 @@ class RefusedError(Exception):
 class Rates:
     """How often each caller may come: so many at once, and so many a minute."""
 
-    def __init__(self, per_minute: int, clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_minute: int, clock_s: Callable[[], float] = time.monotonic, of: str = "requests") -> None:
         self._per_minute = per_minute
+        self._of = of
         self._clock_s = clock_s
         self._lock = threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -55,7 +56,7 @@ class Rates:
             wait_s = math.ceil((1 - left) * _MINUTE_S / self._per_minute)
             raise RefusedError(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                f"more than {self._per_minute} requests a minute: try again in {wait_s} s",
+                f"more than {self._per_minute} {self._of} a minute: try again in {wait_s} s",
                 {"Retry-After": str(wait_s)},
             )
 
@@ -77,7 +78,7 @@ class Access:
         self._secret_file = api.grafana_secret_file
         self._clock = clock
         self._rates = Rates(api.requests_per_minute)
-        self._tries = Rates(TRIES_PER_MINUTE)
+        self._tries = Rates(TRIES_PER_MINUTE, of="tokens that were not used before")
         # Hashes cost memory and time: one after the other.
         self._hashing = threading.Lock()
 

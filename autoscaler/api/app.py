@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import ErrorDetails
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -19,6 +20,7 @@ from autoscaler.api.tokens import Scope, Token
 from autoscaler.api.using import BEARER, Facilities, body_of, client_of
 from autoscaler.api.views import decision_values, state_values
 from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, WebhookError, body_schema, parse_webhook
+from autoscaler.config.words import in_words
 from autoscaler.contracts import StoreError
 from autoscaler.core.tuning import decide_tuning, tuning_words
 from autoscaler.store.sql import NoDecisionError
@@ -181,8 +183,8 @@ def _add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _no_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
-        detail = error.errors()[0]
-        return _sentence(HTTPStatus.BAD_REQUEST, f"{detail['loc'][-1]}: {detail['msg']}")
+        detail: ErrorDetails = error.errors()[0]
+        return _sentence(HTTPStatus.BAD_REQUEST, f"{detail['loc'][-1]}: {in_words(detail)}")
 
     @app.exception_handler(HTTPException)
     def _of_http(request: Request, error: HTTPException) -> JSONResponse:

@@ -75,6 +75,8 @@ def parse_webhook(source: str, body: bytes) -> Webhook:
     """The alerts of a body; raises ``WebhookError``."""
     try:
         version = _Version.model_validate_json(body).version
+        if version is None:
+            raise WebhookError(f"version: is missing: {source} sends {VERSIONS[source]!r}")
         if version != VERSIONS[source]:
             raise WebhookError(f"version {version!r} of the webhook is not known: {source} sends {VERSIONS[source]!r}")
         parsed = Body.model_validate_json(body)

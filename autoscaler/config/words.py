@@ -33,6 +33,7 @@ _DEMANDS = {
     "less_than_equal": "must be {le} or less",
     "too_short": "must have {min_length} or more entries",
     "string_too_short": "must have {min_length} or more characters",
+    "extra_forbidden": "unknown key",
 }
 
 
@@ -46,7 +47,9 @@ def in_words(detail: ErrorDetails) -> str:
     if kind in _PREDICATES:
         return f"{_quoted(detail['input'])}{_PREDICATES[kind]}"
     if kind in _DEMANDS:
-        return _DEMANDS[kind].format(**context)
+        # Limits are floats for pydantic, whatever they were written as.
+        plain = {key: f"{each:g}" if isinstance(each, float) else each for key, each in context.items()}
+        return _DEMANDS[kind].format(**plain)
     return detail["msg"].removeprefix("Value error, ")
 
 
