@@ -21,6 +21,8 @@ from autoscaler.cli.tables import console
 from autoscaler.config.document import nobody
 from autoscaler.core.tuning import doing, tuning_values
 
+NOTHING = "no alert and no announced session changes anything now"
+
 
 @click.group(epilog=EXIT_CODES)
 def tuning() -> None:
@@ -50,7 +52,7 @@ def list_command(config_file: Path, output: str) -> None:
         echo_json([tuning_values(each) for each in found])
         return
     if not found:
-        click.echo("alerts change nothing now")
+        click.echo(NOTHING)
         return
     table = Table("Rule", "Does", "Until", "Alert", "Of", "Since")
     for each in found:
@@ -59,12 +61,12 @@ def list_command(config_file: Path, output: str) -> None:
 
 
 @tuning.command(epilog=EXIT_CODES)
-@click.argument("alert", required=False)
+@click.argument("alert", metavar="[ALERT|SESSION]", required=False)
 @config_option
 def undo(alert: str | None, config_file: Path) -> None:
-    """Undo what the rules do that ALERT has set off, or all rules without one.
+    """End what an alert or a session changes now, or without a name all of it.
 
-    The alerts that fire now do not set them off again; one that begins anew does.
+    The alerts that fire now do not begin it again; one that begins anew does.
 
     \b
     Examples:
@@ -76,6 +78,6 @@ def undo(alert: str | None, config_file: Path) -> None:
         found = store.tunings(now)
         rules = {each.rule for each in found if alert in (None, each.name)}
         if alert is not None and not rules:
-            raise click.BadParameter(nobody(alert, [each.name for each in found], "alert"))
+            raise click.BadParameter(nobody(alert, [each.name for each in found], "alert or session"))
         store.end_tunings(rules, who(), now)
-    click.echo(f"undone: {'; '.join(sorted(rules))}; {HEARD}" if rules else "alerts change nothing now")
+    click.echo(f"undone: {'; '.join(sorted(rules))}; {HEARD}" if rules else NOTHING)

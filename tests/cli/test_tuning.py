@@ -65,7 +65,7 @@ class TestList:
 
     def test_says_so_when_there_is_nothing(self, site: Site) -> None:
         site.make_empty_store()
-        assert ask(site, "tuning", "list").stdout == "alerts change nothing now\n"
+        assert ask(site, "tuning", "list").stdout == "no alert and no announced session changes anything now\n"
 
 
 class TestUndo:
@@ -75,14 +75,14 @@ class TestUndo:
     def test_ends_it_until_the_alert_begins_anew(self, boosted: Site, name: tuple[str, ...]) -> None:
         result = ask(boosted, "tuning", "undo", *name)
         assert result.stdout.startswith("undone: boost on alertname=HighQueue; ")
-        assert ask(boosted, "tuning", "list").stdout == "alerts change nothing now\n"
+        assert ask(boosted, "tuning", "list").stdout == "no alert and no announced session changes anything now\n"
         fire(boosted)
         assert "HighQueue" in ask(boosted, "tuning", "list").stdout
 
     def test_of_an_alert_that_changes_nothing_is_exit_code_2(self, boosted: Site) -> None:
         result = ask(boosted, "tuning", "undo", "HighQeue")
         assert result.exit_code == 2
-        assert "no alert is called 'HighQeue' (did you mean 'HighQueue'?)" in " ".join(result.stderr.split())
+        assert "no alert or session is called 'HighQeue' (did you mean 'HighQueue'?)" in " ".join(result.stderr.split())
 
 
 def test_status_shows_what_alerts_change(boosted: Site) -> None:
