@@ -69,6 +69,7 @@ class Leadership:
         self._term: int | None = None
         self._answered_at_s: float | None = None
         self._leader: Leader | None = None
+        self._told_of: Leader | None = None
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
 
@@ -113,6 +114,10 @@ class Leadership:
         if self._term != led:
             self._tell()
             self._changed()
+        if self._term is None and self.problem is None and self._leader != self._told_of:
+            # Once for each leader: a log must show that a machine which does nothing is well.
+            self._told_of = self._leader
+            _log.info("%s", self.words)
 
     def _ask(self) -> None:
         if self._term is not None:

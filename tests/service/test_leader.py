@@ -102,6 +102,15 @@ def test_a_controller_that_the_store_lets_lead_leads(
     assert changes == [5]
 
 
+def test_a_controller_that_stands_by_says_once_whom_it_stands_by_for(
+    leadership: Leadership, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "autoscaler")
+    leadership.step()
+    leadership.step()
+    assert caplog.messages == ["standby, leader is db-2 (process 7)"]
+
+
 def test_it_goes_on_leading_while_the_store_answers(
     leadership: Leadership, store: Store, changes: list[int | None]
 ) -> None:
