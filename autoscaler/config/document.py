@@ -85,7 +85,9 @@ def _keys(node: object) -> Mapping[Any, Any]:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`` (did you mean 'policy'?)`` where one of the known names is close, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1)
+    # Half of a key looks to difflib less like it than some other word does.
+    longer = [each for each in known if each.startswith(f"{name}_")]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close and close[0] != name else ""
 
 

@@ -54,6 +54,10 @@ def test_a_freeze_is_of_all_hosts_or_of_those_of_a_name(tmp_path: Path) -> None:
         ("tuning: [{match: {}, for: 1h, action: {boost_workers: 1}}]", "must have 1 or more entries"),
         ("tuning: [{match: {a: b}, action: {boost_workers: 1}}]", "tuning[0].for: is missing"),
         (
+            "tuning: [{match: {a: b}, action: {boost: 1}, for: 1h}]",
+            "tuning[0].action.boost: unknown key (did you mean 'boost_workers'?)",
+        ),
+        (
             f"tuning: [{{{MATCH}, action: {{boost_workers: 1}}}}, {{{MATCH}, action: {{boost_workers: 2}}}}]",
             "tuning: there are two rules for boost on alertname=HighQueue",
         ),
