@@ -152,8 +152,14 @@ def _parsed(file: Path, number: int, line: str) -> Token:
 def _write(file: Path, text: str) -> None:
     new = file.with_name(f"{file.name}.new")
     try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
+        new.unlink(missing_ok=True)
+        # Exclusive, so that root follows no link that the folder's owner has put there.
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(text)
+            if os.geteuid() == 0:
+                # Of whom the file, or its folder, is: a file of root's would lock out whoever has a token.
+                owner = (file if file.exists() else file.parent).stat()
+                os.fchown(opened.fileno(), owner.st_uid, owner.st_gid)
             opened.flush()
             os.fsync(opened.fileno())
         new.replace(file)

@@ -35,7 +35,7 @@ def token() -> None:
 def add(name: str, scopes: tuple[str, ...], config_file: Path) -> None:
     """Make a token called NAME and print it, once: the file has only its hash.
 
-    Run it as the user that the controller runs as, who has to read the file.
+    Run it as the user that the controller runs as, who has to read the file; root gives it to the folder's owner.
 
     \b
     Examples:

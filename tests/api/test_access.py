@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -107,6 +108,15 @@ class TestTokensFile:
         assert secret not in file.read_text()
         assert file.stat().st_mode & 0o777 == 0o600
         assert read_tokens(file)["grafana"].scopes == {Scope.ALERTS, Scope.VIEWER}
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+    def test_stays_readable_for_the_controller_when_root_adds_to_it(self, tmp_path: Path) -> None:
+        os.chown(tmp_path, 65534, 65534)
+        add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))
+        os.chown(tmp_path, 0, 0)
+        add_token(tmp_path / "tokens", "wall", frozenset({Scope.VIEWER}))
+        seen = (tmp_path / "tokens").stat()
+        assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (65534, 65534, 0o600)
 
     def test_a_name_is_there_once(self, tmp_path: Path) -> None:
         add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))
