@@ -78,7 +78,7 @@ class Access:
         self._secret_file = api.grafana_secret_file
         self._clock = clock
         self._rates = Rates(api.requests_per_minute)
-        self._tries = Rates(TRIES_PER_MINUTE, of="tokens that were not used before")
+        self._tries = Rates(TRIES_PER_MINUTE, of="unknown tokens")
         # Hashes cost memory and time: one after the other.
         self._hashing = threading.Lock()
 

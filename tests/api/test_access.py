@@ -70,7 +70,7 @@ class TestTokens:
         assert statuses == [401] * 9 + [429]
         _, sentence = post(api, bearer("grafana.11"))
         assert sentence is not None
-        assert sentence.startswith("more than 10 tokens that were not used before a minute: try again in ")
+        assert sentence.startswith("more than 10 unknown tokens a minute: try again in ")
         assert post(api, bearer(api.alerts)) == (200, None)
 
     def test_who_tries_many_tokens_of_a_name_keeps_out_no_other_name(self, api: ApiUnderTest) -> None:
