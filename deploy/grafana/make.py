@@ -273,6 +273,12 @@ def facility() -> Panel:
                 (f"sum by (state) (increase(autoscaler_announced_sessions_total[{RATE}]))", "sessions {{state}}"),
                 ("autoscaler_tunings", "{{kind}} now"),
             ),
+            states(
+                "Controllers",
+                ("autoscaler_leader", "{{instance}} leads"),
+                ("autoscaler_unknown_safe_split", "{{instance}} walks to the safe split"),
+                text="1: yes. Of two controllers one leads; signals that are unknown for long lead to the safe split.",
+            ),
         ],
     ]
     return dashboard("facility", "VAF: facility", "Queue, workers, memory and CPU of all hosts, with every move.", rows)
