@@ -101,7 +101,7 @@ def load(path: Path) -> Loaded:
 
 
 def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
-    """Refuse what is said of hosts, groups and shadow policies that are not there."""
+    """Refuse what is said of hosts, groups and shadow policies that are not there, and a name that is taken."""
     known = [*(host.name for host in config.hosts), *config.groups]
     named = [
         *((("calendar", number), each.hosts or []) for number, each in enumerate(config.calendar)),
@@ -119,6 +119,9 @@ def _check_names(path: Path, document: CommentedMap, config: Config) -> None:
     canary = config.canary
     if canary is not None and canary.policy not in config.shadows:
         problems.append((("canary", "policy"), nobody(canary.policy, [*config.shadows], "policy of shadows")))
+    if ACTING in config.shadows:
+        # Decisions, metrics and what is remembered tell policies apart by these names.
+        problems.append((("shadows", ACTING), "the policy that acts is called so: give it another name"))
     if problems:
         raise ConfigError([f"{place(path, document, where)}: {dotted(where)}: {why}" for where, why in problems])
 

@@ -45,6 +45,10 @@ MISTAKES = {
         MINIMAL + "shadows:\n  next: {name: threshold, idel: 5m}\n",
         "22: shadows.next.idel: unknown key",
     ),
+    "a shadow policy with the name of the one that acts": (
+        MINIMAL + "shadows:\n  acting: {name: hold}\n",
+        "22: shadows.acting: the policy that acts is called so: give it another name",
+    ),
     "a canary that is no shadow policy": (
         MINIMAL + "canary: {policy: next, hosts: [host-1]}\n",
         "21: canary.policy: no policy of shadows is called 'next'",
