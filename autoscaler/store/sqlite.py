@@ -106,9 +106,11 @@ def alone(path: Path) -> Iterator[None]:
     """Be the only controller of this file while the ``with`` block runs; raises ``StoreError`` when one is there.
 
     The lock is on a file beside it: closing any handle of the database's own file would end SQLite's locks on it.
+    Whoever comes by another name, a symbolic link, finds the same one.
     """
     _check_path(path, read_only=False)
-    beside = path.with_name(f"{path.name}.lock")
+    file = Path(os.path.realpath(path))
+    beside = file.with_name(f"{file.name}.lock")
     try:
         lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:

@@ -21,7 +21,7 @@ from autoscaler.model import (
 )
 from autoscaler.store.records import Record, Unreadable
 from autoscaler.store.sql import SCHEMA_VERSION, SqlStore
-from autoscaler.store.sqlite import DAMAGED_ADVICE
+from autoscaler.store.sqlite import DAMAGED_ADVICE, alone
 from autoscaler.testing import NOW
 from tests.store.values import (
     a_decision,
@@ -205,6 +205,15 @@ def test_a_file_that_is_no_database_is_refused_and_left_as_it_is(file: Path, rea
     with pytest.raises(StoreError, match="file is not a database"):
         SqlStore(file, read_only=read_only)
     assert file.read_bytes().startswith(b"this is no database")
+
+
+def test_a_second_controller_is_kept_away_by_whatever_name_it_calls_the_file(file: Path) -> None:
+    link = file.with_name("link.sqlite")
+    link.symlink_to(file)
+    with alone(file), pytest.raises(StoreError, match=f"link.sqlite is in use by process {os.getpid()}"), alone(link):
+        pass
+    with alone(link):
+        pass
 
 
 @pytest.mark.parametrize("read_only", [False, True])
