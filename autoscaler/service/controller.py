@@ -195,6 +195,7 @@ class Controller:
         What is under way keeps its store, which refuses what belongs to an earlier term.
         """
         self._store, self._begun, self._shown = store, False, frozenset()
+        self._hosts.forget()
 
     def settle(self, timeout_s: float | None = None) -> bool:
         """Wait until no transfer is under way; return whether that came true in time."""

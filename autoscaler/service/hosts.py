@@ -202,7 +202,8 @@ class HostLane:
 class Hosts:
     """Reads all hosts at once; one that begins to hang delays the others once, until it is late, and never again.
 
-    Only the first cycle waits for the whole time-out: nothing is known yet of a host that does not answer.
+    Only the first cycle (after ``forget``, too) waits for the whole time-out: nothing is known yet of a host that does
+    not answer.
     """
 
     def __init__(self, facility: Facility, connect: Connect, timeout: timedelta) -> None:
@@ -227,6 +228,11 @@ class Hosts:
             lane.end()
         self._left = [lane for lane in (*self._left, *gone) if lane.transferring is not None]
         self._lanes = lanes
+
+    def forget(self) -> None:
+        """What was read before says nothing any more: the next cycle waits for each host as the first one does."""
+        for lane in self._lanes.values():
+            lane.hypervisor.last = None
 
     def lane(self, host: str) -> HostLane:
         """The lane of a host."""

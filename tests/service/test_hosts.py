@@ -202,6 +202,13 @@ class TestAHostThatIsLate:
         late.lane("host-2").timeout_s = 0.01
         wait_until(lambda: states(late)["host-2"] is HostState.UNUSABLE, "the host to be given up")
 
+    def test_shows_nothing_of_what_it_was_before_another_controller_led(self, late: Hosts) -> None:
+        """It may have been days ago, and the workers that it had then are not those that it has."""
+        late.forget()
+        late.lane("host-2").timeout_s = 0.01
+        seen = late.observe(dict)[1]
+        assert (seen.state, seen.domains) == (HostState.UNUSABLE, ())
+
     def test_is_ready_in_the_cycle_after_its_answer(self, late: Hosts, gate: Gate) -> None:
         states(late)
         gate.open()
