@@ -15,10 +15,12 @@ def upsert(connection: Connection, table: Table, value: str, rows: Sequence[Mapp
         connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=update), rows)
 
 
-def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
-    """Write a row unless one of its key is there; return whether there was none."""
-    statement = _insert(connection, table).values(row).on_conflict_do_nothing().returning(*table.primary_key)
-    return connection.execute(statement).first() is not None
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> set[tuple[Any, ...]]:
+    """Write the rows of whose keys there are none, the first of each key; return the keys that were written."""
+    if not rows:
+        return set()
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key)
+    return {tuple(key) for key in connection.execute(statement, rows)}
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:

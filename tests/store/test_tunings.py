@@ -4,6 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from autoscaler.core.tuning import REMEMBERED, decide_tuning
 from autoscaler.store.postgresql import PostgresDatabase
@@ -70,6 +71,26 @@ def test_a_firing_that_comes_after_a_later_one_of_the_same_alert_begins_nothing(
 def test_resolved_by_a_clock_that_was_wrong_keeps_nothing_from_beginning(store: SqlStore) -> None:
     hear(store, an_alert(starts_at=NOW + HOUR, firing=False))
     assert hear(store, an_alert()).begun == (a_tuning(),)
+
+
+def test_thousands_of_alerts_hold_the_store_for_few_statements(store: SqlStore) -> None:
+    statements = 0
+
+    @event.listens_for(store._engine, "before_cursor_execute")
+    def _count(*_: object) -> None:
+        nonlocal statements
+        statements += 1
+
+    many = [f"{number:016x}" for number in range(2000)]
+    assert len(hear(store, *(an_alert(fingerprint=each) for each in many)).begun) == 2000
+    assert hear(store, *(an_alert(fingerprint=each) for each in many)).begun == ()
+    assert len(hear(store, *(an_alert(fingerprint=each, firing=False) for each in many)).ended) == 2000
+    assert store.tunings(NOW) == ()
+    assert statements < 100
+
+
+def test_an_alert_that_is_told_twice_in_one_body_begins_once(store: SqlStore) -> None:
+    assert hear(store, an_alert(), an_alert()).begun == (a_tuning(),)
 
 
 def test_resolved_of_one_alert_leaves_that_of_another(store: SqlStore) -> None:
