@@ -13,18 +13,21 @@ whether it grows.
 * `broken`: the laws that did not hold (soak_world.py at each call, soak_laws.py of each decision), and the first ones;
 * `memory`, `disk`: at the begin and the end of the steady part, and what that makes of a day. `objects` are Python's.
 
-Nobody hangs (that would take real time), and no power fails (what the kernel has taken is on disk). `broken` is 0, or
-the exit code is 1; memory and disk are for people to judge.
+No host hangs (that would take real time), and no power fails (what the kernel has taken is on disk). A process that
+hangs is ended, which is as broken as a law. `broken` is 0, or the exit code is 1; memory and disk are for people to
+judge.
 """
 
 import json
 import logging
 import multiprocessing
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -41,6 +44,8 @@ from tests.benchmarks.soak_world import Shared, shared_at
 DEAD_S = (15.0, 120.0, 900.0)
 SHOWN = 20
 POLL_S = 0.2
+# In real time; a minute of the facility's takes far less, on whatever machine.
+HANGS_S = 300.0
 
 
 def soak(plan: Plan, folder: Path, show: Callable[[float], None] = lambda _: None) -> dict[str, Any]:
@@ -53,15 +58,13 @@ def soak(plan: Plan, folder: Path, show: Callable[[float], None] = lambda _: Non
     # Not forked from here: a process that is killed must share no lock, and no file, with the others.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([live.__module__])
-    code: int | None = -9
-    while code == -9:
-        process = context.Process(target=live, args=(task,))
+    code: int | None = -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        # A daemon does not outlive this process, whatever ends it.
+        process = context.Process(target=live, args=(task,), daemon=True)
         process.start()
-        while process.is_alive():
-            process.join(POLL_S)
-            show(shared.now_s / plan.end_s)
-        code = process.exitcode
-        if code == -9:
+        code = _ended(process, shared, lambda: show(shared.now_s / plan.end_s))
+        if code == -signal.SIGKILL:
             dead_s = DEAD_S[shared.kills % len(DEAD_S)] // INTERVAL_S * INTERVAL_S
             shared.dead += int(dead_s // INTERVAL_S)
             shared.now_s += dead_s
@@ -86,6 +89,20 @@ def soak(plan: Plan, folder: Path, show: Callable[[float], None] = lambda _: Non
         "first_broken": broken[:SHOWN],
         **_growth([each for each in samples if each["at_s"] >= plan.steady_s]),
     }
+
+
+def _ended(process: BaseProcess, shared: Shared, show: Callable[[], None]) -> int | None:
+    """Wait for the end of a process, and bring it about when its time stands still; return its exit code."""
+    seen_s, moved = shared.now_s, time.monotonic()
+    while process.is_alive():
+        process.join(POLL_S)
+        show()
+        if shared.now_s != seen_s:
+            seen_s, moved = shared.now_s, time.monotonic()
+        elif time.monotonic() - moved > HANGS_S:
+            process.terminate()
+            process.join()
+    return process.exitcode
 
 
 def _cycles(plan: Plan, shared: Shared) -> dict[str, int]:
