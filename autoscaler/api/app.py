@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -23,11 +24,14 @@ from autoscaler.api.webhooks import ALERTMANAGER, GRAFANA, WebhookError, body_sc
 from autoscaler.config.words import in_words
 from autoscaler.contracts import StoreError
 from autoscaler.core.tuning import decide_tuning, tuning_words
+from autoscaler.model import Tuning
 from autoscaler.store.sql import NoDecisionError
 
 _log = logging.getLogger("autoscaler")
 
 MOST_DECISIONS = 100
+# Of one webhook: it may have thousands of alerts, whose rules count once each.
+MOST_LOGGED = 20
 # Whoever sends them is known when they are there: so many that never end keep out Grafana, and nobody else.
 MOST_SIGNED = 8
 OTHER = "other"
@@ -143,9 +147,11 @@ def _hear(using: Facilities, source: str, body: bytes) -> dict[str, Any]:
     done = using.store.carry_out(plan, now)
     known, ignored = len(plan.begin) - len(done.begun), len(plan.ignored)
     using.metrics.heard(source, begun=len(done.begun), known=known, ended=len(done.ended), ignored=ignored)
-    for what, tunings in (("begun", done.begun), ("resolved", done.ended)):
-        for tuning in tunings:
-            _log.info("%s: %s", what, tuning_words(tuning))
+    _tell("begun", done.begun)
+    _tell("resolved", done.ended)
+    if webhook.left_out:
+        # Nobody reads the answer.
+        _log.warning("%s left %d alerts out of a webhook: they begin and end nothing", source, webhook.left_out)
     if done.begun or done.ended:
         using.ring()
     return {
@@ -155,6 +161,14 @@ def _hear(using: Facilities, source: str, body: bytes) -> dict[str, Any]:
         "ignored": [{"alert": each.alert, "reason": each.reason} for each in plan.ignored],
         "left_out": webhook.left_out,
     }
+
+
+def _tell(what: str, tunings: Sequence[Tuning]) -> None:
+    """Log some of them, and how many more there are."""
+    for tuning in tunings[:MOST_LOGGED]:
+        _log.info("%s: %s", what, tuning_words(tuning))
+    if more := len(tunings[MOST_LOGGED:]):
+        _log.info("%s: %d more", what, more)
 
 
 def _add_refusals(app: FastAPI) -> None:

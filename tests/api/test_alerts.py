@@ -1,9 +1,11 @@
 """Webhooks of Grafana and Alertmanager: what they begin and end, and what never changes anything."""
 
+import logging
 from datetime import timedelta
 
 import pytest
 
+from autoscaler.api.app import MOST_LOGGED
 from autoscaler.store.records import tuning_to_json
 from tests.api.facility import ALERTMANAGER, GRAFANA, ApiUnderTest, sample
 
@@ -76,6 +78,22 @@ def test_a_thousand_alerts_of_one_rule_are_one_boost(api: ApiUnderTest) -> None:
     body["alerts"] = [{**one, "fingerprint": f"{number:016x}"} for number in range(1000)]
     assert len(api.post(GRAFANA, body).json()["begun"]) == 1000
     assert (api.boosts(), api.rung) == ([8], 1)
+
+
+def test_the_log_names_some_of_many_alerts_and_says_how_many_were_left_out(
+    api: ApiUnderTest, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "autoscaler")
+    body = sample("alertmanager-firing")
+    one = body["alerts"][0]
+    body["alerts"] = [{**one, "fingerprint": f"{number:016x}"} for number in range(MOST_LOGGED + 5)]
+    body["truncatedAlerts"] = 7
+    api.post(ALERTMANAGER, body)
+    assert len(caplog.messages) == MOST_LOGGED + 2
+    assert caplog.messages[-2:] == [
+        "begun: 5 more",
+        "alertmanager left 7 alerts out of a webhook: they begin and end nothing",
+    ]
 
 
 @pytest.mark.parametrize(
