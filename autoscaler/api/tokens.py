@@ -61,7 +61,7 @@ def add_token(file: Path, name: str, scopes: frozenset[Scope]) -> str:
     """Write a token of this name into the file, and return it: nothing can tell it again; raises ``TokensError``."""
     if not _NAME.fullmatch(name):
         raise TokensError(f"{name!r} is not a name for a token: use letters, digits, - and _")
-    tokens = read_tokens(file) if file.exists() else {}
+    tokens = read_tokens(file)
     if name in tokens:
         raise TokensError(f"{file} has a token {name!r} already: remove its line first")
     token, salt = f"{name}.{secrets.token_urlsafe(_SECRET_BYTES)}", secrets.token_bytes(_SALT_BYTES)
@@ -71,9 +71,11 @@ def add_token(file: Path, name: str, scopes: frozenset[Scope]) -> str:
 
 
 def read_tokens(file: Path) -> dict[str, Token]:
-    """The tokens of the file, by name; raises ``TokensError``."""
+    """The tokens of the file, by name, none where there is no file yet; raises ``TokensError``."""
     try:
         lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         raise TokensError(f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

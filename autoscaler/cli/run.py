@@ -12,6 +12,7 @@ import click
 from prometheus_client.registry import Collector
 
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.tokens import TokensError, read_tokens
 from autoscaler.cli.common import (
     EXIT_CODES,
     AddressFailure,
@@ -24,6 +25,7 @@ from autoscaler.cli.common import (
     trouble,
 )
 from autoscaler.cli.leading import leadership_in, taken
+from autoscaler.config.api_section import ApiSection
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
 from autoscaler.config.schema import PrometheusSection
@@ -194,9 +196,21 @@ def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> It
     try:
         with api_at(reload.loaded.config.api, app) as (host, port):
             _log.info("the API listens on %s:%d", host, port)
+            _tell_of_tokens(reload.loaded.config.api)
             yield
     except ApiError as error:
         raise AddressFailure(str(error)) from None
+
+
+def _tell_of_tokens(api: ApiSection) -> None:
+    """Say why nobody can use the API: a caller is only told that their token is not known."""
+    try:
+        tokens = read_tokens(api.tokens_file)
+    except TokensError as error:
+        _log.warning("nobody can use the API: %s", error)
+        return
+    if not tokens and api.grafana_secret_file is None:
+        _log.warning("nobody can use the API: %s has no token, see autoscaler token add --help", api.tokens_file)
 
 
 def _controller(loaded: Loaded, store: SqlStore, metrics: CycleMetrics, annotations: Annotations) -> Controller:

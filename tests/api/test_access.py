@@ -1,5 +1,6 @@
 """Who is let in: tokens as bearer or basic, Grafana's signature, scopes; and that no token is in the file."""
 
+import errno
 import hashlib
 import hmac
 import json
@@ -117,6 +118,17 @@ class TestTokensFile:
         add_token(tmp_path / "tokens", "wall", frozenset({Scope.VIEWER}))
         seen = (tmp_path / "tokens").stat()
         assert (seen.st_uid, seen.st_gid, seen.st_mode & 0o777) == (65534, 65534, 0o600)
+
+    def test_in_a_folder_that_this_user_may_not_read_is_a_sentence(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(*_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+        for name in ("stat", "read_text"):
+            monkeypatch.setattr(Path, name, refused)
+        with pytest.raises(TokensError, match="tokens cannot be read: Permission denied"):
+            add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))
 
     def test_a_name_is_there_once(self, tmp_path: Path) -> None:
         add_token(tmp_path / "tokens", "grafana", frozenset({Scope.ALERTS}))

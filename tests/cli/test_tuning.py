@@ -169,6 +169,14 @@ def test_without_the_extra_the_api_is_exit_code_1_and_says_what_to_install(
     assert "pip install 'vaf-autoscaler[api]'" in result.stderr
 
 
+def test_an_api_that_has_no_token_yet_says_so_when_it_starts(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.replace("hosts:", SECTIONS)
+    site.run(cycles=1)
+    assert (
+        f"nobody can use the API: {site.folder / 'tokens'} has no token, see autoscaler token add --help" in caplog.text
+    )
+
+
 def test_an_address_that_is_taken_is_no_bad_configuration_so_that_systemd_tries_again(site: Site) -> None:
     port = site.url.rpartition(":")[2].split("/")[0]
     site.replace("hosts:", SECTIONS.replace(":0", f":{port}"))
