@@ -1,6 +1,7 @@
 """What is wrong with a value, in an administrator's words instead of a validator's."""
 
 import re
+from datetime import date
 
 from pydantic_core import ErrorDetails
 
@@ -44,6 +45,9 @@ def in_words(detail: ErrorDetails) -> str:
         return f"{context['tag']!r} is not one of {context['expected_tags'].replace(chr(39), '')}"
     if kind == "literal_error":
         return f"{detail['input']!r} is not one of {_names(context['expected'])}"
+    if kind == "string_type" and isinstance(detail["input"], date):
+        # YAML takes what looks like one for a date.
+        return f"{detail['input']} is not a text: put it in quotes"
     if kind in _PREDICATES:
         return f"{_quoted(detail['input'])}{_PREDICATES[kind]}"
     if kind in _DEMANDS:

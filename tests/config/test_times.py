@@ -92,6 +92,7 @@ class TestCalendar:
             ({"workers_min": "9"}, ": workers_min is above workers_max"),
             ({"workers_max": "null"}, ": it says nothing: give workers_min, workers_max or frozen"),
             ({"frozen": "up"}, ".frozen: 'up' is not one of 'grow', 'shrink' or 'both'"),
+            ({"when": "2026-12-24"}, ".when: 2026-12-24 is not a text: put it in quotes"),
             ({"when": "weekdays"}, f": 'weekdays' is not a time of the calendar: {AS_SUCH}"),
         ],
     )
