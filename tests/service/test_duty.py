@@ -160,7 +160,7 @@ def test_nothing_is_written_into_a_damaged_store(site: Site) -> None:
 
 
 def test_a_walk_that_is_not_possible_is_told_once(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "autoscaler")
     site.broken.model, site.plant.store.fails_at = True, "decision"
     site.cycles(5 * TO_SAFE)
     assert len([text for text in caplog.messages if "no safe split" in text]) == 1

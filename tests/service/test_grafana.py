@@ -199,7 +199,7 @@ class TestTrouble:
     def test_is_logged_once_and_when_it_is_over(
         self, fake: FakeGrafana, teller: MakeTeller, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO)
+        caplog.set_level(logging.INFO, "autoscaler")
         fake.plays(*[answers(401, {"message": "Invalid API key"})] * 3)
         one = teller()
         one.put(7, OVER)

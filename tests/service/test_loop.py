@@ -67,6 +67,7 @@ def test_a_surprise_is_logged_with_where_it_came_from(caplog: pytest.LogCaptureF
 
 
 def test_rounds_in_which_another_controller_leads_are_no_cycles(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "autoscaler")
     rounds = iter([NO_CYCLE, StoreError("the lead was lost"), NO_CYCLE, None, None])
 
     def cycle() -> object:

@@ -76,7 +76,7 @@ def test_users_are_served_with_the_first_cycle_that_knows_of_them(plant: Plant) 
 
 
 def test_it_is_logged_when_it_begins_and_when_it_is_over(plant: Plant, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "autoscaler")
     live(plant, 90)
     plant.source.queued = plant.source.running = 0
     plant.cycle()
