@@ -7,6 +7,7 @@ were its own, the others what the acting policy would give them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from numbers import Real
 
 from autoscaler.contracts import Policy
 from autoscaler.model import Decision, Demand, Memory, Opinion, Situation, Window
@@ -41,15 +42,36 @@ def ask(policy: Policy, window: Window) -> tuple[Demand, Memory, str | None]:
     """What a policy wants, what it remembers, and what it raised; then it knows in the next cycle what it knew now."""
     try:
         demand = policy.decide(window)
-        if demand.workers is not None and (not isinstance(demand.workers, int) or demand.workers < 0):
-            raise ValueError(f"demand of {demand.workers!r} workers")  # noqa: TRY301 - one way out for every policy error
+        _check_demand(demand)
         # Not isinstance(policy, Remembering): that takes as long as many a decision.
         remember = getattr(policy, "remember", None)
         memory: Memory = {} if remember is None else remember(window, demand)
+        _check_memory(memory)
     except Exception as problem:  # noqa: BLE001 - no exception of a policy ever reaches the loop
         error = f"policy failed: {type(problem).__name__}: {problem}"
         return Demand(None, error), window.memory, error
     return demand, memory, None
+
+
+def _check_demand(demand: Demand) -> None:
+    """Raise ``ValueError`` for what is none, or what could not be recorded: that would end everybody's cycle."""
+    workers = demand.workers
+    if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 0):
+        raise ValueError(f"demand of {workers!r} workers")
+    if not isinstance(demand.may_shrink, bool) or not isinstance(demand.reason, str):
+        raise ValueError(f"demand with may_shrink={demand.may_shrink!r} and reason={demand.reason!r}")
+
+
+def _check_memory(memory: Memory) -> None:
+    """Raise ``ValueError`` for what could not be recorded, or not be read again with its decision."""
+    for name, numbers in memory.items():
+        if not isinstance(name, str) or not isinstance(numbers, (tuple, list)) or not all(map(_is_number, numbers)):
+            raise ValueError(f"what it remembers as {name!r} is no row of numbers")
+
+
+def _is_number(value: object) -> bool:
+    # Most are Python's own, and found without asking an abstract class.
+    return value is None or type(value) in (float, int) or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 # What a decision calls a policy, by the name under which it speaks.

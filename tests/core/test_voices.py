@@ -1,8 +1,10 @@
 """Shadow policies are heard and touch nobody; a canary acts on its hosts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +58,56 @@ def test_a_shadow_policy_changes_nothing_whatever_it_does(
     rules = Rules(Threshold(), LIMITS)
     decision = decide(situation, FACILITY, replace(rules, shadows={"bold": Static(99), "odd": Counting(most)}))
     assert replace(decision, opinions=()) == decide(situation, FACILITY, rules)
+
+
+@dataclass(frozen=True)
+class Saying:
+    """Says and remembers what it is given."""
+
+    demand: Demand
+    memory: object = field(default_factory=dict)
+    signals: tuple[str, ...] = ()
+    history: timedelta = timedelta(0)
+
+    def decide(self, _window: Window) -> Demand:
+        return self.demand
+
+    def remember(self, _window: Window, _demand: Demand) -> Memory:
+        return self.memory  # type: ignore[return-value]
+
+
+SO = Demand(1, "so")
+
+
+@pytest.mark.parametrize(
+    ("policy", "error"),
+    [
+        (Saying(Demand(workers=True, reason="so")), "ValueError: demand of True workers"),
+        (
+            Saying(Demand(1, "so", np.bool_(1))),  # type: ignore[arg-type]
+            f"ValueError: demand with may_shrink={np.bool_(1)!r} and reason='so'",
+        ),
+        (Saying(Demand(1, None)), "ValueError: demand with may_shrink=True and reason=None"),  # type: ignore[arg-type]
+        (Saying(SO, {"peak": 1.0}), "ValueError: what it remembers as 'peak' is no row of numbers"),
+        (Saying(SO, {"peak": ("high",)}), "ValueError: what it remembers as 'peak' is no row of numbers"),
+        (Saying(SO, {"peak": (np.bool_(1),)}), "ValueError: what it remembers as 'peak' is no row of numbers"),
+        (Saying(SO, None), "AttributeError: 'NoneType' object has no attribute 'items'"),
+    ],
+)
+def test_what_cannot_be_recorded_is_the_error_of_whoever_says_it(policy: Saying, error: str) -> None:
+    """Recording it would fail the cycle for all, or leave a decision that nobody can read."""
+    rules = Rules(Static(0), LIMITS, shadows={"odd": policy})
+    decision = decide(Situation(Window(NOW), HOSTS), FACILITY, rules)
+    assert (decision.error, decision.opinions[0].error) == (None, f"policy failed: {error}")
+    assert decision_from_json(decision_to_json(decision)) == decision
+
+
+def test_numbers_of_other_libraries_may_be_remembered() -> None:
+    policy = Saying(SO, {"peak": (None, 1, 0.5, np.float64(0.25), np.int64(3))})
+    rules = Rules(policy, LIMITS)
+    decision = decide(Situation(Window(NOW), HOSTS), FACILITY, rules)
+    assert decision.error is None
+    assert decision_from_json(decision_to_json(decision)).memory == {"peak": (None, 1, 0.5, 0.25, 3)}
 
 
 def test_what_shadow_policies_say_is_recorded_with_what_they_raise() -> None:
