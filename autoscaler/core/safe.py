@@ -4,11 +4,12 @@ Where it is known that nobody uses PROOF, it goes dormant and the Worker Nodes g
 query are never taken: while sessions run or wait, or that is unknown, every host keeps what it has.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
 
 from autoscaler.contracts import Policy
+from autoscaler.core.decide import Rules
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand, Window
 
 # What a decision calls this policy, and how older versions begin to call it.
@@ -37,6 +38,14 @@ class SafeSplit:
 def as_safe_split(_name: str, _policy: Policy) -> str:
     """What decisions to the safe split call their policy."""
     return _TOLD
+
+
+def safe_rules(rules: Rules, because: str) -> Rules:
+    """The rules of a cycle to the safe split; ``because`` is why."""
+    # A minimum of the calendar, or a boost, would let hosts grow while something is wrong.
+    return replace(
+        rules, policy=SafeSplit(because), shadows={}, canary=None, calendar=(), tuned=False, told=as_safe_split
+    )
 
 
 def is_of_safe_split(decision: Decision) -> bool:

@@ -13,7 +13,7 @@ from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
-from autoscaler.core.safe import SafeSplit, as_safe_split
+from autoscaler.core.safe import SafeSplit, safe_rules
 from autoscaler.core.sessions import SHOWN, shown_sessions
 from autoscaler.core.tuning import with_freezes
 from autoscaler.core.unknown import watching
@@ -118,16 +118,7 @@ class Controller:
 
         Raises as ``cycle`` does: what cannot be recorded is not done.
         """
-        # A minimum of the calendar, or a boost, would let hosts grow while something is wrong.
-        rules = replace(
-            self._rules,
-            policy=SafeSplit(because),
-            shadows={},
-            canary=None,
-            calendar=(),
-            tuned=False,
-            told=as_safe_split,
-        )
+        rules = safe_rules(self._rules, because)
         return self._run(self._read_or_unknown, lambda: rules, lambda decision: _carrying(decision, self._newest))
 
     def _run(

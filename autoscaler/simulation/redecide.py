@@ -7,6 +7,7 @@ from typing import Any
 
 from autoscaler.contracts import Policy
 from autoscaler.core.decide import Rules, decide
+from autoscaler.core.safe import is_of_safe_split, safe_rules
 from autoscaler.model import Cut, Decision, Facility, Host, HostDecision, HostObservation
 
 
@@ -31,7 +32,12 @@ class Difference:
 
 
 def redecide(decision: Decision, facility: Facility, rules: Rules) -> Redecided:
-    """Decide what was known then by these rules, on those of these hosts that were looked at then."""
+    """Decide what was known then by these rules, on those of these hosts that were looked at then.
+
+    No policy was asked where cycles had failed, and so none is now.
+    """
+    if is_of_safe_split(decision):
+        rules = safe_rules(rules, "as then")
     situation = decision.situation
     known = {host.name: host for host in facility.hosts}
     left_out = {seen.host: why for seen in situation.hosts if (why := _strange(known.get(seen.host), seen)) is not None}

@@ -84,3 +84,11 @@ def test_a_parameter_is_stepped_until_its_alert_is_resolved_also_over_a_restart(
     records = [each for each in plant.store.stream() if isinstance(each, Record)]
     again = [redecide(each.decision, plant.facility, Rules(POLICY, LIMITS)).decision for each in records]
     assert [differences(each.decision, two) for each, two in zip(records, again, strict=True)] == [()] * 3
+
+
+def test_a_walk_to_the_safe_split_is_decided_again_as_it_was(plant: Plant) -> None:
+    plant.source.queued = 0
+    hear(plant, TWO_MORE)
+    walked = plant.controller.walk_to_safe("cycles failed").decision
+    again = redecide(walked, plant.facility, Rules(POLICY, LIMITS)).decision
+    assert (differences(walked, again), again.policy) == ((), walked.policy)
