@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+import msgspec
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -11,14 +12,29 @@ from prometheus_client.registry import Collector
 STATES = ("ready", "waiting", "over")
 
 
+Counted = tuple[tuple[tuple[str, ...], int], ...]
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What was counted in some time, by labels."""
+
+    requests: Counted = ()
+    alerts: Counted = ()
+    sessions: Counted = ()
+
+
 class ApiMetrics(Collector):
-    """Counts; paths are those of the API, whatever is asked for."""
+    """Counts; paths are those of the API, whatever is asked for.
+
+    The API's process counts for the controller, which outlives it and is asked by Prometheus.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._requests: Counter[tuple[str, ...]] = Counter()
         self._alerts: Counter[tuple[str, ...]] = Counter()
         self._sessions: Counter[tuple[str, ...]] = Counter({(state,): 0 for state in STATES})
+        self._restarts = 0
 
     def answered(self, path: str, status: int) -> None:
         """Count a request."""
@@ -36,11 +52,35 @@ class ApiMetrics(Collector):
         with self._lock:
             self._sessions[state,] += 1
 
+    def restarted(self) -> None:
+        """Count an end of the API's process that nobody wanted."""
+        with self._lock:
+            self._restarts += 1
+
+    def taken(self) -> Counts:
+        """What was counted since this was called last."""
+        with self._lock:
+            counters = (self._requests, self._alerts, self._sessions)
+            found = [tuple((key, number) for key, number in each.items() if number) for each in counters]
+            for each in counters:
+                each.clear()
+        return Counts(*found)
+
+    def add(self, counts: Counts) -> None:
+        """Count what another one has counted."""
+        with self._lock:
+            for mine, theirs in (
+                (self._requests, counts.requests),
+                (self._alerts, counts.alerts),
+                (self._sessions, counts.sessions),
+            ):
+                mine.update(dict(theirs))
+
     def collect(self) -> Iterator[Metric]:
         """The counts so far."""
         with self._lock:
             requests, alerts = dict(self._requests), dict(self._alerts)
-            sessions = dict(self._sessions)
+            sessions, restarts = dict(self._sessions), self._restarts
         yield _family("api_requests", "Requests to the API that were answered.", ("path", "status"), requests)
         yield _family(
             "alerts",
@@ -53,6 +93,9 @@ class ApiMetrics(Collector):
             "Announcements of PROOF sessions, by how the session stood when they were answered.",
             ("state",),
             sessions,
+        )
+        yield CounterMetricFamily(
+            "autoscaler_api_restarts", "Times that the API's process ended by itself and was started again.", restarts
         )
 
 

@@ -1,8 +1,7 @@
-"""The API on its address, in a thread beside the loop."""
+"""The API's web server, in a thread."""
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from threading import Thread
 import uvicorn
 from fastapi import FastAPI
 
+from autoscaler.api.address import ApiError, refused_certificate
 from autoscaler.config.api_section import ApiSection
 
 # Open connections, most of which may be idle: below the files that a process may have open. Beyond it uvicorn refuses,
@@ -22,31 +22,19 @@ _GRACE_S = 1
 _GOODBYE_S = 0.1
 
 
-class ApiError(Exception):
-    """The API cannot be served; the message says why."""
-
-
 @contextmanager
-def api_at(api: ApiSection, app: FastAPI) -> Iterator[tuple[str, int]]:
-    """Serve the API while the ``with`` block runs; yield the address with its port. Raises ``ApiError``."""
-    if api.listen is None:
-        raise ApiError("api.listen is not set")
-    host, port = api.listen
+def served(api: ApiSection, app: FastAPI, listening: socket.socket) -> Iterator[None]:
+    """Answer who connects to ``listening`` while the ``with`` block runs. Raises ``ApiError``."""
     server = uvicorn.Server(_settings(api, app))
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise ApiError(f"api.listen: {host}:{port}: {error.strerror}") from None
+    # In the main thread uvicorn would take the signals.
     thread = Thread(target=lambda: asyncio.run(_serve(server, listening)), name="api", daemon=True)
     thread.start()
     try:
         _wait_for(server, thread)
-        yield host, listening.getsockname()[1]
+        yield
     finally:
         server.should_exit = True
         thread.join()
-        listening.close()
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
@@ -75,9 +63,7 @@ def _settings(api: ApiSection, app: FastAPI) -> uvicorn.Config:
     try:
         settings.load()
     except OSError as error:
-        # OpenSSL's errors have their sentence elsewhere than the system's.
-        why = error if isinstance(error, ssl.SSLError) else error.strerror
-        raise ApiError(f"api.tls_cert_file {api.tls_cert_file}, api.tls_key_file {api.tls_key_file}: {why}") from None
+        raise refused_certificate(api, error) from None
     return settings
 
 

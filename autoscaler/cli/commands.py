@@ -22,6 +22,7 @@ from autoscaler.cli.status import status
 from autoscaler.cli.token import token
 from autoscaler.cli.train import train
 from autoscaler.cli.tuning import tuning
+from autoscaler.service.log_format import TEXT
 
 
 @click.group(
@@ -39,7 +40,7 @@ def autoscaler() -> None:
       autoscaler dry-run --config autoscaler.yaml
       autoscaler run --config autoscaler.yaml
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=TEXT)
     logging.getLogger("autoscaler").setLevel(logging.INFO)
     # A cycle that outlasts its interval is merged with the next by design; APScheduler warns of it each time.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

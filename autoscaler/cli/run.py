@@ -5,13 +5,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from prometheus_client.registry import Collector
 
+from autoscaler.api.address import ApiError
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.process import ApiProcess
 from autoscaler.api.tokens import TokensError, read_tokens
 from autoscaler.cli.common import (
     EXIT_CODES,
@@ -28,7 +31,7 @@ from autoscaler.cli.leading import leadership_in, taken
 from autoscaler.config.api_section import ApiSection
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import policy_text
-from autoscaler.config.schema import PrometheusSection
+from autoscaler.config.schema import Config, PrometheusSection
 from autoscaler.config.units import duration_text
 from autoscaler.contracts import Policy, Source, StoreError
 from autoscaler.hypervisors import connect
@@ -40,7 +43,7 @@ from autoscaler.service.duty import Duty
 from autoscaler.service.grafana import Grafana
 from autoscaler.service.health import Health
 from autoscaler.service.leader import LeaderMetric
-from autoscaler.service.log_format import JsonFormatter
+from autoscaler.service.log_format import formatter_of
 from autoscaler.service.loop import NO_CYCLE, Bell, run_cycles
 from autoscaler.service.metrics import MetricsError, PolicyMetrics, RefitMetrics, metrics_at
 from autoscaler.service.models import ActingModel, shelf_beside, takes_a_model
@@ -81,21 +84,27 @@ def run(config_file: Path, cycles: int | None, log_format: str) -> None:
 
     SIGHUP reads the configuration again: a good one is in force from the next cycle on, a bad one changes nothing.
     """
-    if log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonFormatter())
+    formatter = formatter_of(log_format)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter)
     loaded = load_config(config_file)
     place = store_place(loaded)
     try:
         with taken(place), closing(SqlStore(place)) as store:
-            _run(loaded, config_file, cycles, place, store)
+            _run(loaded, config_file, cycles, place, store, formatter=formatter)
     except StoreError as error:
         tell(f"STATUS={error}")
         raise StoreFailure(str(error)) from None
 
 
 def _run(
-    loaded: Loaded, config_file: Path, cycles: int | None, place: "Path | PostgresDatabase", store: SqlStore
+    loaded: Loaded,
+    config_file: Path,
+    cycles: int | None,
+    place: "Path | PostgresDatabase",
+    store: SqlStore,
+    *,
+    formatter: logging.Formatter,
 ) -> None:
     settings = loaded.config.controller
     hosts, every = len(loaded.config.hosts), duration_text(settings.interval)
@@ -105,6 +114,7 @@ def _run(
     cycles_shown = CycleMetrics(settings.interval)
     shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
     heard = ApiMetrics()
+    api = ApiProcess(loaded.config, place, formatter, bell.ring, heard)
     shown += [heard] if loaded.config.api.listen else []
     grafana = Grafana(loaded.config.grafana)
     shown += [grafana] if loaded.config.grafana.url else []
@@ -121,6 +131,7 @@ def _run(
 
         def take_over(old: Loaded, new: Loaded) -> None:
             _take_over(controller, old, new)
+            api.take_over(new.config)
             duty.failures_to_safe, retention.keep = new.config.controller.failures_to_safe, _keep(new)
 
         reload = Reload(config_file, loaded, take_over)
@@ -135,7 +146,7 @@ def _run(
             cycles_shown.show(done, by.config.facility(), by.rules)
             return done
 
-        with _listening(reload, store, bell, heard, [*shown, LeaderMetric(lambda: shift.leads)]):
+        with _listening(loaded.config, api, bell, [*shown, LeaderMetric(lambda: shift.leads)]):
             failed = run_cycles(
                 cycle,
                 settings.interval,
@@ -153,17 +164,14 @@ def _run(
 
 
 @contextmanager
-def _listening(
-    reload: Reload, store: SqlStore, bell: Bell, heard: ApiMetrics, shown: Sequence[Collector]
-) -> Iterator[None]:
+def _listening(config: Config, api: ApiProcess, bell: Bell, shown: Sequence[Collector]) -> Iterator[None]:
     """Serve all that is asked for beside the loop; an address that is taken ends the command with exit code 4."""
-    config = reload.loaded.config
     nudges, metrics = config.controller.notify_listen, config.controller.metrics_listen
     try:
         with (
             nudged_at(nudges, bell.ring) if nudges else nullcontext(),
             metrics_at(metrics, *shown) if metrics else nullcontext(),
-            _api(reload, store, bell, heard) if config.api.listen else nullcontext(),
+            _api(api) if config.api.listen else nullcontext(),
         ):
             yield
     except (NudgeError, MetricsError) as error:
@@ -182,19 +190,16 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
 
 
 @contextmanager
-def _api(reload: Reload, store: SqlStore, bell: Bell, metrics: ApiMetrics) -> Iterator[None]:
+def _api(api: ApiProcess) -> Iterator[None]:
     """Serve the API beside the loop; what keeps it from that ends the command."""
-    try:
-        from autoscaler.api.app import make_app  # noqa: PLC0415 - of an extra that few sites need
-        from autoscaler.api.serve import ApiError, api_at  # noqa: PLC0415
-        from autoscaler.api.using import Facilities  # noqa: PLC0415
-    except ModuleNotFoundError as error:
+    # Of an extra that few sites need, and imported by the API's process alone.
+    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
+    if missing:
         raise ConfigFailure(
-            f"api.listen needs more packages (no module named {error.name}): pip install 'vaf-autoscaler[api]'"
-        ) from None
-    app = make_app(Facilities(lambda: reload.loaded, store, _now, bell.ring, metrics))
+            f"api.listen needs more packages (no module named {missing[0]}): pip install 'vaf-autoscaler[api]'"
+        )
     try:
-        with api_at(reload.loaded.config.api, app) as (host, port):
+        with api.serving() as (host, port):
             _log.info("the API listens on %s:%d", host, port)
             _tell_of_tokens(reload.loaded.config.api)
             yield

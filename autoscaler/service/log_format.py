@@ -1,4 +1,4 @@
-"""The log as JSON, one object a line; what a change of a host's workers rests on has fields of its own."""
+"""The log as sentences, or as JSON, one object a line, with fields for what a change of a host's workers rests on."""
 
 import json
 import logging
@@ -10,6 +10,14 @@ from autoscaler.model import Decision, HostDecision, Transfer
 
 # The attribute under which a record carries the fields beside its message.
 FIELDS = "fields"
+
+
+TEXT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def formatter_of(kind: str) -> logging.Formatter:
+    """For ``text`` or ``json``."""
+    return JsonFormatter() if kind == "json" else logging.Formatter(TEXT)
 
 
 class JsonFormatter(logging.Formatter):

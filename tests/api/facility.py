@@ -2,20 +2,24 @@
 
 import base64
 import json
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
+from autoscaler.api.address import listening_on
 from autoscaler.api.app import make_app
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.serve import served
 from autoscaler.api.tokens import Scope, add_token
 from autoscaler.api.using import Facilities
+from autoscaler.config.api_section import ApiSection
 from autoscaler.config.load import load
 from autoscaler.store.sql import SqlStore
 
@@ -32,6 +36,14 @@ tuning:
   - {match: {alertname: ProofQueueHigh}, action: {boost_workers: 8}, for: 2h}
 api: {tokens_file: tokens, grafana_secret_file: secret, requests_per_minute: 5}
 """
+
+
+@contextmanager
+def api_at(section: ApiSection, app: FastAPI) -> Iterator[tuple[str, int]]:
+    """The app on a real address; gives it with its port."""
+    with listening_on(section) as listening, served(section, app, listening):
+        host, port = listening.getsockname()
+        yield host, port
 
 
 @dataclass

@@ -8,10 +8,9 @@ import requests
 
 from autoscaler.api.access import SIGNATURE, SIGNED_AT
 from autoscaler.api.crowd import MOST_AT_ONCE
-from autoscaler.api.serve import api_at
 from autoscaler.api.sessions import MOST_WAITING
 from autoscaler.config.api_section import ApiSection
-from tests.api.facility import ALERTMANAGER, GRAFANA, ApiUnderTest, bearer
+from tests.api.facility import ALERTMANAGER, GRAFANA, ApiUnderTest, api_at, bearer
 from tests.service.waiting import DEADLINE_S, wait_until
 
 MOST = MOST_AT_ONCE + MOST_WAITING

@@ -6,9 +6,9 @@ import pytest
 import requests
 import trustme
 
-from autoscaler.api.serve import ApiError, api_at
+from autoscaler.api.address import ApiError
 from autoscaler.config.api_section import ApiSection
-from tests.api.facility import GRAFANA, ApiUnderTest, bearer, sample
+from tests.api.facility import GRAFANA, ApiUnderTest, api_at, bearer, sample
 from tests.service.waiting import DEADLINE_S
 
 ANYWHERE = "127.0.0.1:0"

@@ -279,6 +279,7 @@ def test_the_whole_exposition_is_as_the_golden_file_has_it(monkeypatch: pytest.M
     heard.answered("/api/v1/alerts/grafana", 200)
     heard.heard("grafana", begun=1, known=0, ended=0, ignored=2)
     heard.announced("ready")
+    heard.restarted()
     others = (LeaderMetric(lambda: True), RefitMetrics(refit), heard, Grafana(GrafanaSection()))
     for each in (cycles, policies, health, *others):
         registry.register(each)

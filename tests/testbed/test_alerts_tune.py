@@ -8,9 +8,8 @@ from pathlib import Path
 import requests
 from ruamel.yaml import YAML
 
-from autoscaler.api.serve import api_at
 from autoscaler.config.api_section import ApiSection
-from tests.api.facility import ALERTMANAGER, TOP, ApiUnderTest
+from tests.api.facility import ALERTMANAGER, TOP, ApiUnderTest, api_at
 from tests.testbed.alertmanager_server import DEADLINE_S, alertmanager
 
 ALERTMANAGER_FILE = TOP / "deploy" / "alertmanager" / "alertmanager.yml"
