@@ -28,6 +28,9 @@ _log = logging.getLogger("autoscaler")
 
 # The loop, and the hypervisor's guests, come first.
 NICER = 10
+# SQLite lets in one writer at a time, and who finds it taken asks again later and later: in a storm of alerts the loop
+# would seldom find it free.
+PAUSE_S = 0.02
 # Where memory runs out, this process is ended first.
 OOM_SCORE = "500"
 # Whatever hangs at the end: who is left alone must not keep the address.
@@ -55,7 +58,7 @@ def main() -> None:
     _log_by(beginning.formatter)
     _step_back()
     try:
-        with closing(SqlStore(beginning.place)) as store:
+        with closing(SqlStore(beginning.place, pause_s=PAUSE_S)) as store:
             _serve(beginning.config, store, listening, line)
     except (StoreError, ApiError) as error:
         _log.error("the API cannot be served: %s", error)

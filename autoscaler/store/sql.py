@@ -79,15 +79,18 @@ class SqlStore:
     What a controller writes of what it does is refused with ``LostTermError`` when ``term`` is over: another one leads.
     """
 
-    def __init__(self, where: Path | Database, *, read_only: bool = False) -> None:
-        """Open a database, or an SQLite file by its path, creating that unless ``read_only``; raises ``StoreError``."""
+    def __init__(self, where: Path | Database, *, read_only: bool = False, pause_s: float = 0.0) -> None:
+        """Open a database, or an SQLite file by its path, creating that unless ``read_only``; raises ``StoreError``.
+
+        Between two writes lie ``pause_s`` seconds, which are another process's.
+        """
         self._database: Database = SqliteFile(where) if isinstance(where, Path) else where
         self.name = self._database.name
         self._read_only = read_only
         self.term: int | None = None
         self._confirmation = Confirmation(self._check_term)
         self._engine = self._database.engine(read_only=read_only)
-        self._turns = Turns(self._engine.begin)
+        self._turns = Turns(self._engine.begin, pause_s)
         try:
             with self._transaction() as connection:
                 self._prepare(connection)

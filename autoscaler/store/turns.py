@@ -4,6 +4,7 @@ SQLite lets one writer in at a time and turns away who waits too long; a thousan
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -29,10 +30,15 @@ class _Write:
 
 
 class Turns:
-    """Who comes while another one commits is written with the next commit, together with all who wait."""
+    """Who comes while another one commits is written with the next commit, together with all who wait.
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
+    Between two commits lie ``pause_s`` seconds, in which another process finds the database free.
+    """
+
+    def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]], pause_s: float = 0.0) -> None:
         self._transaction = transaction
+        self._pause_s = pause_s
+        self._next_s = float("-inf")
         self._waiting: deque[_Write] = deque()
         self._turn = threading.Lock()
 
@@ -42,7 +48,9 @@ class Turns:
         self._waiting.append(mine)
         with self._turn:
             if not mine.done.done():
+                time.sleep(max(0.0, self._next_s - time.monotonic()))
                 self._commit([self._waiting.popleft() for _ in range(len(self._waiting))])
+                self._next_s = time.monotonic() + self._pause_s
         result: T = mine.done.result()
         return result
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError
 
+from autoscaler.store import turns
 from autoscaler.store.turns import Turns
 from tests.service.waiting import Gate, wait_until
 
@@ -105,3 +106,14 @@ def test_the_next_one_is_written_after_one_that_failed(table: Table) -> None:
     with pytest.raises(IntegrityError):
         table.turns.write(table.add(1))
     assert table.turns.write(table.add(2)) == 2
+
+
+def test_between_two_commits_lies_the_pause(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(turns.time, "sleep", slept.append)
+    paused = Turns(table._transaction, pause_s=1000)
+    paused.write(table.add(1))
+    paused.write(table.add(2))
+    assert slept[0] == 0
+    assert 0 < slept[1] <= 1000
+    assert table.commits == 2
