@@ -1,11 +1,16 @@
 """Where the API listens. The controller opens it, so that what is wrong with it ends the start."""
 
+import errno
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autoscaler.config.api_section import ApiSection
+
+# A controller that was killed leaves an API that needs a moment to find out.
+TAKEN_S = 3.0
 
 
 class ApiError(Exception):
@@ -19,9 +24,8 @@ def listening_on(api: ApiSection) -> Iterator[socket.socket]:
         raise ApiError("api.listen is not set")
     _check_certificate(api)
     host, port = api.listen
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listening = socket.create_server((host, port), family=family)
+        listening = _listening(host, port)
     except OSError as error:
         raise ApiError(f"api.listen: {host}:{port}: {error.strerror}") from None
     with listening:
@@ -33,6 +37,18 @@ def refused_certificate(api: ApiSection, error: OSError) -> ApiError:
     # OpenSSL's errors have their sentence elsewhere than the system's.
     why = error if isinstance(error, ssl.SSLError) else error.strerror
     return ApiError(f"api.tls_cert_file {api.tls_cert_file}, api.tls_key_file {api.tls_key_file}: {why}")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    until_s = time.monotonic() + TAKEN_S
+    while True:
+        try:
+            return socket.create_server((host, port), family=family)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until_s:
+                raise
+            time.sleep(0.1)
 
 
 def _check_certificate(api: ApiSection) -> None:
