@@ -159,6 +159,16 @@ def test_the_api_goes_with_a_controller_that_is_killed_and_lets_go_of_the_addres
         requests.get(f"{controller.url}/healthz", timeout=DEADLINE_S)
 
 
+def test_a_controller_that_is_killed_can_be_started_again_at_once(controller: Controller) -> None:
+    port = controller.url.rpartition(":")[2]
+    controller.post()
+    controller.site.replace("127.0.0.1:0", f"127.0.0.1:{port}")
+    controller.process.kill()
+    with running(controller.systemd):
+        controller.systemd.hear("READY=1")
+        assert controller.post()["known"] in {0, 1}
+
+
 def test_a_controller_that_ends_ends_its_api_first(controller: Controller) -> None:
     controller.post()
     api = controller.api()
