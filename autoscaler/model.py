@@ -48,12 +48,16 @@ class DomainState(StrEnum):
     @property
     def holds_memory(self) -> bool:
         """Whether the hypervisor holds memory for the domain."""
-        return self in (DomainState.RUNNING, DomainState.PAUSED)
+        return self in _HOLDING_MEMORY
 
     @property
     def in_words(self) -> str:
         """As libvirt says it."""
         return self.value.replace("_", " ")
+
+
+# Asked for every host that is to change, and slow to look up in the enumeration.
+_HOLDING_MEMORY = (DomainState.RUNNING, DomainState.PAUSED)
 
 
 class ProofDomain(Value, frozen=True):

@@ -20,6 +20,9 @@ class Placement(Value, frozen=True):
     told: tuple[str, ...] = ()
 
 
+# Looked up for every host that has changed, and slow to look up in the enumeration.
+_READY = HostState.READY
+
 # What a seat is in the heap of those that are filled, or emptied: its order, its name, and where that ends.
 _Turn = tuple[bool, int, int, str, int]
 
@@ -206,7 +209,7 @@ def seats_in(facility: Facility, observed: Iterable[HostObservation]) -> list[Se
 
 def seat_of(facility: Facility, observed: HostObservation) -> Seat | None:
     """The seat of a host, if it is ready."""
-    return seat(facility.by_name[observed.host], observed) if observed.state is HostState.READY else None
+    return seat(facility.by_name[observed.host], observed) if observed.state is _READY else None
 
 
 def seat(host: Host, observed: HostObservation) -> Seat:

@@ -70,8 +70,9 @@ class Batch:
         return None
 
     def _offer(self, site: Site) -> None:
-        entry = (site.jobs, self._numbers[site.name])
-        if site.jobs < site.job_slots and entry not in self._offered:
+        jobs = site.jobs
+        entry = (jobs, self._numbers[site.name])
+        if jobs < site.job_slots and entry not in self._offered:
             self._offered.add(entry)
             heapq.heappush(self._open, entry)
 

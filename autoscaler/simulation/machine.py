@@ -16,6 +16,9 @@ from autoscaler.simulation.workload import Job
 
 PROOF, WN = "proof", "wn"
 
+# Looked up whenever jobs have changed, and slow to look up in the enumeration.
+_READY, _MOVING = HostState.READY, HostState.MOVING
+
 
 class Site:
     """A machine while the model runs.
@@ -77,7 +80,7 @@ class Site:
     def observation(self) -> HostObservation:
         """What the controller reads of the machine."""
         if self.seen is None:
-            state = HostState.READY if self.transfer is None else HostState.MOVING
+            state = _READY if self.transfer is None else _MOVING
             moving = None if self.transfer is None else self.transfer.workers_to
             used_mib = self._used_mib()
             wns = (self._domain(wn.name, used_mib) for wn in self.host.wns)
