@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import msgspec
+from prometheus_client import ProcessCollector
 
 from autoscaler.api.address import listening_on
 from autoscaler.api.messages import Beginning, Report
@@ -37,7 +38,10 @@ _OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 
 
 class ApiProcess:
-    """Keeps the process running, in a thread of its own. The loop waits neither for the process nor for the thread."""
+    """Keeps the process running, in a thread of its own. The loop waits neither for the process nor for the thread.
+
+    ``usage`` tells Prometheus what the process takes: its memory, CPU time and files.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,13 @@ class ApiProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
+        # The library takes a process that is not there for one that tells nothing.
+        self.usage = ProcessCollector("autoscaler_api", pid=lambda: self._pid, registry=None)
+
+    @property
+    def _pid(self) -> int:
+        process = self._process
+        return 0 if process is None else process.pid
 
     def take_over(self, config: Config) -> None:
         """Let this configuration be the one in force, half a second from now."""
@@ -126,8 +137,9 @@ class ApiProcess:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             fds = (listening.fileno(), theirs.fileno())
-            # A process that reads nothing must not keep the thread for ever.
-            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SILENT_S, 0))
+            # A process that stops in the middle of a message must not keep the thread for ever.
+            for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                ours.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", SILENT_S, 0))
             with self._turn:
                 process = subprocess.Popen(  # noqa: S603 - the command is the program itself
                     [sys.executable, "-P", "-m", "autoscaler.api", *map(str, fds)],
@@ -163,4 +175,4 @@ class _SilentError(Exception):
 def _ending_of(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
-    return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code} ({signal.strsignal(-code)})"

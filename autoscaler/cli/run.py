@@ -115,7 +115,7 @@ def _run(
     shown = [cycles_shown, policies, health, *([] if refit is None else [RefitMetrics(refit)])]
     heard = ApiMetrics()
     api = ApiProcess(loaded.config, place, formatter, bell.ring, heard)
-    shown += [heard] if loaded.config.api.listen else []
+    shown += [heard, api.usage] if loaded.config.api.listen else []
     grafana = Grafana(loaded.config.grafana)
     shown += [grafana] if loaded.config.grafana.url else []
     controller = _controller(loaded, store, cycles_shown, Annotations(grafana.put))

@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -109,12 +111,23 @@ def test_what_the_api_counts_is_the_controllers_to_show(controller: Controller) 
     controller.wait_for('autoscaler_alerts_total{result="begun"', 1)
 
 
+def test_prometheus_sees_what_the_api_takes(controller: Controller) -> None:
+    controller.post()
+    memory = controller.count("autoscaler_api_process_resident_memory_bytes")
+    assert memory == pytest.approx(psutil.Process(controller.api()).memory_info().rss, rel=0.5)
+
+
+def test_the_controller_does_without_what_the_api_imports() -> None:
+    code = "import sys, autoscaler.cli.run; sys.exit(not {'fastapi', 'uvicorn'}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=DEADLINE_S, check=False).returncode == 0
+
+
 def test_a_killed_api_is_told_counted_and_started_again_and_the_loop_hears_of_alerts(controller: Controller) -> None:
     controller.post()
     controller.wait_for("autoscaler_api_requests_total{", 1)
     controller.systemd.hear("WATCHDOG=1")
     controller.kill_api()
-    assert "the API's process was ended by SIGKILL; another one is started in 1 s" in controller.log
+    assert "the API's process was ended by signal 9 (Killed); another one is started in 1 s" in controller.log
     assert len(controller.post("another")["begun"]) == 1
     controller.systemd.hear("WATCHDOG=1")
     controller.wait_for("autoscaler_api_requests_total{", 2)
