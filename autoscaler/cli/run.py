@@ -171,7 +171,7 @@ def _listening(config: Config, api: ApiProcess, bell: Bell, shown: Sequence[Coll
         with (
             nudged_at(nudges, bell.ring) if nudges else nullcontext(),
             metrics_at(metrics, *shown) if metrics else nullcontext(),
-            _api(api, config.api) if config.api.listen else nullcontext(),
+            _api(config.api, api) if config.api.listen else nullcontext(),
         ):
             yield
     except (NudgeError, MetricsError) as error:
@@ -190,7 +190,7 @@ def nightly_training(loaded: Loaded, config_file: Path) -> Refit | None:
 
 
 @contextmanager
-def _api(api: ApiProcess, section: ApiSection) -> Iterator[None]:
+def _api(section: ApiSection, api: ApiProcess) -> Iterator[None]:
     """Serve the API beside the loop; what keeps it from that ends the command."""
     # Of an extra that few sites need, and imported by the API's process alone.
     missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
