@@ -31,6 +31,8 @@ NICER = 10
 # SQLite lets in one writer at a time, and who finds it taken asks again later and later: in a storm of alerts the loop
 # would seldom find it free.
 PAUSE_S = 0.02
+# Whoever writes waits so long for the interpreter after each statement while others want it, and keeps the file taken.
+SWITCH_S = 0.0005
 # Where memory runs out, this process is ended first.
 OOM_SCORE = "500"
 # Whatever hangs at the end: who is left alone must not keep the address.
@@ -106,5 +108,6 @@ def _log_by(formatter: logging.Formatter) -> None:
 
 def _step_back() -> None:
     os.nice(NICER)
+    sys.setswitchinterval(SWITCH_S)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
