@@ -12,11 +12,15 @@ import requests
 from autoscaler.api import process as keeper
 from autoscaler.api.metrics import ApiMetrics, Counts
 from autoscaler.api.process import ApiProcess
-from tests.api.facility import ApiUnderTest
+from autoscaler.store.postgresql import PostgresDatabase
+from tests.api.facility import GRAFANA, ApiUnderTest, bearer, sample
 from tests.service.waiting import DEADLINE_S, wait_until
+from tests.testbed.postgres_server import postgres
 
 
-def kept(api: ApiUnderTest, place: Path, metrics: ApiMetrics) -> AbstractContextManager[tuple[str, int]]:
+def kept(
+    api: ApiUnderTest, place: Path | PostgresDatabase, metrics: ApiMetrics
+) -> AbstractContextManager[tuple[str, int]]:
     section = api.loaded.config.api.model_copy(update={"listen": ("127.0.0.1", 0)})
     config = api.loaded.config.model_copy(update={"api": section})
     return ApiProcess(config, place, logging.Formatter(), lambda: None, metrics).serving()
@@ -31,6 +35,17 @@ def processes() -> list[int]:
     """The API's processes that this one has started."""
     found = [int(pid) for file in Path("/proc/self/task").glob("*/children") for pid in file.read_text().split()]
     return [pid for pid in found if b"autoscaler.api" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.testbed
+def test_it_opens_a_store_on_a_server_as_well(api: ApiUnderTest) -> None:
+    with postgres() as server:
+        place = PostgresDatabase(server.url(server.new_database()), server.password_file)
+        with kept(api, place, ApiMetrics()) as (host, port):
+            url = f"http://{host}:{port}{GRAFANA}"
+            body, headers = sample("grafana"), bearer(api.alerts)
+            first, again = (requests.post(url, json=body, headers=headers, timeout=DEADLINE_S) for _ in range(2))
+    assert (len(first.json()["begun"]), again.json()["known"]) == (1, 1)
 
 
 def test_a_store_that_cannot_be_opened_is_tried_again_and_counted(
