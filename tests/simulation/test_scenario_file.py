@@ -142,7 +142,7 @@ MISTAKES = {
         "16: storage.bandwidth: must be more than 0",
     ),
     "a missing price": (replaced("price: {wait_core_seconds: 8}\n", ""), "1: price: is missing"),
-    "a negative price": (replaced("seconds: 8", "seconds: -8"), "15: price.wait_core_seconds: must be 0.0 or more"),
+    "a negative price": (replaced("seconds: 8", "seconds: -8"), "15: price.wait_core_seconds: must be 0 or more"),
     "no machines": (replaced("count: 2", "count: 0"), "3: hosts[0].count: must be 1 or more"),
     "machines that do not fit": (
         replaced("workers_max: 8", "workers_max: 9"),
@@ -160,7 +160,7 @@ MISTAKES = {
         MINIMAL + "piece: {from: 0.8, to: 0.2}\n",
         "16: piece: from must be less than to",
     ),
-    "a piece beyond the trace": (MINIMAL + "piece: {from: 80}\n", "16: piece.from: must be 1.0 or less"),
+    "a piece beyond the trace": (MINIMAL + "piece: {from: 80}\n", "16: piece.from: must be 1 or less"),
     "a time zone that is none": (
         MINIMAL + "storage: {trace_time_zone: Europe/Turin}\n",
         "16: storage.trace_time_zone: 'Europe/Turin' is no time zone that is known here, such as Europe/Rome",
