@@ -57,7 +57,9 @@ def _most_wanted(decision: Decision, rules: Rules) -> int:
     """What the policy wants, with all that is in force."""
     tunings = decision.situation.tunings
     untuned = rules.policy.decide(decision.situation.window).workers
-    kinds = (TuningKind.SESSION,) if untuned is None else (TuningKind.SESSION, TuningKind.BOOST)
+    # A boost waits while the policy holds, but stands above the walk of what is unknown for long.
+    waits = untuned is None and decision.safe_split is None
+    kinds = (TuningKind.SESSION,) if waits else (TuningKind.SESSION, TuningKind.BOOST)
     wanted = (untuned or 0) + sum(each.workers or 0 for each in tunings if each.kind in kinds)
     caps = [each.workers for each in tunings if each.kind is TuningKind.CAP and each.workers is not None]
     return min([wanted, *caps])
