@@ -28,6 +28,7 @@ def _number(value: object) -> int | float:
         return int(value)
     if isinstance(value, Real):
         return float(value)
+    # What msgspec's hooks raise for a type that they do not know.
     raise NotImplementedError(f"{type(value).__name__} has no JSON")
 
 
