@@ -11,8 +11,7 @@ import click
 from autoscaler.cli.parameters import Span
 from autoscaler.config.document import nobody
 from autoscaler.config.load import Loaded
-from autoscaler.core.orders import with_maintenance
-from autoscaler.core.tuning import with_freezes
+from autoscaler.core.situation import all_orders
 from autoscaler.model import Orders
 from autoscaler.store.sql import SqlStore
 
@@ -55,7 +54,7 @@ def called(target: str | None, hosts: Sequence[str]) -> str:
 
 def not_by_hand(loaded: Loaded, store: SqlStore, now: datetime) -> Orders:
     """The pauses that the configuration's maintenance and alerts make now, which no command of these ends."""
-    return with_freezes(with_maintenance(Orders(), loaded.rules.maintenance, now), store.tunings(now))
+    return all_orders(Orders(), store.tunings(now), loaded.rules, now)
 
 
 def who() -> str:

@@ -27,9 +27,10 @@ from autoscaler.cli.tables import WAITING, cap_text, console, memory_text
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
-from autoscaler.core.orders import orders_by_host, with_maintenance
+from autoscaler.core.orders import orders_by_host
 from autoscaler.core.safe import is_of_safe_split
-from autoscaler.core.tuning import tuning_values, tuning_words, with_freezes
+from autoscaler.core.situation import all_orders
+from autoscaler.core.tuning import tuning_values, tuning_words
 from autoscaler.learning.notes import standing
 from autoscaler.model import Decision, Orders, Override, Pause, Tuning
 from autoscaler.service.models import Acts, shelf_beside, take_a_model
@@ -119,7 +120,7 @@ def status(context: click.Context, config_file: Path, output: str) -> None:
         failures = store.failures(record.decision.at - LATE_INTERVALS * loaded.config.controller.interval)
         now = datetime.now(UTC)
         tunings = store.tunings(now)
-        orders = with_freezes(with_maintenance(store.orders(now), loaded.rules.maintenance, now), tunings)
+        orders = all_orders(store.orders(now), tunings, loaded.rules, now)
     leads = None if loaded.config.store.url is None else _leads_words(leader)
     health = Health.of(record, failures, now, loaded)
     model = Acts.now(shelf_beside(loaded.config.controller.store)) if take_a_model(loaded.rules) else None

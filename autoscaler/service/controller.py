@@ -11,13 +11,10 @@ from functools import partial
 from autoscaler.contracts import Hypervisor, Source, Store, StoreError
 from autoscaler.core.decide import Rules, decide
 from autoscaler.core.guards import unknown_reason
-from autoscaler.core.orders import with_maintenance
 from autoscaler.core.quarantine import after, tried
 from autoscaler.core.safe import SafeSplit, safe_rules
 from autoscaler.core.sessions import SHOWN, shown_sessions
-from autoscaler.core.tuning import with_freezes
-from autoscaler.core.unknown import watching
-from autoscaler.core.voices import remembering
+from autoscaler.core.situation import make_situation
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.learning.notes import standing
 from autoscaler.model import (
@@ -32,7 +29,6 @@ from autoscaler.model import (
     Result,
     Sample,
     Series,
-    Situation,
     Transfer,
     Tuning,
     Window,
@@ -130,12 +126,19 @@ class Controller:
             self._newest, self._begun = self._store.newest(), True
         window, hosts = read(now), self._hosts.observe(self._store.asked)
         tunings, shown = self._tunings(window, now)
-        orders = with_freezes(with_maintenance(self._store.orders(now), self._rules.maintenance, now), tunings)
-        situation = Situation(window, hosts, tuple(self._store.timers()), orders=orders, tunings=tunings)
-        situation = remembering(situation, self._newest)
+        orders, timers = self._store.orders(now), self._store.timers()
         seen = time.perf_counter()
         rules = rules_now()
-        situation = watching(situation, self._newest, self._facility, rules.acting_signals, rules.limits)
+        situation = make_situation(
+            window,
+            hosts,
+            timers,
+            orders=orders,
+            tunings=tunings,
+            before=self._newest,
+            facility=self._facility,
+            rules=rules,
+        )
         decision = last(decide(situation, self._facility, rules))
         decided = time.perf_counter()
         number = self._store.record_decision(decision)

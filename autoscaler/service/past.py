@@ -5,19 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.core.guards import unknown_reason
-from autoscaler.core.orders import MAINTENANCE
-from autoscaler.core.tuning import without_freezes
-from autoscaler.model import (
-    Facility,
-    GuardLimits,
-    Host,
-    HostObservation,
-    HostState,
-    HostTimers,
-    Orders,
-    Situation,
-    Tuning,
-)
+from autoscaler.core.situation import heard_in
+from autoscaler.model import Facility, GuardLimits, Host, HostObservation, HostState, HostTimers, Orders, Tuning
 from autoscaler.simulation.evolve import dormant, remembered
 from autoscaler.simulation.side_by_side import Held, Moved, Stretch, held_after, proof_moved_mib
 from autoscaler.store.records import Record, Unreadable
@@ -74,7 +63,7 @@ class Past:
         if self._last is None or at - self._last.decision.at > self._lapse:
             return None
         situation = self._last.decision.situation
-        self.orders, self.tunings = _heard(situation, at)
+        self.orders, self.tunings = heard_in(situation, at)
         unknown = unknown_reason(situation.window, self._signals, self._limits) is not None
         return Stretch(self._held, tuple(self._moved), unknown)
 
@@ -99,13 +88,6 @@ class Past:
             self.seen[seen.host] = seen
         if after.domains:
             self.stood[seen.host] = after
-
-
-def _heard(situation: Situation, now: datetime) -> tuple[Orders, tuple[Tuning, ...]]:
-    """What people and alerts have said: orders without what alerts freeze, and without what a configuration states."""
-    by_people = without_freezes(situation.orders, situation.tunings).in_force(now)
-    pauses = tuple(each for each in by_people.pauses if each.who != MAINTENANCE)
-    return replace(by_people, pauses=pauses), tuple(each for each in situation.tunings if each.until > now)
 
 
 def _at(entry: Record | Unreadable) -> datetime:

@@ -1,19 +1,16 @@
 """A dry run: the same reading and deciding as the loop, over connections that cannot write."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source
 from autoscaler.core.decide import Rules, decide
-from autoscaler.core.orders import with_maintenance
-from autoscaler.core.tuning import with_freezes
-from autoscaler.core.unknown import watching
-from autoscaler.core.voices import remembering
+from autoscaler.core.situation import make_situation
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.model import Decision, Facility, Host, HostTimers, Orders, Situation, Transfer, Tuning
+from autoscaler.model import Decision, Facility, Host, HostTimers, Orders, Transfer, Tuning
 from autoscaler.service.hosts import Hosts
 
 
@@ -49,10 +46,16 @@ def preview(
         return recorders[host.name]
 
     hosts = Hosts(facility, recorder, host_timeout)
-    situation = Situation(source.read(now), hosts.observe(lambda: asked), tuple(timers))
-    heard = with_freezes(with_maintenance(orders, rules.maintenance, now), tunings)
-    situation = remembering(replace(situation, orders=heard, tunings=tunings), before)
-    situation = watching(situation, before, facility, rules.acting_signals, rules.limits)
+    situation = make_situation(
+        source.read(now),
+        hosts.observe(lambda: asked),
+        timers,
+        orders=orders,
+        tunings=tunings,
+        before=before,
+        facility=facility,
+        rules=rules,
+    )
     decision = decide(situation, facility, rules)
     calls = {
         transfer.host: _rehearse(transfer, recorders[transfer.host], asked, now) for transfer in decision.transfers

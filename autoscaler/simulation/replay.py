@@ -4,11 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from autoscaler.core.decide import Rules, decide
-from autoscaler.core.orders import with_maintenance
+from autoscaler.core.situation import make_situation
 from autoscaler.core.standing import too_small
-from autoscaler.core.tuning import with_freezes
-from autoscaler.core.unknown import watching
-from autoscaler.core.voices import remembering
 from autoscaler.model import (
     Decision,
     DomainObservation,
@@ -18,7 +15,6 @@ from autoscaler.model import (
     HostState,
     HostTimers,
     Orders,
-    Situation,
     Tuning,
     Window,
 )
@@ -57,12 +53,17 @@ class Replay:
         whether a host answered. ``orders`` and ``tunings`` are what people and alerts said then.
         """
         hosts = tuple(_shown(self._known[name], host, seen.get(name)) for name, host in self._hosts.items())
-        heard = with_freezes(with_maintenance(orders, self._rules.maintenance, window.now), tunings)
-        situation = Situation(window, hosts, tuple(self._timers.values()), orders=heard, tunings=tunings)
-        situation = remembering(situation, self._newest)
-        rules = self._rules
-        situation = watching(situation, self._newest, self._facility, rules.acting_signals, rules.limits)
-        decision = decide(situation, self._facility, rules)
+        situation = make_situation(
+            window,
+            hosts,
+            self._timers.values(),
+            orders=orders,
+            tunings=tunings,
+            before=self._newest,
+            facility=self._facility,
+            rules=self._rules,
+        )
+        decision = decide(situation, self._facility, self._rules)
         self._newest = decision
         self._hosts = {host.host: replace(host, state=HostState.READY, problem=None) for host in hosts}
         for transfer in decision.transfers:
