@@ -1,0 +1,1 @@
+"""The dashboards of Grafana: one file is one of them."""
