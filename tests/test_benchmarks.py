@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.learning.notes import standing
 from autoscaler.model import Facility, GuardLimits, Memory, Situation
 from autoscaler.testing import a_host, observed, proof_window

@@ -15,7 +15,7 @@ from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, only
 from autoscaler.cli.progress import tracked
 from autoscaler.cli.tables import WAITING, cap_text, console
 from autoscaler.config.units import duration_text, seconds_text
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.learning.shelf import ModelError
 from autoscaler.model import Cut, Decision, Facility, Step, StepKind, Transfer
 from autoscaler.service.models import PastModels, shelf_beside, take_a_model

@@ -28,7 +28,7 @@ from autoscaler.config.signals import missing_signals
 from autoscaler.config.tuned import policies_at_bounds
 from autoscaler.config.tuning_section import ALL_HOSTS
 from autoscaler.contracts import Policy
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import ACTING, Canary
 
 __all__ = ["ConfigError", "Loaded", "load"]

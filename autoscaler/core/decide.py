@@ -4,20 +4,18 @@ from collections.abc import Collection, Container, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-import msgspec
-
-from autoscaler.contracts import Policy
 from autoscaler.core.allocation import workers_now
 from autoscaler.core.calendar import NO_FREEZE, CalendarEntry, Freeze, freezes_by_host, limited_demand
-from autoscaler.core.guards import GUARDS, Guard, HostView, fresh, run_guards, strained_for, unknown_reason
+from autoscaler.core.guards import HostView, fresh, run_guards, strained_for, unknown_reason
 from autoscaler.core.orders import NO_ORDERS, HostOrders, orders_by_host
 from autoscaler.core.placement import place
 from autoscaler.core.plan import plan, probe
 from autoscaler.core.rest import Rest
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuned_policy import tuned_policy
 from autoscaler.core.tuning import tuned_demand
 from autoscaler.core.unknown import walk_words, walks_to
-from autoscaler.core.voices import ACTING, Canary, Telling, Voice, as_python, ask, canary_voice, opinions
+from autoscaler.core.voices import ACTING, Voice, ask, canary_voice, opinions
 from autoscaler.model import (
     Cut,
     Decision,
@@ -31,41 +29,11 @@ from autoscaler.model import (
     HostState,
     HostTimers,
     Opinion,
-    Pause,
     Quarantine,
     Situation,
     Transfer,
 )
 from autoscaler.value import Value
-
-
-class Rules(Value, frozen=True):
-    """How to decide: the policy, the guards in their order, the numbers the guards work with, and the calendar.
-
-    ``shadows`` are policies that are only asked, by their names; ``canary`` is the one of them that acts on some hosts.
-    ``maintenance`` are pauses at stated times, for whoever makes a situation. ``tuned`` says whether alerts change the
-    demand and the policy. ``told`` is what a decision calls a policy, by the name under which it speaks, and ``model``
-    which model the policies have, as a decision says it.
-    """
-
-    policy: Policy
-    limits: GuardLimits
-    guards: tuple[Guard, ...] = GUARDS
-    shadows: Mapping[str, Policy] = msgspec.field(default_factory=dict)
-    canary: Canary | None = None
-    maintenance: tuple[Pause, ...] = ()
-    calendar: tuple[CalendarEntry, ...] = ()
-    tuned: bool = True
-    told: Telling = as_python
-    model: str | None = None
-
-    @property
-    def acting_signals(self) -> dict[str, tuple[str, ...]]:
-        """The signals of each policy that acts, by its name; what the others would like to know stops nothing."""
-        found = {ACTING: self.policy.signals}
-        if self.canary is not None:
-            found[self.canary.name] = self.shadows[self.canary.name].signals
-        return found
 
 
 def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | None = None) -> Decision:

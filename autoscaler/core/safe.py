@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from autoscaler.contracts import Policy
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Decision, Demand, Window
 
 # What a decision calls this policy, and how older versions begin to call it.

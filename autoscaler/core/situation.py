@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from autoscaler.core.decide import Rules
 from autoscaler.core.orders import MAINTENANCE, with_maintenance
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuning import with_freezes, without_freezes
 from autoscaler.core.unknown import watching
 from autoscaler.core.voices import remembering

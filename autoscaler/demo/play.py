@@ -11,7 +11,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, start_http_server
 
 from autoscaler.config.signals import BUILT_IN
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.demo.day import MIDNIGHT, DayExporter, load_at
 from autoscaler.demo.facility import CORES, demo_facility
 from autoscaler.demo.summary import Summary

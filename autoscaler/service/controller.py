@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from autoscaler.contracts import Hypervisor, Source, Store, StoreError
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.quarantine import after, tried
+from autoscaler.core.rules import Rules
 from autoscaler.core.safe import SafeSplit, safe_rules
 from autoscaler.core.sessions import SHOWN, shown_sessions
 from autoscaler.core.situation import make_situation

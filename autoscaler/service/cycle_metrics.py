@@ -14,8 +14,8 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from autoscaler.core.decide import Rules
 from autoscaler.core.guards import GUARDS
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, DomainObservation, Facility, HostObservation, HostState, Outcome, Result
 from autoscaler.service.controller import Cycle
 

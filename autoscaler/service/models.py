@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from autoscaler.contracts import Forecaster, Policy
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.learning.card import Card
 from autoscaler.learning.shelf import Model, ModelError, Shelf
 from autoscaler.model import NO_MODEL, Decision

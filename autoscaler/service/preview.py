@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autoscaler.contracts import Source
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.situation import make_situation
 from autoscaler.hypervisors import connect
 from autoscaler.hypervisors.recorder import Recorder

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from autoscaler.core.decide import Rules
 from autoscaler.core.guards import unknown_reason
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, Facility, Orders, Window
 from autoscaler.service.past import Past, beginning
 from autoscaler.simulation.replay import Replay

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from autoscaler.contracts import Policy
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.safe import is_of_safe_split, safe_rules
 from autoscaler.model import Cut, Decision, Facility, Host, HostDecision, HostObservation
 

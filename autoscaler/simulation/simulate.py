@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from autoscaler.contracts import Policy, Remembering
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.rest import Rest
+from autoscaler.core.rules import Rules
 from autoscaler.model import Demand, HostObservation, HostTimers, Memory, Situation, Transfer, Window
 from autoscaler.simulation.agenda import Agenda
 from autoscaler.simulation.batch import Batch

@@ -18,7 +18,8 @@ import numpy as np
 # What `autoscaler run` has loaded, whichever its policy is.
 import autoscaler.cli.run  # noqa: F401
 from autoscaler.contracts import Policy
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import remembering
 from autoscaler.learning.forest import QuantileForest
 from autoscaler.model import (

@@ -33,7 +33,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, Facility, GuardLimits, Host, Result
 from autoscaler.service.controller import Controller, Pace
 from autoscaler.store.records import decision_to_json

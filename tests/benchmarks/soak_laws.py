@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB, wn_floor_mib
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, Facility, HostObservation, StepKind, TuningKind
 
 # By so much a clock may jump, and what was unknown still counts as unknown ever since.

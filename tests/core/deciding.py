@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, Demand, Facility, GuardLimits, HostObservation, Window
 from autoscaler.testing import a_host, observed
 from policies.threshold import Threshold

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.guards import GUARDS, HostView, Verdict
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import ACTING
 from autoscaler.model import (
     Demand,

@@ -5,8 +5,9 @@ from datetime import UTC, time, timedelta
 from typing import Any
 
 from autoscaler.core.calendar import CalendarEntry, Hours
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.rest import Rest
+from autoscaler.core.rules import Rules
 from autoscaler.model import (
     Decision,
     Demand,

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.core.calendar import CalendarEntry, Hours
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.guards import unknown_reason
 from autoscaler.core.rest import Rest
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import ACTING
 from autoscaler.model import (
     Demand,

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.model import (
     Allocation,
     Decision,

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.allocation import workers_now
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.plan import plan
 from autoscaler.core.rest import REASONS, Rest
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import Canary
 from autoscaler.model import (
     Demand,

@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.sessions import Readiness, announced, readiness, shown_sessions
 from autoscaler.core.tuning import tuned_demand
 from autoscaler.model import Decision, Demand, Facility, GuardLimits, HostDecision, Situation, Tuning, TuningKind

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.orders import MAINTENANCE
+from autoscaler.core.rules import Rules
 from autoscaler.core.situation import heard_in, make_situation
 from autoscaler.core.tuning import TuningRule
 from autoscaler.model import (

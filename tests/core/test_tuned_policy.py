@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuned_policy import tuned_policy
 from autoscaler.core.tuning import TuningRule, tuning_words
 from autoscaler.model import Change, Decision, Facility, GuardLimits, Situation, Tuning, TuningKind

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from autoscaler.core.calendar import CalendarEntry, Hours
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuning import OLDEST, TuningRule, decide_tuning, in_force, tuned_demand, with_freezes
 from autoscaler.model import Demand, Direction, Facility, GuardLimits, HostDecision, Orders, Situation, TuningKind
 from autoscaler.testing import NOW, a_host, observed, proof_window

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.calendar import CalendarEntry, Hours
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.core.unknown import watching
 from autoscaler.core.voices import ACTING, Canary
 from autoscaler.model import (

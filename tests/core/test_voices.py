@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.rest import Rest
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import Canary, remembering
 from autoscaler.model import Decision, Demand, Facility, GuardLimits, Memory, Situation, Window
 from autoscaler.store.records import decision_from_json, decision_to_json

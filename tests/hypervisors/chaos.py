@@ -12,8 +12,9 @@ from enum import Enum
 
 from autoscaler.contracts import HypervisorError, StoreError
 from autoscaler.core.allocation import BALLOON_TOLERANCE_MIB
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
 from autoscaler.core.quarantine import after, tried
+from autoscaler.core.rules import Rules
 from autoscaler.hypervisors.transfer import Edges, carry_out
 from autoscaler.model import (
     Decision,

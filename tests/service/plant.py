@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from autoscaler.contracts import DamagedStoreError, Hypervisor, Policy, StoreError
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import Decision, Facility, GuardLimits, Host, HostDecision, Outcome
 from autoscaler.service.controller import Controller, Cycle, Pace
 from autoscaler.store.sql import SqlStore

@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.config.grafana_section import GrafanaSection
-from autoscaler.core.decide import Rules
 from autoscaler.core.guards import GUARDS
+from autoscaler.core.rules import Rules
 from autoscaler.core.voices import Canary
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from autoscaler.contracts import StoreError
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Window
 from autoscaler.service.duty import Duty, status_text
 from autoscaler.service.health import Health

@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.learning.features import FEATURES
 from autoscaler.learning.forest import QuantileForest
 from autoscaler.learning.shelf import ModelError, Shelf, versions_here

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.hypervisors import connect
 from autoscaler.model import Facility, GuardLimits, HostState, HostTimers, Orders
 from autoscaler.service.preview import Preview, preview

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import Facility, Host, HostState
 from autoscaler.testing import FakeHost, observed
 from tests.service.plant import LIMITS, PACE, POLICY, Plant, hosts_named

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.decide import Rules
 from autoscaler.core.orders import MAINTENANCE
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuning import TuningPlan
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,

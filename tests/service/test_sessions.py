@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from autoscaler.contracts import StoreError
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.core.sessions import announced
 from autoscaler.simulation.redecide import redecide
 from tests.service.plant import LIMITS, POLICY, Plant, hosts_named

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.core.tuning import TuningRule, decide_tuning
 from autoscaler.model import Change, Direction, TuningKind
 from autoscaler.simulation.redecide import differences, redecide

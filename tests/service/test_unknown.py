@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.service.duty import status_text
 from autoscaler.service.past import Past
 from autoscaler.service.review import Side, review

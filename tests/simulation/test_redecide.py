@@ -3,7 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from autoscaler.core.decide import Rules, decide
+from autoscaler.core.decide import decide
+from autoscaler.core.rules import Rules
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,

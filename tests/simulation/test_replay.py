@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.allocation import memory_for_guests_mib
-from autoscaler.core.decide import Rules
+from autoscaler.core.rules import Rules
 from autoscaler.model import (
     PROOF_QUEUED_SESSIONS,
     PROOF_RUNNING_SESSIONS,
