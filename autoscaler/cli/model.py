@@ -61,7 +61,7 @@ def list_models(config_file: Path, output: str) -> None:
       autoscaler model list --format json | jq .acting
     """
     with shelf_of(load_config(config_file)) as shelf:
-        entries, acting, excluded = shelf.entries(), shelf.standing().acting, shelf.excluded()
+        entries, acting, excluded = shelf.entries(), shelf.trail().acting, shelf.excluded()
     if output == "json":
         echo_json(
             {
@@ -94,7 +94,7 @@ def show(number: int, config_file: Path, output: str) -> None:
     """
     with shelf_of(load_config(config_file)) as shelf:
         card = shelf.read(number).card
-        acts = shelf.standing().acting == number
+        acts = shelf.trail().acting == number
     if output == "json":
         echo_json(card_json(card))
         return

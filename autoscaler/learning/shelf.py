@@ -65,7 +65,7 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class Standing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Trail(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which model acts, and which ones acted before it and were not taken back, the last one first."""
 
     acting: int | None = None
@@ -137,14 +137,14 @@ class Shelf:
         if card.features != FEATURES:
             raise ModelError(f"{path}: looks at other features than this program makes: {ANEW}")
 
-    def standing(self) -> Standing:
+    def trail(self) -> Trail:
         """Which model acts; raises ``ModelError``."""
         path = self.folder / "current"
         content = _content(path, MOST_BYTES)
         if content is None:
-            return Standing()
+            return Trail()
         try:
-            return msgspec.json.decode(content, type=Standing)
+            return msgspec.json.decode(content, type=Trail)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise ModelError(
                 f"{path}: cannot be understood: autoscaler model promote or reset writes it anew"
@@ -186,28 +186,28 @@ class Shelf:
         """Let a model act; raises ``ModelError`` for one that may not."""
         with _told(self.folder), writing_alone(self.folder):
             card = self.read(number).card
-            was = self._standing_or_none()
+            was = self._trail_or_none()
             before = tuple(each for each in (was.acting, *was.before) if each not in (None, number))
-            self._write_standing(Standing(number, before[:KEPT_BEFORE]))
+            self._write_trail(Trail(number, before[:KEPT_BEFORE]))
         return card
 
     def rollback(self) -> Card:
         """Let the last model act that acted before and still may; raises ``ModelError`` when there is none."""
         with _told(self.folder), writing_alone(self.folder):
-            before = self.standing().before
+            before = self.trail().before
             for place, number in enumerate(before):
                 found = self._entry(number)
                 if isinstance(found, Card):
-                    self._write_standing(Standing(number, before[place + 1 :]))
+                    self._write_trail(Trail(number, before[place + 1 :]))
                     return found
         raise ModelError(f"{self.folder}: no earlier model can act: autoscaler model reset lets none act")
 
     def reset(self) -> None:
         """Let no model act."""
         with _told(self.folder), writing_alone(self.folder):
-            was = self._standing_or_none()
+            was = self._trail_or_none()
             before = tuple(each for each in (was.acting, *was.before) if each is not None)
-            self._write_standing(Standing(None, before[:KEPT_BEFORE]))
+            self._write_trail(Trail(None, before[:KEPT_BEFORE]))
 
     def excluded(self) -> tuple[Range, ...]:
         """The times that no model learns from; raises ``ModelError``."""
@@ -248,12 +248,12 @@ class Shelf:
 
     def _named(self) -> list[int]:
         """What the trail names keeps its number, also where somebody has removed the folder."""
-        was = self._standing_or_none()
+        was = self._trail_or_none()
         return [each for each in (was.acting, *was.before) if each is not None]
 
     def _prune(self) -> None:
         try:
-            self.standing()
+            self.trail()
         except ModelError:
             # Nobody knows which one acts.
             return
@@ -262,15 +262,15 @@ class Shelf:
             if number not in kept:
                 remove_folder(self._place(number))
 
-    def _standing_or_none(self) -> Standing:
+    def _trail_or_none(self) -> Trail:
         """A file that cannot be understood is written anew by whoever says what acts."""
         try:
-            return self.standing()
+            return self.trail()
         except ModelError:
-            return Standing()
+            return Trail()
 
-    def _write_standing(self, standing: Standing) -> None:
-        write_file(self.folder / "current", msgspec.json.encode(standing))
+    def _write_trail(self, trail: Trail) -> None:
+        write_file(self.folder / "current", msgspec.json.encode(trail))
 
     def _key(self) -> bytes | None:
         key = _content(self.folder / "key", MOST_BYTES)

@@ -67,7 +67,7 @@ class ActingModel:
 
     def _with_model(self, rules: Rules) -> Rules:
         """Raises ``ModelError``, ``ValueError``."""
-        number = self._shelf.standing().acting
+        number = self._shelf.trail().acting
         if number is None:
             _log.info("no model acts: the policy goes without one")
             return dataclasses.replace(rules, model=NO_MODEL)
@@ -98,7 +98,7 @@ class Acts:
         """As the shelf says."""
         number = None
         try:
-            number = shelf.standing().acting
+            number = shelf.trail().acting
             return cls(number, None if number is None else shelf.read(number).card)
         except ModelError as error:
             return cls(number, problem=str(error))

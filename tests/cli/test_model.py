@@ -144,7 +144,7 @@ def test_a_model_from_elsewhere_is_exit_code_4_and_does_not_act(site: Site, shel
     found = invoke("model", "promote", 3, "--config", site.config)
     assert found.exit_code == 4
     assert "card.json: was not made here, or was altered since" in found.stderr
-    assert shelf.standing().acting is None
+    assert shelf.trail().acting is None
 
 
 def test_a_shelf_that_cannot_be_written_is_exit_code_4(site: Site) -> None:

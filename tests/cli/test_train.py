@@ -81,7 +81,7 @@ def test_a_model_of_a_trace_is_on_the_shelf_with_its_card_and_acts_when_that_is_
     shelf = shelf_beside(site.store)
     assert shelf.read(values["model"]["number"]).forest.levels == (0.5, 0.95)
     assert values["acts"]
-    assert shelf.standing().acting == values["model"]["number"]
+    assert shelf.trail().acting == values["model"]["number"]
     card = values["model"]
     assert card["data"]["source"] == str(trace)
     assert card["data"]["zone"] == "Europe/Rome"
@@ -102,7 +102,7 @@ def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_s
         found.stdout.split()
     )
     assert "model 1 does not act: autoscaler model promote 1 lets it" in found.stdout
-    assert shelf_beside(site.store).standing().acting is None
+    assert shelf_beside(site.store).trail().acting is None
 
 
 def test_a_shadow_that_takes_a_model_is_judged_at_its_own_prices(site: Site) -> None:

@@ -40,7 +40,7 @@ def test_a_model_that_is_added_can_be_read_and_predicts_the_same(shelf: Shelf) -
 
 
 def test_a_folder_that_is_not_there_yet_has_no_models_and_none_acts(shelf: Shelf) -> None:
-    assert (shelf.entries(), shelf.standing().acting, shelf.excluded(), shelf.stamp()) == ([], None, (), None)
+    assert (shelf.entries(), shelf.trail().acting, shelf.excluded(), shelf.stamp()) == ([], None, (), None)
     assert not shelf.folder.exists()
 
 
@@ -50,13 +50,13 @@ def test_models_are_numbered_one_after_the_other(shelf: Shelf) -> None:
 
 def test_a_model_that_is_added_does_not_act(shelf: Shelf) -> None:
     added(shelf)
-    assert shelf.standing().acting is None
+    assert shelf.trail().acting is None
 
 
 def test_a_model_that_is_promoted_acts(shelf: Shelf) -> None:
     added(shelf, 2)
     assert shelf.promote(2).number == 2
-    assert shelf.standing().acting == 2
+    assert shelf.trail().acting == 2
 
 
 def test_the_stamp_is_another_one_after_each_promotion(shelf: Shelf) -> None:
@@ -88,14 +88,14 @@ def test_rollback_without_an_earlier_model_says_what_to_do(shelf: Shelf) -> None
     shelf.promote(1)
     with pytest.raises(ModelError, match="no earlier model can act: autoscaler model reset"):
         shelf.rollback()
-    assert shelf.standing().acting == 1
+    assert shelf.trail().acting == 1
 
 
 def test_reset_lets_none_act_and_can_be_rolled_back(shelf: Shelf) -> None:
     added(shelf)
     shelf.promote(1)
     shelf.reset()
-    assert shelf.standing().acting is None
+    assert shelf.trail().acting is None
     assert shelf.rollback().number == 1
 
 
@@ -265,9 +265,9 @@ def test_a_file_current_that_cannot_be_understood_is_a_sentence_and_promote_writ
     added(shelf)
     (shelf.folder / "current").write_text("model 1, please")
     with pytest.raises(ModelError, match="current: cannot be understood: autoscaler model promote or reset"):
-        shelf.standing()
+        shelf.trail()
     shelf.promote(1)
-    assert shelf.standing().acting == 1
+    assert shelf.trail().acting == 1
 
 
 def test_while_nobody_knows_which_model_acts_none_is_removed(shelf: Shelf) -> None:

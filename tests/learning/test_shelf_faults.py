@@ -81,7 +81,7 @@ def dies_at_step(step: int, work: Callable[[Shelf], None], shelf: Shelf) -> bool
 
 def seen(shelf: Shelf) -> tuple[object, ...]:
     """All that a reader gets."""
-    return shelf.entries(), shelf.standing(), shelf.excluded()
+    return shelf.entries(), shelf.trail(), shelf.excluded()
 
 
 @pytest.mark.parametrize("work", [add, promote, rollback, reset, exclude])
@@ -98,12 +98,12 @@ def test_a_crash_between_any_two_steps_leaves_what_was_or_what_was_meant(
         shutil.copytree(before.folder, shelf.folder)
         if not dies_at_step(steps, work, shelf):
             break
-        entries, standing, excluded = seen(shelf)
+        entries, trail, excluded = seen(shelf)
         assert all(isinstance(entry, Card) for entry in entries), f"died before step {steps}"
-        assert standing in (before.standing(), meant.standing())
+        assert trail in (before.trail(), meant.trail())
         assert excluded in (before.excluded(), meant.excluded())
-        if standing.acting is not None:
-            shelf.read(standing.acting)
+        if trail.acting is not None:
+            shelf.read(trail.acting)
         # The next one finishes what was begun, and leaves nothing behind.
         add(shelf)
         shelf.promote(shelf.entries()[-1].number)
@@ -140,7 +140,7 @@ def test_two_writers_and_a_reader_never_meet_half_of_anything(tmp_path: Path) ->
     shelf = Shelf(tmp_path / "models", VERSIONS)
     looks = 0
     while any(writer.is_alive() for writer in writers):
-        acting = shelf.standing().acting
+        acting = shelf.trail().acting
         if acting is not None:
             shelf.read(acting)
             looks += 1
@@ -202,7 +202,7 @@ class ShelfMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_acts_is_what_was_said_and_is_there(self) -> None:
-        assert self.shelf.standing().acting == self.acting
+        assert self.shelf.trail().acting == self.acting
         if self.acting is not None:
             assert self.acting in {entry.number for entry in self.shelf.entries()}
 
