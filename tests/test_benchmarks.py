@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from autoscaler.core.decide import decide
 from autoscaler.core.rules import Rules
-from autoscaler.learning.notes import standing
+from autoscaler.learning.standing import standing
 from autoscaler.model import Facility, GuardLimits, Memory, Situation
 from autoscaler.testing import a_host, observed, proof_window
 from policies.threshold import Threshold

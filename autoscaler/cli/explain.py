@@ -21,7 +21,7 @@ from autoscaler.cli.tables import cap_text
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.core.tuning import tuning_words
 from autoscaler.core.voices import ACTING
-from autoscaler.learning.notes import standing
+from autoscaler.learning.standing import standing
 from autoscaler.model import Allocation, DomainState, HostDecision, Memory, Step, StepKind
 from autoscaler.store.records import Record
 

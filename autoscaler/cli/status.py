@@ -31,7 +31,7 @@ from autoscaler.core.orders import orders_by_host
 from autoscaler.core.safe import is_of_safe_split
 from autoscaler.core.situation import all_orders
 from autoscaler.core.tuning import tuning_values, tuning_words
-from autoscaler.learning.notes import standing
+from autoscaler.learning.standing import standing
 from autoscaler.model import Decision, Orders, Override, Pause, Tuning
 from autoscaler.service.models import Acts, shelf_beside, take_a_model
 from autoscaler.store.database import Leader

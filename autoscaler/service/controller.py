@@ -17,7 +17,7 @@ from autoscaler.core.safe import SafeSplit, safe_rules
 from autoscaler.core.sessions import SHOWN, shown_sessions
 from autoscaler.core.situation import make_situation
 from autoscaler.hypervisors.transfer import Edges, carry_out
-from autoscaler.learning.notes import standing
+from autoscaler.learning.standing import standing
 from autoscaler.model import (
     Decision,
     Demand,

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.core.voices import ACTING
-from autoscaler.learning.notes import Standing, standing
+from autoscaler.learning.standing import Standing, standing
 from autoscaler.model import Decision, Demand, Memory, TuningKind
 from autoscaler.service.refit import Refit
 

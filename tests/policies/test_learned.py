@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 from autoscaler.config.policies import policy_text
 from autoscaler.learning.conformal import Correction
 from autoscaler.learning.features import FEATURES, HISTORY_MIN, Floats
-from autoscaler.learning.notes import Standing, standing
 from autoscaler.learning.scarcity import REMEMBERED_MIN
+from autoscaler.learning.standing import Standing, standing
 from autoscaler.model import (
     DOMAIN_SWAP_IN_BYTES_PER_SECOND,
     PROOF_QUEUED_SESSIONS,
