@@ -27,9 +27,9 @@ def for_option(command: Command) -> Command:
     )
 
 
-def reason_option(command: Command) -> Command:
-    """Add ``--reason TEXT``, which has to be given."""
-    return click.option("--reason", type=_Text(), required=True, help="Why, for whoever looks later.")(command)
+def reason_option(**extra: Any) -> Callable[[Command], Command]:
+    """``--reason TEXT``; ``extra`` says whether it has to be given, or what it is without."""
+    return click.option("--reason", type=_Text(), help="Why, for whoever looks later.", **extra)
 
 
 def hosts_of(loaded: Loaded, target: str | None) -> tuple[str, ...]:

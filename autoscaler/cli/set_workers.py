@@ -14,7 +14,7 @@ from autoscaler.model import Override
 @click.argument("host")
 @click.option("--workers", type=click.IntRange(min=0), required=True, help="PROOF workers that the host is to have.")
 @for_option
-@reason_option
+@reason_option(default="none given", show_default=True)
 @config_option
 def set_workers(host: str, workers: int, span: timedelta, reason: str, config_file: Path) -> None:
     """Give HOST so many PROOF workers for a time, whatever the policy wants and the cooldowns say.

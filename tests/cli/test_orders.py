@@ -56,9 +56,12 @@ def test_without_a_store_it_is_exit_code_4_and_none_is_made(two_hosts: Site, com
     assert not two_hosts.store.exists()
 
 
-@pytest.mark.parametrize("command", COMMANDS[:2])
-@pytest.mark.parametrize("option", ["--for", "--reason"])
-def test_time_and_reason_have_to_be_given(ready: Site, command: tuple[object, ...], option: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "option"), [(COMMANDS[0], "--for"), (COMMANDS[0], "--reason"), (COMMANDS[1], "--for")]
+)
+def test_a_time_and_the_reason_of_a_pause_have_to_be_given(
+    ready: Site, command: tuple[object, ...], option: str
+) -> None:
     given = list(command)
     at = given.index(option)
     result = ready.invoke(str(given[0]), *given[1:at], *given[at + 2 :])
@@ -130,6 +133,27 @@ class TestPause:
         ready.invoke("resume", "rack-4", "--direction", "shrink")
         assert paused(ready) == {("host-1", "grow"), ("host-1", "shrink"), ("host-2", "grow")}
 
+    def test_is_not_shortened_by_one_of_all_hosts(self, ready: Site) -> None:
+        ready.invoke("pause", "host-1", "--direction", "grow", *FOR)
+        said, kept = ready.invoke("pause", "--for", "30m", "--reason", "network").stdout.splitlines()
+        assert said.startswith("all 2 hosts: paused until ")
+        assert kept.startswith("host-1: growing paused until ")
+        assert kept.endswith(": kernel update; it stays so, autoscaler resume ends it")
+        reasons = {(each.host, each.direction.value): each.reason for each in orders(ready).pauses}
+        assert reasons.pop(("host-1", "grow")) == "kernel update"
+        assert set(reasons.values()) == {"network"}
+
+    def test_is_not_shortened_and_says_only_that(self, ready: Site) -> None:
+        ready.invoke("pause", "host-1", "--direction", "grow", *FOR)
+        result = ready.invoke("pause", "host-1", "--direction", "grow", "--for", "1h", "--reason", "x")
+        assert len(result.stdout.splitlines()) == 1
+        assert [each.reason for each in orders(ready).pauses] == ["kernel update"]
+
+    def test_is_lengthened_by_another_one(self, ready: Site) -> None:
+        ready.invoke("pause", *FOR)
+        ready.invoke("pause", "--for", "3h", "--reason", "still at it")
+        assert {each.reason for each in orders(ready).pauses} == {"still at it"}
+
     def test_resuming_what_is_not_paused_says_so(self, ready: Site) -> None:
         assert ready.invoke("resume").stdout == "nothing was paused or set there\n"
 
@@ -156,6 +180,10 @@ class TestSet:
         assert ready.invoke("set", "host-2", "--workers", 3, *FOR).exit_code == 0
         ready.run(cycles=1)
         assert workers(ready) == [0, 3]
+
+    def test_without_a_reason_says_that_none_was_given(self, ready: Site) -> None:
+        assert ready.invoke("set", "host-2", "--workers", 3, "--for", "2h").exit_code == 0
+        assert [each.reason for each in orders(ready).overrides] == ["none given"]
 
     def test_a_store_says_the_same_when_it_is_decided_again(self, ready: Site) -> None:
         ready.invoke("set", "host-2", "--workers", 3, *FOR)
