@@ -88,6 +88,12 @@ def test_the_panels_of_a_dashboard_fill_its_width_and_lie_beside_each_other(name
         assert sum(place["w"] for place in row) == 24
 
 
+def test_queue_workers_memory_and_cpu_of_the_facility_lie_above_each_other_on_one_time_axis() -> None:
+    panels = [each for each in dashboards()["facility"]["panels"] if each["gridPos"]["w"] == 24]
+    assert [each["title"] for each in panels] == ["PROOF sessions", "Workers", "Memory", "CPU in use, in cores"]
+    assert len({each["fieldConfig"]["defaults"]["custom"]["axisWidth"] for each in panels}) == 1
+
+
 def test_dashboards_and_rules_ask_the_data_source_that_is_provisioned() -> None:
     (source,) = provisioned("datasources/prometheus.yml")["datasources"]
     named = {*sources_in(list(dashboards().values())), *sources_in(grafana_rules())}

@@ -18,8 +18,9 @@ def facility() -> Panel:
             number("Hosts in quarantine", "none", "sum(autoscaler_host_quarantined)"),
             number("Age of the newest cycle", "s", "time() - autoscaler_last_cycle_timestamp_seconds"),
         ],
+        # Above each other, at full width: what follows from what is seen along one time axis.
+        [plot("PROOF sessions", "none", ("sum(proof_queue_depth)", "wait"), (BUSY, "run"), steps=True)],
         [
-            plot("PROOF sessions", "none", ("sum(proof_queue_depth)", "wait"), (BUSY, "run"), steps=True),
             plot(
                 "Workers",
                 "none",
@@ -29,16 +30,16 @@ def facility() -> Panel:
                 ("facility:autoscaler_observed_workers:sum", "there"),
                 steps=True,
                 text="Demand: of the policy. Wanted: with a host. Granted: after the guards. There: as read back.",
-            ),
+            )
         ],
+        [plot("Memory", "bytes", ("facility_role:autoscaler_memory_bytes:sum", "{{role}}"), stacked=True)],
         [
-            plot("Memory", "bytes", ("facility_role:autoscaler_memory_bytes:sum", "{{role}}"), stacked=True),
             plot(
                 "CPU in use, in cores",
                 "none",
                 (f"sum by (role) (rate(autoscaler_cpu_seconds_total[{RATE}]))", "{{role}}"),
                 stacked=True,
-            ),
+            )
         ],
         [
             states("Workers of each host", ("autoscaler_observed_workers", "{{host}}")),

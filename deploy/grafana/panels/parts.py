@@ -8,6 +8,8 @@ SOURCE = {"type": "prometheus", "uid": "vaf-prometheus"}
 OWN = {"type": "grafana", "uid": "-- Grafana --"}
 DECISIONS = "vaf-autoscaler"
 WIDTH = 24
+# Of each plot, so that those above each other have one time axis, whatever their numbers.
+AXIS_WIDTH_PIXELS = 70
 # The span over which a counter's rate is shown: Grafana's, which is never shorter than four scrapes.
 RATE = "$__rate_interval"
 
@@ -19,6 +21,7 @@ def plot(title: str, unit: str, *queries: Query, stacked: bool = False, steps: b
     """A plot over time; ``queries`` are expressions with their legends."""
     panel = _panel("timeseries", title, unit, queries, text)
     panel["fieldConfig"]["defaults"]["custom"] = {
+        "axisWidth": AXIS_WIDTH_PIXELS,
         "drawStyle": "line",
         "fillOpacity": 30 if stacked else 5,
         "lineInterpolation": "stepAfter" if steps else "linear",
@@ -118,11 +121,11 @@ def dashboard(
     annotations: list[Panel] | None = None,
     variables: Sequence[Panel] = (),
 ) -> Panel:
-    """A dashboard: each row shares the width among its panels; numbers are low, plots are high."""
+    """A dashboard: each row shares the width among its panels; numbers are low, plots are high, wide ones less so."""
     panels: list[Panel] = []
     top = 0
     for row in rows:
-        height = 4 if row[0]["type"] == "stat" else 8
+        height = 4 if row[0]["type"] == "stat" else 6 if len(row) == 1 else 8
         width = WIDTH // len(row)
         for at, panel in enumerate(row):
             place = {"x": at * width, "y": top, "w": width, "h": height}
