@@ -72,6 +72,7 @@ class Duty:
         if self._ready:
             tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         problem = renew()
+        self._health.reloaded(refused=problem is not None)
         if problem is None:
             self._refused = None
             _log.info("the configuration was read again and is in force")

@@ -1,4 +1,4 @@
-"""How the loop itself does, as Prometheus sees it."""
+"""How the loop itself does, and whether its file is in force, as Prometheus sees it."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 
 class Health(Collector):
-    """Counts cycles, and those that fail in a row."""
+    """Counts cycles, and those that fail in a row; knows whether the configuration was refused."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.failed_in_a_row = 0
@@ -19,6 +19,7 @@ class Health(Collector):
         self._finished_at_s: float | None = None
         self._safe_split = False
         self._store_fails = False
+        self._refused = False
         self._turn = threading.Lock()
 
     def finished(self) -> None:
@@ -48,6 +49,11 @@ class Health(Collector):
         with self._turn:
             self._safe_split = True
 
+    def reloaded(self, *, refused: bool) -> None:
+        """The configuration was read again, and is in force, or not."""
+        with self._turn:
+            self._refused = refused
+
     def collect(self) -> Iterator[Metric]:
         """The metrics as of now."""
         with self._turn:
@@ -73,4 +79,9 @@ class Health(Collector):
                 "autoscaler_store_failing",
                 "Whether the newest cycle failed because of the store (1) or not (0).",
                 float(self._store_fails),
+            )
+            yield GaugeMetricFamily(
+                "autoscaler_configuration_refused",
+                "Whether a changed configuration was refused, so that the one before is in force (1) or not (0).",
+                float(self._refused),
             )

@@ -31,6 +31,7 @@ UNITS = {
     "needed": "1 or 0",
     "leader": "1 or 0",
     "problem": "1 or 0",
+    "refused": "1 or 0",
     "quarantined": "1 or 0",
     "safe_split": "1 or 0",
     "state": "1 or 0",

@@ -111,6 +111,14 @@ def test_failures_are_counted_for_prometheus(site: Site) -> None:
     assert site.metric("autoscaler_safe_split") == 0
 
 
+def test_a_refused_configuration_is_told_to_prometheus_until_one_is_taken_over(site: Site) -> None:
+    told = []
+    for problem in ("autoscaler.yaml:3: store", None):
+        site.duty.reload(lambda problem=problem: problem)
+        told.append(site.metric("autoscaler_configuration_refused"))
+    assert told == [1, 0]
+
+
 def test_after_so_many_failed_cycles_proof_goes_dormant_where_nobody_works(site: Site) -> None:
     site.broken.model = True
     assert site.cycles(TO_SAFE) == TO_SAFE
