@@ -44,5 +44,6 @@ def _side_by_side(queued: Iterable[Sample], running: Iterable[Sample]) -> Iterab
 
 
 def minutes(span: timedelta) -> str:
-    """A time span as reasons say it."""
-    return f"{span.total_seconds() / 60:g} min"
+    """A time span as reasons say it: in minutes where those are whole."""
+    seconds = span.total_seconds()
+    return f"{seconds:g} s" if seconds % 60 else f"{seconds / 60:g} min"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Sample, Series, Window
 from autoscaler.testing import NOW
-from policies.load import recent_loads
+from policies.load import minutes, recent_loads
 
 
 def window(queued: dict[int, float], running: dict[int, float]) -> Window:
@@ -38,3 +38,7 @@ def test_what_is_older_than_the_span_is_left_out_and_shows_that_the_history_reac
 
 def test_a_history_that_ends_before_the_span_is_not_known() -> None:
     assert loads({90: 1}, {90: 0}, 60) is None
+
+
+def test_a_span_is_told_in_minutes_where_those_are_whole() -> None:
+    assert [minutes(timedelta(seconds=span_s)) for span_s in (1200, 60, 10, 90)] == ["20 min", "1 min", "10 s", "90 s"]
