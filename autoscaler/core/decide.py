@@ -16,6 +16,7 @@ from autoscaler.core.tuned_policy import tuned_policy
 from autoscaler.core.tuning import tuned_demand
 from autoscaler.core.unknown import walk_words, walks_to
 from autoscaler.core.voices import ACTING, Voice, ask, canary_voice, opinions
+from autoscaler.core.words import clock
 from autoscaler.model import (
     Cut,
     Decision,
@@ -292,7 +293,7 @@ def _quarantined(host: Host, observed: HostObservation, quarantine: Quarantine, 
     ``now`` is ``None`` while the signals are unknown: then nothing is moved, not even to try.
     """
     current = workers_now(host, observed.domain(host.proof.name))
-    since = f"{quarantine.since:%Y-%m-%d %H:%M:%S %Z}"
+    since = clock(quarantine.since)
     if now is None or now < quarantine.probe_at:
         return HostDecision(host.name, current, None, current, f"quarantined since {since}: {_told(quarantine)}")
     # A balloon at its lower limit moves up only: the other way is tried every second time.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from autoscaler.core.words import clock
 from autoscaler.model import Direction, Orders, Override, Pause
 
 
@@ -78,4 +79,4 @@ def override_words(override: Override) -> str:
 
 
 def _until(order: Pause | Override) -> str:
-    return f"until {order.until:%Y-%m-%d %H:%M:%S %Z} by {order.who}: {order.reason}"
+    return f"until {clock(order.until)} by {order.who}: {order.reason}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autoscaler.core.guards import CLOCK_SKEW
+from autoscaler.core.words import clock
 from autoscaler.model import AlertIdentity, Change, Demand, Direction, Orders, Pause, Tuning, TuningKind
 
 # What Grafana calls an alert of a rule whose query gave nothing, or failed.
@@ -196,7 +197,7 @@ def without_freezes(orders: Orders, tunings: Iterable[Tuning]) -> Orders:
 
 def tuning_words(tuning: Tuning) -> str:
     """A tuning as the reason of a decision tells it."""
-    return f"{_who(tuning)}: {doing(tuning)} until {tuning.until:%Y-%m-%d %H:%M:%S %Z}"
+    return f"{_who(tuning)}: {doing(tuning)} until {clock(tuning.until)}"
 
 
 def tuning_values(tuning: Tuning) -> dict[str, object]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from autoscaler.core.guards import CLOCK_SKEW, unknown_reason
+from autoscaler.core.words import clock
 from autoscaler.model import (
     Decision,
     DomainState,
@@ -62,7 +63,7 @@ def walk_words(situation: Situation, who: str, unknown: str | None, limits: Guar
     since, wait = situation.unknown_since.get(who), limits.unknown_to_safe
     if unknown is None or since is None or wait is None or situation.window.now - since < wait:
         return None
-    return f"safe split, signals have been unknown since {_clock(since)}"
+    return f"safe split, signals have been unknown since {clock(since)}"
 
 
 def walks_to(
@@ -74,7 +75,7 @@ def walks_to(
     if found is None or wait is None:
         return None, f"it is not known whether {proof.name} works"
     if now - found.since < wait:
-        return None, f"{proof.name} is quiet only since {_clock(found.since)}"
+        return None, f"{proof.name} is quiet only since {clock(found.since)}"
     if proof.used_mib is None:
         # A session that nobody has touched for hours may still hold all of it.
         return None, f"{proof.name} does not say how much memory it uses"
@@ -103,7 +104,3 @@ def _look(facility: Facility, seen: HostObservation, before: Quiet | None, now: 
     if took_s < 0 or took_s > QUIET_CORES * max(passed, QUIET_SPAN).total_seconds():
         return fresh_look
     return before if passed < QUIET_SPAN else replace(fresh_look, since=min(before.since, now))
-
-
-def _clock(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S %Z}"
