@@ -216,7 +216,7 @@ def few_days(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_days")
 def test_the_benchmark_of_learning_plays_episodes_made_to_fool_it() -> None:
-    arguments = ["--part", "adversarial", "--seeds", "1"]
+    arguments = ["--part", "adversarial", "--seeds", "1", "--dealings", "2"]
     found = json.loads(CliRunner().invoke(learned.main, arguments, catch_exceptions=False).stdout)["adversarial"]
     zeros, clock = found["zeros"], found["clock set back"]
     assert len(zeros["seeds"]) == 1
@@ -224,6 +224,8 @@ def test_the_benchmark_of_learning_plays_episodes_made_to_fool_it() -> None:
     assert zeros["seeds"][0]["ratio_episode"] is None
     assert zeros["worst_ratio_episode"] is None
     assert clock["worst_ratio"] == clock["seeds"][0]["ratio"]
+    assert len(clock["seeds"][0]["ratio_of_each"]) == 2
+    assert min(clock["seeds"][0]["ratio_of_each"]) <= clock["worst_ratio"] <= max(clock["seeds"][0]["ratio_of_each"])
     assert clock["seeds"][0]["threshold"]["stepped_back_ratio"] == 1.0
     assert clock["seeds"][0]["learned"]["sessions"] == clock["seeds"][0]["threshold"]["sessions"]
 

@@ -255,7 +255,9 @@ def measure(folder: Path, delays_min: Sequence[int] = DELAYS_MIN) -> dict[str, A
 PARTS: Mapping[str, Callable[["Asked"], dict[str, Any]]] = {
     "open": lambda asked: measure(asked.folder()),
     "closed": lambda asked: closed_loop(asked.folder(), asked.jobs, teller),
-    "adversarial": lambda asked: learned_adversarial.measure(asked.seeds, asked.jobs, teller("adversarial")),
+    "adversarial": lambda asked: learned_adversarial.measure(
+        asked.seeds, asked.dealings, asked.jobs, teller("adversarial")
+    ),
     "cost": lambda _asked: learned_cost.measure(),
 }
 
@@ -267,6 +269,7 @@ class Asked:
     traces: Path | None
     jobs: int
     seeds: int
+    dealings: int
 
     def folder(self) -> Path:
         """Where the traces are; ends the command where nobody said so."""
@@ -280,9 +283,12 @@ class Asked:
 @click.option("--part", type=click.Choice(list(PARTS)), required=True, help="What is measured.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Of the made days.")
-def main(traces: Path | None, part: str, jobs: int, seeds: int) -> None:
+@click.option(
+    "--dealings", type=click.IntRange(min=1), default=4, show_default=True, help="Of names to the machines of those."
+)
+def main(traces: Path | None, part: str, jobs: int, seeds: int, dealings: int) -> None:
     """Measure, and print the result."""
-    found = PARTS[part](Asked(traces, jobs, seeds))
+    found = PARTS[part](Asked(traces, jobs, seeds, dealings))
     print(json.dumps({part: found}, allow_nan=False))  # noqa: T201 - this is its output
 
 

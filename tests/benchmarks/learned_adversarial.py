@@ -6,16 +6,21 @@ episode at its real length, and ordinary days again, on which the forecast has t
 would be made anew each night; here it stays as it is, and its age is not held against it.
 
 Costs are core hours, by the facility model's price, of the days `before`, of the `episode`, and of those `after` it;
-`ratio_...` are those of `learned` by those of `threshold`, null where the latter costs nothing, and `ratio` is of the
-episode with the days after it. `extra_share` is what `learned` costs more in the episode, as a share of what as many
-ordinary days cost `threshold`. `ratio_before` shows how much of a ratio is no more than the luck of a few days.
-`stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
+`ratio_...` are those of `learned` by those of `threshold`, null where the latter costs nothing (`worst_...`: of the
+seeds), and `ratio` is of the episode with the days after it. `extra_share` is what `learned` costs more in the episode,
+as a share of what as many ordinary days cost `threshold`.
+
+Which machine has which name is luck: it decides who asks which machine first, and where machines are full one wait of
+hours follows from it or does not, with either policy. So the same days are played with the names dealt anew, and a
+seed's costs are the means over those; `ratio_of_each` has the ratio with each dealing, `ratio_error` the standard error
+of `ratio` (jackknife). `stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
 """
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from statistics import fmean, pstdev
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +33,7 @@ from autoscaler.service.minutes import from_sessions
 from autoscaler.service.training import LEVELS
 from autoscaler.simulation.figures import HOUR_S, experience, lost_core_s
 from autoscaler.simulation.run import Run
+from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.simulate import simulate
 from autoscaler.simulation.workload import Job, Session, Workload
 from policies.learned import Learned
@@ -57,6 +63,8 @@ PIECES = ("before", "episode", "after")
 FLOOD_S = 3 * HOUR_S
 
 Sessions = list[Session]
+# What is found of one play.
+Found = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -93,10 +101,11 @@ EPISODES: Mapping[str, Episode] = {
 
 @dataclass(frozen=True)
 class Play:
-    """An episode to be played by a policy."""
+    """An episode to be played by a policy, with names that are dealt to the machines by a number."""
 
     episode: str
     seed: int
+    dealing: int
     label: str
     policy: Policy
 
@@ -126,21 +135,25 @@ class Watched:
         return memory
 
 
-def measure(seeds: int, jobs: int, tell: Callable[[float], None]) -> dict[str, Any]:
-    """Play all episodes with so many seeds and processes; each one's worst seed, and what each seed gave."""
+def measure(seeds: int, dealings: int, jobs: int, tell: Callable[[float], None]) -> dict[str, Any]:
+    """Play all episodes with so many seeds, dealings of names and processes; what each seed gave, and the worst one."""
     policies = {"threshold": Threshold(workers_per_session=WORKERS), "learned": learned()}
     plays = [
-        Play(name, seed, label, policy)
+        Play(name, seed, dealing, label, policy)
         for name in EPISODES
         for seed in range(seeds)
         for label, policy in policies.items()
+        for dealing in range(dealings)
     ]
-    found = list(_told(_found(plays, jobs), len(plays), tell))
-    pairs = [_compared(play, *costs) for play, *costs in zip(plays[::2], found[::2], found[1::2], strict=True)]
-    return {name: _row(pairs[place * seeds : (place + 1) * seeds]) for place, name in enumerate(EPISODES)}
+    found = iter(list(_told(_found(plays, jobs), len(plays), tell)))
+
+    def pair(name: str) -> dict[str, Any]:
+        return _compared(name, *([next(found) for _ in range(dealings)] for _ in policies))
+
+    return {name: _row([pair(name) for _ in range(seeds)]) for name in EPISODES}
 
 
-def _found(plays: Sequence[Play], jobs: int) -> Iterator[dict[str, Any]]:
+def _found(plays: Sequence[Play], jobs: int) -> Iterator[Found]:
     if jobs == 1:
         yield from map(played, plays)
         return
@@ -148,23 +161,38 @@ def _found(plays: Sequence[Play], jobs: int) -> Iterator[dict[str, Any]]:
         yield from pool.imap(played, plays)
 
 
-def _told(found: Iterator[dict[str, Any]], count: int, tell: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+def _told(found: Iterator[Found], count: int, tell: Callable[[float], None]) -> Iterator[Found]:
     for number, each in enumerate(found, start=1):
         yield each
         tell(number / count)
 
 
-def _compared(play: Play, ruled: Mapping[str, Any], forecast: Mapping[str, Any]) -> dict[str, Any]:
-    whole = [found["episode"] + found["after"] for found in (forecast, ruled)]
-    ratios = {piece: _ratio(forecast[piece], ruled[piece]) for piece in PIECES}
-    ordinary = ruled["before"] / ORDINARY_DAYS * EPISODES[play.episode].days
+def _compared(name: str, ruled: Sequence[Found], forecast: Sequence[Found]) -> dict[str, Any]:
+    """One seed's days, with each dealing of names."""
+    whole = [[found["episode"] + found["after"] for found in each] for each in (forecast, ruled)]
+    means = {label: _mean(found) for label, found in (("threshold", ruled), ("learned", forecast))}
+    ordinary = means["threshold"]["before"] / ORDINARY_DAYS * EPISODES[name].days
+    more = means["learned"]["episode"] - means["threshold"]["episode"]
     return {
-        "ratio": _ratio(*whole),
-        **{f"ratio_{piece}": ratio for piece, ratio in ratios.items()},
-        "extra_share": _ratio(forecast["episode"] - ruled["episode"], ordinary),
-        "threshold": ruled,
-        "learned": forecast,
+        "ratio": _ratio(sum(whole[0]), sum(whole[1])),
+        "ratio_error": _jackknife(*whole),
+        "ratio_of_each": [_ratio(*costs) for costs in zip(*whole, strict=True)],
+        **{f"ratio_{piece}": _ratio(means["learned"][piece], means["threshold"][piece]) for piece in PIECES},
+        "extra_share": _ratio(more, ordinary),
+        **means,
     }
+
+
+def _mean(dealings: Sequence[Found]) -> Found:
+    return {key: None if dealings[0][key] is None else fmean(each[key] for each in dealings) for key in dealings[0]}
+
+
+def _jackknife(parts: Sequence[float], wholes: Sequence[float]) -> float | None:
+    """The standard error of a ratio of sums (Efron and Tibshirani, An Introduction to the Bootstrap, 11.5)."""
+    count, part, whole = len(parts), sum(parts), sum(wholes)
+    left = [_ratio(part - own, whole - other) for own, other in zip(parts, wholes, strict=True)]
+    known = [each for each in left if each is not None]
+    return pstdev(known) * (count - 1) ** 0.5 if len(known) == count > 1 else None
 
 
 def _ratio(part: float, whole: float) -> float | None:
@@ -172,12 +200,19 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def _row(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    keys = [key for key in seeds[0] if key.startswith(("ratio", "extra"))]
+    keys = ["ratio", "extra_share", *(f"ratio_{piece}" for piece in PIECES)]
     worst = {key: max((each[key] for each in seeds if each[key] is not None), default=None) for key in keys}
     return {**{f"worst_{key}": value for key, value in worst.items()}, "seeds": seeds}
 
 
-def played(play: Play) -> dict[str, Any]:
+def dealt(dealing: int) -> Scenario:
+    """The machines, in an order of their names; the first dealing leaves them as they are."""
+    whole = scenario(HOSTS)
+    order = np.random.default_rng([SEED, dealing]).permutation(HOSTS) if dealing else range(HOSTS)
+    return replace(whole, machines=tuple(whole.machines[place] for place in order))
+
+
+def played(play: Play) -> Found:
     """What an episode costs under a policy."""
     episode = EPISODES[play.episode]
     begin = episode.start + timedelta(days=ORDINARY_DAYS)
@@ -185,7 +220,7 @@ def played(play: Play) -> dict[str, Any]:
     policy: Policy = watched
     if episode.altered is not None:
         policy = Altered(policy, episode.altered(begin, begin + timedelta(days=episode.days)))
-    run = simulate(scenario(HOSTS), workload(episode, play.seed), policy, play.label)
+    run = simulate(dealt(play.dealing), workload(episode, play.seed), policy, play.label)
     edges_s = [0.0, ORDINARY_DAYS * DAY_S, (ORDINARY_DAYS + episode.days) * DAY_S, run.duration_s]
     lived = experience(run)
     inside = (lived.submit_s >= edges_s[1]) & (lived.submit_s < edges_s[2])
