@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_the_benchmark_of_learning_tells_what_each_rule_needs(traces: Path, monk
 
 def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learned_closed, "IDLE_PRICES", (0.4,))
-    arguments = ["--traces", str(traces), "--part", "closed"]
+    arguments = ["--traces", str(traces), "--part", "closed", "--dealings", "2"]
     found = json.loads(CliRunner().invoke(learned.main, arguments, catch_exceptions=False).stdout)["closed"]
     assert found["chosen"] == "learned (idle_core_seconds: 0.4)"
     assert [row["policy"] for row in found["tuning"]] == ["threshold", found["chosen"], "oracle"]
@@ -202,6 +203,8 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
     assert {"learned", "queue_length (tuned)", "elastiq", "oracle"} <= {row["policy"] for row in others}
     assert (first["policy"], first["worst_week_cost_ratio"]) == ("threshold", 1.0)
     assert first["median_week_cost_ratio"] == 1.0
+    assert all(mean(row["cost_of_each"]) == pytest.approx(row["cost"]) for row in found["rows"])
+    assert sum(first["week_costs"]) == pytest.approx(first["cost"], abs=0.1 * len(first["week_costs"]))
 
 
 @pytest.fixture

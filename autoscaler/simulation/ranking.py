@@ -69,13 +69,14 @@ def report(trial: Trial, runs: Sequence[Run]) -> Report:
         scenario=_scenario_lines(trial.scenario),
         workload=(*trial.about, *_workload_lines(trial), *_cannot_show(trial, runs), *_slow(rows), *_no_bound(rows)),
         figures={**FIGURES, **COMPARED},
-        rows=tuple(_with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
+        rows=tuple(with_verdict(row, own, weeks[0]) for row, own in zip(rows, weeks, strict=True)),
         runs=tuple(runs),
         bound=ORACLE,
     )
 
 
-def _with_verdict(row: Row, own: Weekly, reference: Weekly) -> dict[str, object]:
+def with_verdict(row: Row, own: Weekly, reference: Weekly) -> dict[str, object]:
+    """Return the row with its weekly cost, and what that says of the policy beside the reference."""
     cost = interval(own, DECIDES)
     found: dict[str, object] = {DECIDES: cost.value, "cost_per_week_interval": _ends(cost.low, cost.high)}
     if own is reference:

@@ -254,7 +254,7 @@ def measure(folder: Path, delays_min: Sequence[int] = DELAYS_MIN) -> dict[str, A
 
 PARTS: Mapping[str, Callable[["Asked"], dict[str, Any]]] = {
     "open": lambda asked: measure(asked.folder()),
-    "closed": lambda asked: closed_loop(asked.folder(), asked.jobs, teller),
+    "closed": lambda asked: closed_loop(asked.folder(), asked.dealings, asked.jobs, teller),
     "adversarial": lambda asked: learned_adversarial.measure(
         asked.seeds, asked.dealings, asked.jobs, teller("adversarial")
     ),
@@ -283,9 +283,7 @@ class Asked:
 @click.option("--part", type=click.Choice(list(PARTS)), required=True, help="What is measured.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Of the made days.")
-@click.option(
-    "--dealings", type=click.IntRange(min=1), default=4, show_default=True, help="Of names to the machines of those."
-)
+@click.option("--dealings", type=click.IntRange(min=1), default=4, show_default=True, help="Of names to machines.")
 def main(traces: Path | None, part: str, jobs: int, seeds: int, dealings: int) -> None:
     """Measure, and print the result."""
     found = PARTS[part](Asked(traces, jobs, seeds, dealings))

@@ -10,17 +10,16 @@ Costs are core hours, by the facility model's price, of the days `before`, of th
 seeds), and `ratio` is of the episode with the days after it. `extra_share` is what `learned` costs more in the episode,
 as a share of what as many ordinary days cost `threshold`.
 
-Which machine has which name is luck: it decides who asks which machine first, and where machines are full one wait of
-hours follows from it or does not, with either policy. So the same days are played with the names dealt anew, and a
-seed's costs are the means over those; `ratio_of_each` has the ratio with each dealing, `ratio_error` the standard error
-of `ratio` (jackknife). `stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
+The days are played with the machines' names dealt anew (dealing.py), and a seed's costs are the means over those;
+`ratio_of_each` has the ratio with each dealing, `ratio_error` the standard error of `ratio` (jackknife).
+`stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
 """
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from statistics import fmean, pstdev
+from statistics import pstdev
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,12 +32,12 @@ from autoscaler.service.minutes import from_sessions
 from autoscaler.service.training import LEVELS
 from autoscaler.simulation.figures import HOUR_S, experience, lost_core_s
 from autoscaler.simulation.run import Run
-from autoscaler.simulation.scenario import Scenario
 from autoscaler.simulation.simulate import simulate
 from autoscaler.simulation.workload import Job, Session, Workload
 from policies.learned import Learned
 from policies.threshold import Threshold
 from tests.benchmarks import made_site
+from tests.benchmarks.dealing import dealt, mean_figures
 from tests.benchmarks.made_site import DAY_S, WORKERS, Random, batch_jobs, interest, scenario
 from tests.policies.adversarial import Altered, clock_set, unread
 
@@ -170,7 +169,7 @@ def _told(found: Iterator[Found], count: int, tell: Callable[[float], None]) -> 
 def _compared(name: str, ruled: Sequence[Found], forecast: Sequence[Found]) -> dict[str, Any]:
     """One seed's days, with each dealing of names."""
     whole = [[found["episode"] + found["after"] for found in each] for each in (forecast, ruled)]
-    means = {label: _mean(found) for label, found in (("threshold", ruled), ("learned", forecast))}
+    means = {label: mean_figures(found) for label, found in (("threshold", ruled), ("learned", forecast))}
     ordinary = means["threshold"]["before"] / ORDINARY_DAYS * EPISODES[name].days
     more = means["learned"]["episode"] - means["threshold"]["episode"]
     return {
@@ -181,10 +180,6 @@ def _compared(name: str, ruled: Sequence[Found], forecast: Sequence[Found]) -> d
         "extra_share": _ratio(more, ordinary),
         **means,
     }
-
-
-def _mean(dealings: Sequence[Found]) -> Found:
-    return {key: None if dealings[0][key] is None else fmean(each[key] for each in dealings) for key in dealings[0]}
 
 
 def _jackknife(parts: Sequence[float], wholes: Sequence[float]) -> float | None:
@@ -205,13 +200,6 @@ def _row(seeds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**{f"worst_{key}": value for key, value in worst.items()}, "seeds": seeds}
 
 
-def dealt(dealing: int) -> Scenario:
-    """The machines, in an order of their names; the first dealing leaves them as they are."""
-    whole = scenario(HOSTS)
-    order = np.random.default_rng([SEED, dealing]).permutation(HOSTS) if dealing else range(HOSTS)
-    return replace(whole, machines=tuple(whole.machines[place] for place in order))
-
-
 def played(play: Play) -> Found:
     """What an episode costs under a policy."""
     episode = EPISODES[play.episode]
@@ -220,7 +208,7 @@ def played(play: Play) -> Found:
     policy: Policy = watched
     if episode.altered is not None:
         policy = Altered(policy, episode.altered(begin, begin + timedelta(days=episode.days)))
-    run = simulate(dealt(play.dealing), workload(episode, play.seed), policy, play.label)
+    run = simulate(dealt(scenario(HOSTS), play.dealing), workload(episode, play.seed), policy, play.label)
     edges_s = [0.0, ORDINARY_DAYS * DAY_S, (ORDINARY_DAYS + episode.days) * DAY_S, run.duration_s]
     lived = experience(run)
     inside = (lived.submit_s >= edges_s[1]) & (lived.submit_s < edges_s[2])

@@ -2,11 +2,13 @@
 
 The facility and the traces are those of policies.py. A model is trained on the sessions before the piece that is
 played; in its real life it would be made anew each night, so that its age is not judged here. On the fifth before the
-last one the price of idling is chosen, with a model of what is before that; the last fifth is reported.
+last one the price of idling is chosen, with a model of what is before that; the last fifth is reported. All figures are
+means over dealings of the machines' names (dealing.py), `cost_of_each` has the cost with each of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,22 @@ from autoscaler.learning.training import train
 from autoscaler.service.minutes import from_sessions
 from autoscaler.service.training import LEVELS
 from autoscaler.simulation.align import make_workload
-from autoscaler.simulation.compare import weekly
-from autoscaler.simulation.contest import play
-from autoscaler.simulation.figures import Row
-from autoscaler.simulation.ranking import DECIDES, Trial, report, tasks
+from autoscaler.simulation.compare import Weekly, weekly
+from autoscaler.simulation.contest import Task, play
+from autoscaler.simulation.figures import cost_of, figures, with_regret
+from autoscaler.simulation.ranking import DECIDES, Trial, tasks, with_verdict
 from autoscaler.simulation.run import Floats, Run
 from autoscaler.simulation.workload import Workload
 from policies.learned import Learned
 from policies.queue_length import QueueLength
 from policies.target_tracking import TargetTracking
 from policies.threshold import Threshold
+from tests.benchmarks.dealing import dealt, mean_figures, mean_weeks
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.policies import TUNING_PIECE, Ground
 
 HORIZON_MIN = 2
-IDLE_PRICES = (0.02, 0.1, 0.2, 0.4)
+IDLE_PRICES = (0.1, 0.2, 0.4)
 AGELESS = timedelta(days=366)
 SHOWN = (
     "policy",
@@ -51,10 +54,10 @@ SHOWN = (
 Tell = Callable[[str], Callable[[float], None]]
 
 
-def closed_loop(folder: Path, jobs: int, tell: Tell) -> dict[str, Any]:
+def closed_loop(folder: Path, dealings: int, jobs: int, tell: Tell) -> dict[str, Any]:
     """Choose the price on the tuning piece, and report the last one."""
     ground = Ground.of(folder)
-    tuning = played(ground, TUNING_PIECE, candidates, jobs, tell("tuning"))
+    tuning = played(ground, TUNING_PIECE, candidates, dealings, partial(play, jobs=jobs, tell=tell("tuning")))
     costs = {row["policy"]: row["cost"] for row in tuning if row["policy"].startswith("learned")}
     best = min(costs, key=costs.__getitem__)
 
@@ -64,7 +67,9 @@ def closed_loop(folder: Path, jobs: int, tell: Tell) -> dict[str, Any]:
     return {
         "chosen": best,
         "tuning": tuning,
-        "rows": played(ground, ground.loaded.traces.piece, contest, jobs, tell("last")),
+        "rows": played(
+            ground, ground.loaded.traces.piece, contest, dealings, partial(play, jobs=jobs, tell=tell("last"))
+        ),
     }
 
 
@@ -96,16 +101,25 @@ def played(
     ground: Ground,
     piece: tuple[float, float],
     contest: Callable[[Mapping[str, Any], int], Mapping[str, Policy]],
-    jobs: int,
-    progress: Callable[[float], None],
+    dealings: int,
+    run_all: Callable[[Sequence[Task]], list[Run]],
 ) -> list[dict[str, Any]]:
     """One row for each policy, with the worst week beside the first one's, and the oracle."""
     workload = make_workload(ground.sessions, ground.jobs, ground.reading, piece=piece).workload
     policies = contest(forecaster(ground, workload), ground.loaded.traces.workers_per_session)
-    trial = Trial("", ground.loaded.scenario, workload, ground.sessions.timezone, policies)
-    runs = play(tasks(trial), jobs, progress)
-    rows = report(trial, runs).rows
-    return [_shown(row, weeks) for row, weeks in zip(rows, _weeks(runs, trial), strict=True)]
+    trials = [
+        Trial("", dealt(ground.loaded.scenario, dealing), workload, ground.sessions.timezone, policies)
+        for dealing in range(dealings)
+    ]
+    runs = run_all([task for trial in trials for task in tasks(trial)])
+    by_policy = [runs[place :: len(runs) // dealings] for place in range(len(runs) // dealings)]
+    scenario = ground.loaded.scenario
+    rows = [mean_figures([figures(run, scenario) for run in dealt_runs]) for dealt_runs in by_policy]
+    weeks = [mean_weeks([weekly(run, scenario) for run in dealt_runs]) for dealt_runs in by_policy]
+    each = [{"cost_of_each": [cost_of(figures(run, scenario)) for run in dealt_runs]} for dealt_runs in by_policy]
+    judged = [with_verdict(row, own, weeks[0]) for row, own in zip(with_regret(rows, rows[-1]), weeks, strict=True)]
+    shown = [{key: row[key] for key in SHOWN} for row in judged]
+    return [{**row, **costs, **of_weeks} for row, costs, of_weeks in zip(shown, each, _weeks(weeks), strict=True)]
 
 
 def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
@@ -118,17 +132,13 @@ def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
     return {"forecaster": forest, "trained_until": workload.start, "zone": minutes.zone}
 
 
-def _shown(row: Row, weeks: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{key: row[key] for key in SHOWN}, **weeks}
-
-
-def _weeks(runs: Sequence[Run], trial: Trial) -> Iterator[Mapping[str, Any]]:
-    """Each run's cost by weeks, and what the first one's weeks are multiplied by.
+def _weeks(weeks: Sequence[Weekly]) -> Iterator[Mapping[str, Any]]:
+    """Each policy's cost by weeks, and what the first one's weeks are multiplied by.
 
     One week of a full farm can cost more than all others: then a sum says how that week went, and only the ratios say
     how weeks go. The median's 95 % interval is by the sign test (Conover), which asks nothing of how they are spread.
     """
-    costs = [weekly(run, trial.scenario).shares[DECIDES].part for run in runs]
+    costs = [each.shares[DECIDES].part for each in weeks]
     there = costs[0] > 0
     for cost in costs:
         yield {"week_costs": np.round(cost, 1).tolist(), **_ratios(cost[there] / costs[0][there])}
