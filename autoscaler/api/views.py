@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import to_builtins
+
 from autoscaler.core.tuning import tuning_values
 from autoscaler.model import Decision, Tuning
 from autoscaler.store.records import Record
@@ -31,5 +33,6 @@ def _head(number: int, decision: Decision) -> dict[str, Any]:
         "policy": decision.policy,
         "demand": decision.demand.workers,
         "reason": decision.demand.reason,
+        "placed": to_builtins(decision.placed),
         "error": decision.error,
     }

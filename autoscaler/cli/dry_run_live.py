@@ -9,8 +9,8 @@ from rich.table import Table
 
 from autoscaler.cli.common import EXIT_DEGRADED, echo_json, open_store, reading_of, store_exists, trouble
 from autoscaler.cli.dry_run_asked import Asked, Configured, configurations, shared_source
-from autoscaler.cli.tables import WAITING, console, decision_table
-from autoscaler.model import Decision, Demand, HostDecision, Orders, Tuning
+from autoscaler.cli.tables import WAITING, console, decision_table, demand_lines
+from autoscaler.model import Decision, HostDecision, Orders, Tuning
 from autoscaler.service.preview import Preview, preview
 from autoscaler.simulation.redecide import Redecided, redecide
 from autoscaler.sources import make_source
@@ -77,7 +77,8 @@ def _against_values(configured: Sequence[Configured], other: Redecided) -> dict[
 def _show(found: Preview, signals: tuple[str, ...], again: Sequence[Redecided]) -> None:
     decision = found.decision
     out = console()
-    out.print(f"demand: {_demand(decision.demand)}")
+    for line in demand_lines(decision):
+        out.print(line)
     if decision.unplaced_workers:
         out.print(f"{decision.unplaced_workers} workers find no host with room")
     for series in decision.situation.window.series:
@@ -92,7 +93,8 @@ def _show(found: Preview, signals: tuple[str, ...], again: Sequence[Redecided]) 
 def _show_both(configured: Sequence[Configured], decision: Decision, other: Redecided) -> None:
     out = console()
     two = configured[1]
-    out.print(f"{two.name}: demand: {_demand(other.decision.demand)}")
+    for line in demand_lines(other.decision):
+        out.print(f"{two.name}: {line}")
     for name, why in other.left_out.items():
         out.print(f"{name} is left out of {two.name}: {why}")
     headings = [f"{heading} {each.name}" for each in configured for heading in ("Granted", "Why")]
@@ -109,8 +111,3 @@ def _granted(host: HostDecision | None) -> tuple[str, str]:
 
 def _count(workers: int | None) -> str:
     return WAITING if workers is None else str(workers)
-
-
-def _demand(demand: Demand) -> str:
-    workers = "hold" if demand.workers is None else f"{demand.workers} workers"
-    return f"{workers}: {demand.reason}"

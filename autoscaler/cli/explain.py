@@ -17,7 +17,7 @@ from autoscaler.cli.common import (
     reading_of,
 )
 from autoscaler.cli.parameters import Moment
-from autoscaler.cli.tables import cap_text
+from autoscaler.cli.tables import cap_text, demand_lines, demand_text
 from autoscaler.core.orders import NO_ORDERS, orders_by_host
 from autoscaler.core.tuning import tuning_words
 from autoscaler.core.voices import ACTING
@@ -46,6 +46,9 @@ class EndOfSecond(Moment):
 )
 def explain(host: str, config_file: Path, at: datetime | None) -> None:
     """Tell why HOST got what it got: the inputs with their age, the demand, each guard's cut, the steps, the outcome.
+
+    The demand is what the policy wants; where alerts, announced sessions or the calendar make something else of it,
+    that is told, too.
 
     \b
     Examples:
@@ -77,15 +80,12 @@ def _lines(record: Record, decided: HostDecision) -> Iterator[str]:
         yield f"order: {decided.host}: {words}"
     for tuning in decision.situation.tunings:
         yield f"tuning: {tuning_words(tuning)}"
-    demand = decision.demand
-    wanted = "hold" if demand.workers is None else f"{demand.workers} workers in the facility"
-    yield f"demand: {wanted}: {demand.reason}"
+    yield from demand_lines(decision)
     if decision.safe_split:
         yield f"hosts are walked: {decision.safe_split}"
     yield from _standing("learned", decision.memory)
     for opinion in decision.opinions:
-        would = "hold" if opinion.demand.workers is None else f"{opinion.demand.workers} workers"
-        yield f"shadow {opinion.name}: {would}: {opinion.demand.reason}"
+        yield f"shadow {opinion.name}: {demand_text(opinion.demand)}: {opinion.demand.reason}"
         yield from _standing(f"shadow {opinion.name}", opinion.memory)
     current, wanted, granted = map(_count, (decided.current, decided.wanted, decided.granted))
     yield f"{decided.host}: has {current}, wanted {wanted}, granted {granted}"

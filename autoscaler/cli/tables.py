@@ -1,13 +1,13 @@
 """Tables of hosts, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from autoscaler.cli.common import width
 from autoscaler.demo.play import Moment
-from autoscaler.model import Allocation, Decision, DomainObservation, DomainState, HostDecision
+from autoscaler.model import Allocation, Decision, Demand, DomainObservation, DomainState, HostDecision
 
 WAITING = "-"
 
@@ -15,6 +15,21 @@ WAITING = "-"
 def console() -> Console:
     """Standard output; plain text where it is not a terminal. Names and reasons are text, never rich's markup."""
     return Console(width=width(), highlight=False, markup=False, emoji=False)
+
+
+def demand_lines(decision: Decision) -> Iterator[str]:
+    """What the policy wants, and where it is something else, what was made of it before it was spread over hosts."""
+    demand, placed = decision.demand, decision.placed
+    yield f"demand: {demand_text(demand, ' in the facility')}: {demand.reason}"
+    if placed is not None:
+        yield f"placed: {demand_text(placed, ' in the facility')}: {placed.reason.removeprefix(f'{demand.reason}; ')}"
+
+
+def demand_text(demand: Demand, where: str = "") -> str:
+    """How many workers are wanted, in words."""
+    if demand.workers is None:
+        return "hold"
+    return f"{'' if demand.may_shrink else 'at least '}{demand.workers} workers{where}"
 
 
 def decision_table(decision: Decision, calls: Mapping[str, tuple[str, ...]]) -> Table:

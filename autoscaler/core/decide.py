@@ -78,6 +78,7 @@ def decide(situation: Situation, facility: Facility, rules: Rules, rest: Rest | 
         shadows,
         None if error else acting.walk or canary.walk,
         rules.model,
+        None if acting.voice.demand == demand else acting.voice.demand,
     )
     return _without_plan(decision) if error else decision
 

@@ -70,6 +70,8 @@ class Decision(Value, frozen=True):
     ``safe_split`` is why hosts are walked to the safe split because of what is unknown, ``None`` where they are not.
     ``policy`` is told as a configuration would write it; ``model`` is the one that the policies had, ``NO_MODEL`` where
     they take one and had none, ``None`` where none of them takes one.
+    ``placed`` is what alerts, announced sessions, the calendar and the walk to the safe split made of the demand, and
+    what hosts were given; ``None`` where that is the demand itself.
     """
 
     at: datetime
@@ -83,6 +85,7 @@ class Decision(Value, frozen=True):
     opinions: tuple[Opinion, ...] = ()
     safe_split: str | None = None
     model: str | None = None
+    placed: Demand | None = None
 
     @property
     def policy_error(self) -> str | None:

@@ -1,5 +1,7 @@
 """What can be read: the state, decisions in short, one in full, whether the API answers."""
 
+from dataclasses import replace
+
 from autoscaler.model import Decision, Demand, HostDecision, Situation
 from autoscaler.testing import a_host, observed, proof_window
 from tests.api.facility import GRAFANA, ApiUnderTest, sample
@@ -21,6 +23,18 @@ def test_the_state_is_that_of_the_newest_decision_with_the_tunings_and_their_ale
     (tuning,) = found["tunings"]
     assert (tuning["alert"], tuning["source"], tuning["doing"]) == ("ProofQueueHigh", "grafana", "+8 workers")
     assert tuning["fingerprint"] == "9b395dd0ef7339de"
+
+
+def test_what_was_made_of_the_demand_is_told_beside_it(api: ApiUnderTest) -> None:
+    number = record(api)
+    plain = api.get("/api/v1/state").json()
+    decision = api.store.record(number).decision
+    api.store.record_decision(replace(decision, placed=Demand(12, "one; an alert", may_shrink=False)))
+    tuned = api.get("/api/v1/state").json()
+    assert (plain["demand"], plain["placed"]) == (4, None)
+    assert (tuned["demand"], tuned["reason"]) == (4, "one")
+    assert tuned["placed"] == {"workers": 12, "reason": "one; an alert", "may_shrink": False}
+    assert api.get(f"/api/v1/explain/{number + 1}").json()["placed"] == tuned["placed"]
 
 
 def test_a_host_has_the_keys_that_it_has_in_status(api: ApiUnderTest) -> None:

@@ -32,7 +32,10 @@ def test_the_table_shows_wanted_granted_why_and_the_calls(site: Site) -> None:
 def test_the_table_is_preceded_by_the_demand_and_the_signals_with_their_age(site: Site) -> None:
     site.exporter.queued = 1
     first, *signals = site.invoke("dry-run").stdout.splitlines()[:3]
-    assert first == "demand: 4 workers: 1 queued and 0 running sessions, peak of the last 5 min is 1"
+    assert (
+        first
+        == "demand: at least 4 workers in the facility: 1 queued and 0 running sessions, peak of the last 5 min is 1"
+    )
     assert re.fullmatch(r"  proof_queued_sessions: 1, \d+s old", signals[0])
     assert re.fullmatch(r"  proof_running_sessions: 0, \d+s old", signals[1])
 
@@ -158,7 +161,7 @@ class TestAgainst:
         other = self.other(site, "workers_per_session: 4", "workers_per_session: 6")
         result = site.invoke("dry-run", "--against", other)
         assert result.exit_code == 0
-        assert "other.yaml: demand: 6 workers: 1 queued" in result.stdout
+        assert "other.yaml: demand: at least 6 workers in the facility: 1 queued" in result.stdout
         assert "Granted" in result.stdout
 
     def test_json_has_the_other_decision_beside_the_first(self, site: Site) -> None:

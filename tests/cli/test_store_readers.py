@@ -332,7 +332,7 @@ class TestExplain:
         result = grown.invoke("explain", "host-1", "--at", self.at(grown, 1))
         assert result.exit_code == 0
         assert re.search(r"^input: proof_queued_sessions = 1, \d+s old$", result.stdout, re.MULTILINE)
-        assert "demand: 4 workers in the facility: 1 queued" in result.stdout
+        assert "demand: at least 4 workers in the facility: 1 queued" in result.stdout
         assert "host-1: has 0 workers, wanted 4 workers, granted 4 workers" in result.stdout
         assert "step: shrink wn memory 6911 to 3743 MiB" in result.stdout
         assert "step: grow proof memory 572 to 3740 MiB" in result.stdout

@@ -93,6 +93,17 @@ def test_status_shows_what_alerts_change(boosted: Site) -> None:
     assert found["rule"] == "boost on alertname=HighQueue"
     explained = ask(boosted, "explain", "host-1").stdout
     assert "tuning: alert HighQueue (grafana): +8 workers until " in explained
+    assert "\ndemand: at least 4 workers in the facility: 1 queued" in explained
+    assert "\nplaced: at least 12 workers in the facility: alert HighQueue (grafana): +8 workers until " in explained
+
+
+def test_a_live_dry_run_tells_what_the_policy_wants_and_what_alerts_make_of_it(boosted: Site) -> None:
+    boosted.exporter.queued = 1
+    told = boosted.invoke("dry-run").stdout
+    assert "demand: at least 4 workers in the facility: 1 queued" in told
+    assert "placed: at least 12 workers in the facility: alert HighQueue (grafana): +8 workers until " in told
+    values = json.loads(boosted.invoke("dry-run", "--format", "json").stdout)
+    assert (values["demand"]["workers"], values["placed"]["workers"]) == (4, 12)
 
 
 def test_a_decision_with_a_stepped_parameter_is_decided_again_without_a_difference(site: Site) -> None:

@@ -9,7 +9,17 @@ from autoscaler.core.calendar import CalendarEntry, Hours
 from autoscaler.core.decide import decide
 from autoscaler.core.rules import Rules
 from autoscaler.core.tuning import OLDEST, TuningRule, decide_tuning, in_force, tuned_demand, with_freezes
-from autoscaler.model import Demand, Direction, Facility, GuardLimits, HostDecision, Orders, Situation, TuningKind
+from autoscaler.model import (
+    Decision,
+    Demand,
+    Direction,
+    Facility,
+    GuardLimits,
+    HostDecision,
+    Orders,
+    Situation,
+    TuningKind,
+)
 from autoscaler.testing import NOW, a_host, observed, proof_window
 from policies.threshold import Threshold
 from tests.core.alerts import BOOST, HOUR, MINUTE, a_tuning, an_alert
@@ -114,13 +124,29 @@ class TestInForce:
 class TestDecisions:
     """What comes of it."""
 
-    def decided(
+    def decision(
         self, *, queued: float | None = 1.0, calendar: tuple[CalendarEntry, ...] = (), **more: Any
-    ) -> HostDecision:
+    ) -> Decision:
         window = proof_window([queued], [0.0])
         facility = Facility((a_host(),))
         rules = Rules(Threshold(workers_per_session=2, idle=5 * MINUTE), GuardLimits(), calendar=calendar)
-        return decide(Situation(window, (observed(a_host()),), **more), facility, rules).hosts[0]
+        return decide(Situation(window, (observed(a_host()),), **more), facility, rules)
+
+    def decided(self, **more: Any) -> HostDecision:
+        return self.decision(**more).hosts[0]
+
+    def test_a_decision_has_what_the_policy_wants_and_what_was_made_of_it(self) -> None:
+        always = CalendarEntry("all days", Hours(NOW.tzinfo), workers_max=3)
+        found = self.decision(tunings=(a_tuning(),), calendar=(always,))
+        assert found.demand.workers == 2
+        assert found.placed is not None
+        assert found.placed.workers == 3
+        assert "; alert HighQueue (grafana): +8 workers until " in found.placed.reason
+        assert "; calendar: at most 3 workers (all days)" in found.placed.reason
+
+    def test_a_decision_of_a_demand_that_nothing_changed_says_it_once(self) -> None:
+        assert self.decision().placed is None
+        assert self.decision(tunings=(a_tuning(FREEZE),)).placed is None
 
     def test_a_boost_grows_proof_beyond_its_sessions(self) -> None:
         rule = TuningRule({"alertname": "HighQueue"}, TuningKind.BOOST, HOUR, 2)

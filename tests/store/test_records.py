@@ -76,6 +76,7 @@ def test_a_decision_is_written_with_the_fields_of_older_versions_and_those_that_
         "opinions": [],
         "safe_split": None,
         "model": None,
+        "placed": None,
     }
 
 
