@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import click
+from rich.table import Table
 
-from autoscaler.api.tokens import Scope, TokensError, add_token
-from autoscaler.cli.common import EXIT_CODES, ConfigFailure, config_option, load_config
+from autoscaler.api.tokens import Scope, TokensError, add_token, read_tokens
+from autoscaler.cli.common import EXIT_CODES, ConfigFailure, config_option, echo_json, format_option, load_config
+from autoscaler.cli.tables import console
 
 
 @click.group(epilog=EXIT_CODES)
@@ -17,7 +19,36 @@ def token() -> None:
     \b
     Examples:
       autoscaler token add grafana --scope alerts
+      autoscaler token list
     """
+
+
+@token.command("list", epilog=EXIT_CODES)
+@config_option
+@format_option
+def list_command(config_file: Path, output: str) -> None:
+    """Show who has a token, and for what; never the token or its hash.
+
+    \b
+    Examples:
+      autoscaler token list
+      autoscaler token list --format json | jq .[].name
+    """
+    file = load_config(config_file).config.api.tokens_file
+    try:
+        found = [(each.name, sorted(each.scopes)) for each in read_tokens(file).values()]
+    except TokensError as error:
+        raise ConfigFailure(str(error)) from None
+    if output == "json":
+        echo_json([{"name": name, "scopes": scopes} for name, scopes in found])
+        return
+    if not found:
+        click.echo(f"{file} has no token, see autoscaler token add --help")
+        return
+    table = Table("Token", "Scopes")
+    for name, scopes in found:
+        table.add_row(name, ", ".join(scopes))
+    console().print(table)
 
 
 @token.command(epilog=EXIT_CODES)

@@ -47,7 +47,7 @@ def ask(site: Site, *words: object) -> Result:
     return invoke(*words, "--config", site.config)
 
 
-@pytest.mark.parametrize("command", ["tuning list", "tuning undo", "token add"])
+@pytest.mark.parametrize("command", ["tuning list", "tuning undo", "token add", "token list"])
 def test_the_help_of_a_subcommand_is_the_golden_one(command: str) -> None:
     check_golden(command.replace(" ", "-"), invoke(*command.split(), "--help").output)
 
@@ -136,6 +136,35 @@ class TestToken:
         result = ask(site, "token", "add", "grafana", "--scope", "viewer")
         assert result.exit_code == 1
         assert "already: remove its line first" in result.stderr
+
+    def test_is_listed_with_what_it_is_for_and_never_with_its_hash(self, site: Site) -> None:
+        site.replace("hosts:", "api: {tokens_file: tokens}\nhosts:")
+        ask(site, "token", "add", "grafana", "--scope", "alerts")
+        ask(site, "token", "add", "anna", "--scope", "viewer", "--scope", "operator")
+        values = ask(site, "token", "list", "--format", "json")
+        assert json.loads(values.stdout) == [
+            {"name": "grafana", "scopes": ["alerts"]},
+            {"name": "anna", "scopes": ["operator", "viewer"]},
+        ]
+        table = ask(site, "token", "list").stdout
+        assert "grafana" in table
+        assert "operator, viewer" in table
+        for token in read_tokens(site.folder / "tokens").values():
+            for secret in (token.salt.hex(), token.digest.hex()):
+                assert secret not in table + values.stdout
+
+    def test_where_there_is_none_the_list_says_how_to_add_one(self, site: Site) -> None:
+        site.replace("hosts:", "api: {tokens_file: tokens}\nhosts:")
+        result = ask(site, "token", "list")
+        assert result.stdout == f"{site.folder / 'tokens'} has no token, see autoscaler token add --help\n"
+        assert json.loads(ask(site, "token", "list", "--format", "json").stdout) == []
+
+    def test_a_list_of_a_file_that_is_no_tokens_file_is_exit_code_1(self, site: Site) -> None:
+        site.replace("hosts:", "api: {tokens_file: tokens}\nhosts:")
+        (site.folder / "tokens").write_text("a secret\n")
+        result = ask(site, "token", "list")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "tokens:1: is not a line that `autoscaler token add` wrote" in result.stderr
 
 
 def api_of(site: Site) -> str:
