@@ -8,6 +8,7 @@ import click
 from autoscaler.cli.common import EXIT_CODES, StoreFailure, config_option, load_config, store_exists
 from autoscaler.contracts import StoreError
 from autoscaler.store.aside import damage, set_aside
+from autoscaler.store.sqlite import without_controller
 
 
 @click.command("set-aside", epilog=EXIT_CODES)
@@ -16,7 +17,7 @@ def set_aside_command(config_file: Path) -> None:
     """Move a damaged store aside, so that the controller begins a new one when it is started again.
 
     A sound store is left where it is. With the store go the decisions, the timers, and what each domain was asked for:
-    the new one begins with what the hypervisors say. Stop the controller before.
+    the new one begins with what the hypervisors say. Stop the controller before: while it runs, nothing is moved.
 
     \b
     Examples:
@@ -32,7 +33,8 @@ def set_aside_command(config_file: Path) -> None:
         problem = damage(store)
         if problem is None:
             raise StoreFailure(f"store {store} is sound: it stays where it is")
-        aside = set_aside(store, datetime.now(UTC))
+        with without_controller(store):
+            aside = set_aside(store, datetime.now(UTC))
     except StoreError as error:
         raise StoreFailure(str(error)) from None
     click.echo(f"store {store} is damaged ({problem}); it is now {aside}")

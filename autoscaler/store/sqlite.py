@@ -109,14 +109,13 @@ def alone(path: Path) -> Iterator[None]:
     Whoever comes by another name, a symbolic link, finds the same one.
     """
     _check_path(path, read_only=False)
-    file = Path(os.path.realpath(path))
-    beside = file.with_name(f"{file.name}.lock")
+    beside = _lock_of(path)
     try:
         lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreError(f"store {path}: {beside.name} cannot be made beside it: {error.strerror}") from None
     try:
-        _take(lock, path)
+        _take(lock, path, "an SQLite file is for one controller, two need PostgreSQL (store.url)")
         os.ftruncate(lock, 0)
         os.write(lock, f"{os.getpid()}\n".encode())
         yield
@@ -124,15 +123,40 @@ def alone(path: Path) -> Iterator[None]:
         os.close(lock)  # the kernel lets go of the lock, also when the process is killed
 
 
-def _take(lock: int, path: Path) -> None:
+@contextmanager
+def without_controller(path: Path) -> Iterator[None]:
+    """Keep controllers away from this file while the ``with`` block runs; raises ``StoreError`` when one is there.
+
+    Nothing is made beside it: root's lock file would keep out the controller's user. Where there is none, no controller
+    has used the store.
+    """
+    beside = _lock_of(path)
+    try:
+        lock = os.open(beside, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise StoreError(f"store {path}: {beside.name} beside it cannot be opened: {error.strerror}") from None
+    try:
+        _take(lock, path, "stop the controller before")
+        yield
+    finally:
+        os.close(lock)
+
+
+def _lock_of(path: Path) -> Path:
+    file = Path(os.path.realpath(path))
+    return file.with_name(f"{file.name}.lock")
+
+
+def _take(lock: int, path: Path, advice: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         pid = os.read(lock, 32).decode(errors="replace").strip()
         who = f"process {pid}" if pid else "another controller"
-        raise StoreError(
-            f"store {path} is in use by {who}: an SQLite file is for one controller, two need PostgreSQL (store.url)"
-        ) from None
+        raise StoreError(f"store {path} is in use by {who}: {advice}") from None
     except OSError as error:
         raise StoreError(f"store {path}: {path.name}.lock cannot be locked: {error.strerror}") from None
 

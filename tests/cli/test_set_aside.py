@@ -2,6 +2,7 @@
 
 import os
 
+from autoscaler.store.sqlite import alone
 from tests.cli.site import Site
 
 
@@ -34,6 +35,28 @@ def test_a_damaged_store_is_kept_under_another_name(site: Site) -> None:
     (aside,) = site.folder.glob("decisions.sqlite.damaged-*Z")
     assert aside.read_bytes() == content
     assert str(aside) in result.stdout
+
+
+def test_a_damaged_store_that_a_controller_uses_stays_where_it_is(site: Site) -> None:
+    content = damaged(site)
+    with alone(site.store):
+        result = site.invoke("set-aside")
+    assert result.exit_code == 4
+    assert f"store {site.store} is in use by process {os.getpid()}: stop the controller before" in result.stderr
+    assert site.store.read_bytes() == content
+    assert not [*site.folder.glob("*.damaged-*")]
+
+
+def test_a_sound_store_is_told_to_be_so_also_while_a_controller_uses_it(site: Site) -> None:
+    site.run()
+    with alone(site.store):
+        assert "is sound: it stays where it is" in site.invoke("set-aside").stderr
+
+
+def test_a_damaged_store_that_no_controller_has_used_is_moved_and_nothing_is_made_beside_it(site: Site) -> None:
+    site.store.write_bytes(b"no database" * 1000)
+    assert site.invoke("set-aside").exit_code == 0
+    assert not site.store.with_name(f"{site.store.name}.lock").exists()
 
 
 def test_a_controller_begins_anew_where_a_damaged_store_was(site: Site) -> None:
