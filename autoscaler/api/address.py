@@ -22,7 +22,7 @@ def listening_on(api: ApiSection) -> Iterator[socket.socket]:
     """Listen on the API's address while the ``with`` block runs. Raises ``ApiError``."""
     if api.listen is None:
         raise ApiError("api.listen is not set")
-    _check_certificate(api)
+    check_certificate(api)
     host, port = api.listen
     try:
         listening = _listening(host, port)
@@ -51,7 +51,8 @@ def _listening(host: str, port: int) -> socket.socket:
             time.sleep(0.1)
 
 
-def _check_certificate(api: ApiSection) -> None:
+def check_certificate(api: ApiSection) -> None:
+    """Load the certificate and its key, where TLS is spoken; raises ``ApiError``."""
     if api.tls_cert_file is None:
         return
     try:

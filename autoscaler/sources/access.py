@@ -29,9 +29,9 @@ class Access:
         """Open a session that logs in; raises ``OSError`` for a file that cannot be read."""
         auth: AuthBase | None = None
         if self.username is not None and self.password_file is not None:
-            auth = HTTPBasicAuth(self.username.encode(), _secret(self.password_file))
+            auth = HTTPBasicAuth(self.username.encode(), secret(self.password_file))
         elif self.bearer_token_file is not None:
-            auth = _Bearer(_secret(self.bearer_token_file).decode("latin-1"))
+            auth = _Bearer(secret(self.bearer_token_file).decode("latin-1"))
         if self.ca_file is not None:
             self.ca_file.open("rb").close()
         session = requests.Session()
@@ -48,7 +48,8 @@ class _Bearer(AuthBase):
         return request
 
 
-def _secret(file: Path) -> bytes:
+def secret(file: Path) -> bytes:
+    """Read a password or a token, one line without what surrounds it; raises ``OSError``."""
     text = file.read_bytes().strip()
     if len(text.splitlines()) != 1:
         # In a header it would be refused with a message that holds the secret.
