@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import pytest
+from prometheus_client import ProcessCollector
 
 from autoscaler.cli.common import DEFAULT_CONFIG, EXIT_CONFIG, EXIT_DEGRADED
 from autoscaler.config.schema import ControllerSection
@@ -112,6 +113,19 @@ def test_the_options_in_force_say_where_to_read(name: str) -> None:
 @pytest.mark.parametrize("file", sorted(path.name for path in UNITS.iterdir()))
 def test_no_line_is_too_long_to_read(file: str) -> None:
     assert [line for line in (UNITS / file).read_text().splitlines() if len(line) > 120] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_unit_leaves_proc_stat_without_which_there_are_no_metrics_of_the_process(service: str) -> None:
+    assert "ProcSubset=pid" not in (UNITS / service).read_text().splitlines()
+
+
+def test_without_proc_stat_there_are_no_metrics_of_the_process(tmp_path: Path) -> None:
+    (tmp_path / "self").symlink_to("/proc/self")
+    assert not list(ProcessCollector(proc=str(tmp_path), registry=None).collect())
+    (tmp_path / "stat").symlink_to("/proc/stat")
+    told = {metric.name for metric in ProcessCollector(proc=str(tmp_path), registry=None).collect()}
+    assert {"process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"} <= told
 
 
 def test_the_exporter_of_proof_sees_the_sessions_of_others() -> None:
