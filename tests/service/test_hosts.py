@@ -1,7 +1,6 @@
 """All hosts, each in its lane: what hangs or fails is one host's matter."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -188,9 +187,8 @@ class TestAHostThatIsLate:
         hosts.end()
 
     def test_is_not_waited_for_until_its_time_out(self, late: Hosts) -> None:
-        began = time.monotonic()
+        late.lane("host-2").timeout_s = 10_000.0  # were it waited for, its gate would give up, and the read fail
         assert states(late)["host-2"] is HostState.LATE
-        assert time.monotonic() - began < PATIENT.total_seconds()
 
     def test_shows_what_it_was_when_it_last_answered(self, late: Hosts) -> None:
         seen = late.observe(lambda: {("host-2", "proof"): 5000})[1]
