@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from autoscaler.api.access import SIGNATURE, SIGNED_AT, Access, RefusedError
 from autoscaler.api.crowd import COME_AGAIN_S, MOST_AT_ONCE, Crowd, Message, Receive, Send
 from autoscaler.api.metrics import ApiMetrics
+from autoscaler.api.refusals import REFUSALS
 from autoscaler.api.sessions import MOST_WAITING, add_sessions
 from autoscaler.api.tokens import Scope, Token
 from autoscaler.api.using import BEARER, Facilities, body_of, client_of
@@ -36,13 +37,13 @@ MOST_LOGGED = 20
 MOST_SIGNED = 8
 OTHER = "other"
 
-_body_schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema()}}}}
-
 
 def make_app(using: Facilities) -> FastAPI:
     """The API; its access is that of the configuration at the start, its rules are those in force."""
     access = Access(using.loaded().config.api, using.clock)
-    app = FastAPI(title="autoscaler", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json")
+    app = FastAPI(
+        title="autoscaler", docs_url=None, redoc_url=None, openapi_url="/api/v1/openapi.json", responses=dict(REFUSALS)
+    )
     app.add_middleware(Crowd, most=MOST_AT_ONCE + MOST_WAITING)
     # Outermost, so that who is refused is counted.
     app.add_middleware(_Counted, metrics=using.metrics)
@@ -56,7 +57,7 @@ def make_app(using: Facilities) -> FastAPI:
 
 
 def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
-    @app.post("/api/v1/alerts/grafana", dependencies=[Depends(BEARER)], openapi_extra=_body_schema)
+    @app.post("/api/v1/alerts/grafana", dependencies=[Depends(BEARER)], openapi_extra=_takes(GRAFANA))
     async def grafana(request: Request) -> dict[str, Any]:
         """Take Grafana's webhook, with a token or signed."""
         signature = request.headers.get(SIGNATURE)
@@ -67,7 +68,7 @@ def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
         await run_in_threadpool(access.check_signature, signature, signed_at, body)
         return await run_in_threadpool(_hear, using, GRAFANA, body)
 
-    @app.post("/api/v1/alerts/alertmanager", dependencies=[Depends(BEARER)], openapi_extra=_body_schema)
+    @app.post("/api/v1/alerts/alertmanager", dependencies=[Depends(BEARER)], openapi_extra=_takes(ALERTMANAGER))
     async def alertmanager(request: Request) -> dict[str, Any]:
         """Take Alertmanager's webhook."""
         return await alerts(request, ALERTMANAGER)
@@ -89,6 +90,10 @@ def _add_webhooks(app: FastAPI, using: Facilities, access: Access) -> None:
         # Before the body is read: it is large.
         await run_in_threadpool(access.check, authorization, client_of(request), Scope.ALERTS)
         return await run_in_threadpool(_hear, using, source, await body_of(request))
+
+
+def _takes(source: str) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body_schema(source)}}}}
 
 
 def _add_views(app: FastAPI, using: Facilities, access: Access) -> None:

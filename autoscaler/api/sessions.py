@@ -46,7 +46,7 @@ class Announcement(BaseModel):
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")]
     workers: Annotated[int, Field(ge=1, le=100_000, strict=True)]
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{0,64}$")] = ""
-    wait_s: Annotated[float, Field(ge=0, le=120, allow_inf_nan=False)] = 30
+    wait_s: Annotated[float, Field(ge=0, le=120, allow_inf_nan=False, strict=True)] = 30
 
 
 _schema = {

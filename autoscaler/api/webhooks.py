@@ -57,16 +57,17 @@ class Body(BaseModel):
     version: Literal["1", "4"]
     group: Annotated[str, Field(alias="groupKey")]
     alerts: list[_Alert]
-    left_out: Annotated[int, Field(alias="truncatedAlerts", ge=0)] = 0
+    left_out: Annotated[int, Field(alias="truncatedAlerts", ge=0, strict=True)] = 0
 
 
 class _Version(BaseModel):
     version: Any = None
 
 
-def body_schema() -> dict[str, Any]:
+def body_schema(source: str) -> dict[str, Any]:
     """The JSON schema of a body in one piece: in OpenAPI's document, what pydantic refers to would lie elsewhere."""
     schema = Body.model_json_schema()
+    schema["properties"]["version"]["enum"] = [VERSIONS[source]]
     schema["properties"]["alerts"]["items"] = schema.pop("$defs")[_Alert.__name__]
     return schema
 

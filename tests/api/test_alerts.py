@@ -107,6 +107,7 @@ def test_the_log_names_some_of_many_alerts_and_says_how_many_were_left_out(
         ('{"version": "4"}', "version '4' of the webhook is not known: grafana sends '1'"),
         ('{"version": 1}', "version 1 of the webhook is not known: grafana sends '1'"),
         ('{"version": "1"}', "groupKey: is missing"),
+        ('{"version": "1", "groupKey": "", "alerts": [], "truncatedAlerts": true}', "truncatedAlerts: "),
         ('{"version": "1", "groupKey": "", "alerts": [{}]}', "alerts[0].status: is missing"),
     ],
 )

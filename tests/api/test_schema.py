@@ -10,14 +10,13 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis import GenerationMode
+from schemathesis import GenerationMode, checks
 
 from autoscaler.api import sessions
 from autoscaler.api.app import make_app
 from autoscaler.api.metrics import ApiMetrics
 from autoscaler.api.tokens import Scope, add_token
 from autoscaler.api.using import Facilities
-from autoscaler.api.webhooks import VERSIONS
 from autoscaler.config.load import load
 from autoscaler.store.sql import SqlStore
 from tests.api.facility import NOW, SESSIONS, TOP, bearer
@@ -29,6 +28,14 @@ api: {tokens_file: tokens, requests_per_minute: 1000000}
 """
 # Without a token only this may be asked: a load balancer has none.
 OPEN = {"/healthz"}
+
+# What is answered is what is described, and no error of the server.
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+]
 
 few = settings(max_examples=30, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -77,9 +84,7 @@ def for_all(description: Any, mode: GenerationMode, check: Callable[[schemathesi
 def made_to_count(case: schemathesis.Case) -> schemathesis.Case:
     """The case with alerts that change something wherever they are understood, and with nothing to wait for."""
     match case.body:
-        case {"alerts": list() as alerts, "version": str()}:
-            # The description has the versions of both senders for each.
-            case.body["version"] = VERSIONS[case.operation.path.rpartition("/")[-1]]
+        case {"alerts": list() as alerts}:
             for alert in alerts:
                 match alert:
                     case {"labels": dict() as labels, "startsAt": str()}:
@@ -95,13 +100,28 @@ def written(folder: Path) -> list[str]:
         return list(connection.iterdump())
 
 
+def test_each_sender_has_its_version_and_each_path_its_refusals(description: Any) -> None:
+    paths = description.raw_schema["paths"]
+    said = {
+        path.rpartition("/")[-1]: operations["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for path, operations in paths.items()
+        if "/alerts/" in path
+    }
+    assert {sender: schema["properties"]["version"]["enum"] for sender, schema in said.items()} == {
+        "grafana": ["1"],
+        "alertmanager": ["4"],
+    }
+    answers = [operation["responses"].keys() for operations in paths.values() for operation in operations.values()]
+    assert all(statuses - {"200", "202"} == {"4XX", "5XX"} for statuses in answers)
+
+
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
-def test_whatever_is_asked_with_a_token_the_answer_is_never_an_error_of_the_server(
+def test_whatever_is_asked_with_a_token_the_answer_is_as_described_and_never_an_error_of_the_server(
     mode: GenerationMode, description: Any, token: str, store: SqlStore
 ) -> None:
     def check(case: schemathesis.Case) -> None:
         response = made_to_count(case).call(headers=bearer(token))
-        case.validate_response(response, checks=[schemathesis.checks.not_a_server_error])
+        case.validate_response(response, checks=CHECKS)
 
     for_all(description, mode, check)
     assert store.tunings(NOW), "no alert was understood: this test asks for too little"

@@ -137,6 +137,7 @@ def test_beyond_so_many_that_wait_the_answer_comes_at_once(api: ApiUnderTest, mo
         (NONE_READY | {"workers": "4"}, "workers: '4' is not a whole number"),
         (NONE_READY | {"id": "a\nb"}, "id: "),
         (NONE_READY | {"user": "\x1b[31m"}, "user: "),
+        (NONE_READY | {"wait_s": False}, "wait_s: "),
         (NONE_READY | {"wait_s": 1e9}, "wait_s: must be 120 or less"),
         (NONE_READY | {"priority": 1}, "priority: unknown key"),
     ],
