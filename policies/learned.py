@@ -94,7 +94,8 @@ class Learned:
     shrink_load: float = 0
     idle: timedelta = timedelta(minutes=20)
     wait_core_seconds: float = 8
-    # The best of 0.02, 0.1, 0.2 and 0.4 on weeks that nothing is reported of (tests/benchmarks/learned_closed.py).
+    # On the weeks before those that are reported 0.4 costs 3 % less, nearly all of it in one week's waiting; on those
+    # that are, 1 % more (tests/benchmarks/learned_closed.py).
     idle_core_seconds: float = 0.2
     hold: timedelta = timedelta(minutes=5)
     return_after: timedelta = timedelta(hours=2)
