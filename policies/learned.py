@@ -71,17 +71,16 @@ class Learned:
     that moves are not made for minutes, the highest forecast of the last ``hold`` counts.
 
     Where the forecast cannot be trusted the threshold rule, whose parameters are here too, decides alone at once: no
-    model, or one that fails, gives no number, or is older than ``model_max_age``; a load unlike any in training; too
-    much of the last hours unknown; a model with a pinball loss above that of "nothing changes", by four sessions too
-    many for two hours or by one for eight, beyond what it was below before; of the last hundred arrivals 10 % more or
-    fewer served than aimed at, and no correction left; guests that read from swap, if that is known, unless sessions
-    waited for many minutes in the last hours. The forecast is made and judged on, and has a say again when nothing
-    spoke against it for ``return_after``; so it is at the beginning, too.
+    model, or one that fails, takes too long, gives no number, or is older than ``model_max_age``; a load unlike any in
+    training; too much of the last hours unknown; a model with a pinball loss above that of "nothing changes", by four
+    sessions too many for two hours or by one for eight, beyond what it was below before; of the last hundred arrivals
+    10 % more or fewer served than aimed at, and no correction left; guests that read from swap, if that is known,
+    unless sessions waited for many minutes in the last hours. The forecast is made and judged on, and has a say again
+    when nothing spoke against it for ``return_after``; so it is at the beginning, too.
 
     With the model come the end of the past it was trained on, and the ``zone`` of its hours.
 
-    It has no clock: a forecaster that keeps a limit on how long it takes raises where it took longer, which is a
-    failure like any other.
+    It has no clock: a forecaster that keeps a limit on how long it takes raises ``TimeoutError`` where it took longer.
     """
 
     signals: ClassVar[tuple[str, ...]] = (PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS)
@@ -203,6 +202,8 @@ class Learned:
             if doubt is Doubt.UNKNOWN_FEATURE:
                 return _Answer(None, doubt, detail)
             forecast = self._forecast(self.forecaster, row, minute_of(now), loads[-1], notes.aim.alpha)
+        except TimeoutError as problem:
+            return _Answer(None, Doubt.SLOW, str(problem)[:_LONGEST_DETAIL])
         except Exception as problem:  # noqa: BLE001 - no exception of a model ever reaches the loop
             return _Answer(None, Doubt.FAILED, f"{type(problem).__name__}: {problem}"[:_LONGEST_DETAIL])
         if not doubt and (self.trained_until is None or now - self.trained_until > self.model_max_age):

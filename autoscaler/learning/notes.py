@@ -29,6 +29,7 @@ class Doubt(IntEnum):
     WORSE = 7
     COVERAGE = 8
     SWAPPING = 9
+    SLOW = 10
 
     @property
     def in_words(self) -> str:
@@ -47,6 +48,7 @@ _WORDS = {
     Doubt.WORSE: "its forecasts were worse than that nothing changes",
     Doubt.COVERAGE: "the share of arrivals that it served was off its target",
     Doubt.SWAPPING: "guests read from swap, so that workers for nobody cost too much",
+    Doubt.SLOW: "the model took too long",
 }
 
 

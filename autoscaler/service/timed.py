@@ -11,7 +11,7 @@ from autoscaler.learning.features import Floats
 LIMIT_S = 0.5
 
 
-class SlowForecastError(Exception):
+class SlowForecastError(TimeoutError):
     """A forecast came, but too late to be relied on; the message says how late."""
 
 

@@ -53,6 +53,11 @@ class Says:
         return self.growth(row) if callable(self.growth) else np.array(self.growth)
 
 
+def takes_too_long(_row: Floats) -> Floats:
+    """What a forecaster with a limit raises."""
+    raise TimeoutError("0.70 s, the limit is 0.5 s")
+
+
 def learned(forecaster: Any = None, **parameters: Any) -> Learned:
     """The policy with an idle time of five minutes, a target of 5 %, and a model that was trained yesterday."""
     of_the_model = {"forecaster": forecaster or Says(), "trained_until": NOW - timedelta(days=1)}
@@ -266,6 +271,7 @@ class TestSteppingBack:
         ("says", "why"),
         [
             (Says(lambda _row: 1 / 0), "the model gave no usable forecast: ZeroDivisionError: "),
+            (Says(takes_too_long), "the model took too long: 0.70 s, the limit is 0.5 s"),
             (Says((0.0, 1.0, math.nan)), "the model gave no usable forecast: ValueError: it says [0.0, 1.0, nan] "),
             (Says((0.0, 1.0, math.inf)), "the model gave no usable forecast: "),
             (Says((0.0, 1.0)), "the model gave no usable forecast: "),
