@@ -30,6 +30,7 @@ from autoscaler.service.backtest import ClosedLoop, Judge
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError, from_sessions, from_windows, history_windows
 from autoscaler.service.models import takes_a_model
 from autoscaler.service.zone import site_zone
+from autoscaler.simulation.constants import PHYSICS
 from autoscaler.simulation.open_loop import Terms
 from autoscaler.simulation.scenario_file import load_scenario
 from autoscaler.simulation.simulate import PolicyFailedError
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 LEARNED = "learned"
 # In the backtest: a cycle, a scrape, and a transfer, together.
 REACTION_MIN = 1
+# One domain's balloon is filled and another's emptied, each by one core; what a guest must swap for it is not known.
+BALLOON_CORE_S_PER_MIB = 1 / PHYSICS.balloon_free_mib_per_s + 1 / PHYSICS.balloon_give_mib_per_s
 # What the cost of a backtest is made of.
 PRICES = ("workers_per_session", "wait_core_seconds", "idle_core_seconds")
 # What a learned policy has to beat first, and what it must not be worse than.
@@ -90,11 +93,11 @@ def train(
 
     It learns from Prometheus's history, minute by minute; what is unknown or excluded (autoscaler model exclude) is a
     gap. First it is trained on the older part and played on the newer one, four weeks or more, in the open loop:
-    what the policy wants is there a minute later. Its cost, by the policy's own prices, is compared by weeks with that
-    of threshold, target_tracking and queue_length. With --scenario and --wn-trace they are played on the facility
-    model instead, whose batch jobs lose what PROOF takes, at the cost that a dry run shows. Then it is trained on all,
-    and put on the shelf beside the store. It acts from the controller's next cycle on if it was better than threshold
-    and worse than none, or with --promote.
+    what the policy wants is there a minute later. Its cost, by the policy's own prices and with the CPU time that
+    moving memory takes, is compared by weeks with that of threshold, target_tracking and queue_length. With --scenario
+    and --wn-trace they are played on the facility model instead, whose batch jobs lose what PROOF takes, at the cost
+    that a dry run shows. Then it is trained on all, and put on the shelf beside the store. It acts from the
+    controller's next cycle on if it was better than threshold and worse than none, or with --promote.
 
     \b
     Examples:
@@ -198,6 +201,7 @@ def _contest(loaded: Loaded, judge: Judge | None) -> "Contest":
         workers_max=sum(host.proof.workers_max for host in loaded.config.hosts),
         wait_core_s=learned.wait_core_seconds,
         idle_core_s=learned.idle_core_seconds,
+        move_core_s=max(host.proof.memory_per_worker for host in loaded.config.hosts) * BALLOON_CORE_S_PER_MIB,
     )
     try:
         others = {name: policy_like(name, parameters) for name in REFERENCES}

@@ -40,9 +40,10 @@ class Loads:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What counts: how soon a wish is there, what a session wants, how much there is, and what waiting and idling cost.
+    """What counts: how soon a wish is there, what a session wants, how much there is, and what it all costs.
 
-    The costs are core seconds for each second of a session that waits, and of the workers of a session that idle.
+    The costs are core seconds for each second of a session that waits, and of the workers of a session that idle, and
+    for each worker whose memory is moved, to PROOF or back.
     """
 
     reaction_min: int
@@ -50,6 +51,7 @@ class Terms:
     workers_max: int
     wait_core_s: float
     idle_core_s: float
+    move_core_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,14 +77,15 @@ def play(label: str, policy: Policy, load: Loads, terms: Terms, tell: Tell) -> P
     arrivals[np.isnan(arrivals)] = 0.0
     come = arrivals.sum()
     minutes = max(1, int(known.sum()))
-    cost_core_h = (terms.wait_core_s * missing + terms.idle_core_s * spare) * _MINUTE_S / _HOUR_S
+    moved = np.abs(np.diff(wanted, prepend=wanted[0]))
+    cost_core_s = (terms.wait_core_s * missing + terms.idle_core_s * spare) * _MINUTE_S + terms.move_core_s * moved
     return Played(
         label,
         ready,
         float(np.minimum(arrivals, missing).sum() / come) if come else None,
         float(spare.sum() / minutes) * terms.workers_per_session,
         float(np.count_nonzero(np.diff(wanted)) / len(wanted) * _DAY_MIN),
-        _weekly(label, cost_core_h, known),
+        _weekly(label, cost_core_s / _HOUR_S, known),
     )
 
 

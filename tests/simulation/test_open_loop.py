@@ -1,6 +1,6 @@
 """The open loop: a policy's wishes are there a stated time later, and are held against a load that is given."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from policies.static import Static
 from policies.threshold import Threshold
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
-TERMS = Terms(reaction_min=2, workers_per_session=4, workers_max=40, wait_core_s=8.0, idle_core_s=0.5)
+TERMS = Terms(reaction_min=2, workers_per_session=4, workers_max=40, wait_core_s=8.0, idle_core_s=0.5, move_core_s=90.0)
 DAY = 1440
 
 
@@ -77,6 +77,11 @@ def test_cost_is_waiting_and_idling_at_their_prices() -> None:
     ((cost,), (weeks,)) = (found.weeks.shares["cost_per_week"].part, found.weeks.shares["cost_per_week"].whole)
     assert weeks == 1
     assert cost == pytest.approx(7 * DAY / 60 * (0.5 * 0.5 + 0.5 * 8.0))
+
+
+def test_each_worker_that_is_moved_costs_either_way() -> None:
+    found = played(Follow(), 0, 0, 1, 1, 0, 0, terms=replace(TERMS, wait_core_s=0.0, idle_core_s=0.0))
+    assert found.weeks.shares["cost_per_week"].part.tolist() == pytest.approx([(4 + 4) * 90 / 3600])
 
 
 def test_minutes_that_are_not_known_cost_nothing_and_do_not_count_as_time() -> None:
