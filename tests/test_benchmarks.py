@@ -203,6 +203,9 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
     assert {"learned", "queue_length (tuned)", "elastiq", "oracle"} <= {row["policy"] for row in others}
     assert (first["policy"], first["worst_week_cost_ratio"]) == ("threshold", 1.0)
     assert first["median_week_cost_ratio"] == 1.0
+    own = next(row for row in others if row["policy"] == "learned")
+    assert first["learned_difference_per_week"] == own["cost_difference_per_week"]
+    assert [row["policy"] for row in found["rows"] if row["learned_is"] is None] == ["learned"]
     assert all(mean(row["cost_of_each"]) == pytest.approx(row["cost"]) for row in found["rows"])
     assert sum(first["week_costs"]) == pytest.approx(first["cost"], abs=0.1 * len(first["week_costs"]))
 

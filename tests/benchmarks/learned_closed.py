@@ -3,7 +3,8 @@
 The facility and the traces are those of policies.py. A model is trained on the sessions before the piece that is
 played; in its real life it would be made anew each night, so that its age is not judged here. On the fifth before the
 last one the price of idling is chosen, with a model of what is before that; the last fifth is reported. All figures are
-means over dealings of the machines' names (dealing.py), `cost_of_each` has the cost with each of them.
+means over dealings of the machines' names (dealing.py), `cost_of_each` has the cost with each of them. `verdict` is of
+each beside `threshold`, `learned_is` of `learned` beside each.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from autoscaler.learning.training import train
 from autoscaler.service.minutes import from_sessions
 from autoscaler.service.training import LEVELS
 from autoscaler.simulation.align import make_workload
-from autoscaler.simulation.compare import Weekly, weekly
+from autoscaler.simulation.compare import Weekly, compare, weekly
 from autoscaler.simulation.contest import Task, play
 from autoscaler.simulation.figures import cost_of, figures, with_regret
 from autoscaler.simulation.ranking import DECIDES, Trial, tasks, with_verdict
@@ -119,7 +120,8 @@ def played(
     each = [{"cost_of_each": [cost_of(figures(run, scenario)) for run in dealt_runs]} for dealt_runs in by_policy]
     judged = [with_verdict(row, own, weeks[0]) for row, own in zip(with_regret(rows, rows[-1]), weeks, strict=True)]
     shown = [{key: row[key] for key in SHOWN} for row in judged]
-    return [{**row, **costs, **of_weeks} for row, costs, of_weeks in zip(shown, each, _weeks(weeks), strict=True)]
+    of_weeks = [{**ratios, **beside} for ratios, beside in zip(_weeks(weeks), _beside_all(weeks), strict=True)]
+    return [{**row, **costs, **more} for row, costs, more in zip(shown, each, of_weeks, strict=True)]
 
 
 def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
@@ -130,6 +132,18 @@ def forecaster(ground: Ground, workload: Workload) -> Mapping[str, Any]:
     minutes = from_sessions(past, trace.start, trace.timezone, trace.path.name)
     forest = train(minutes.loads, minutes.start, horizon_min=HORIZON_MIN, levels=LEVELS, zone=minutes.zone)
     return {"forecaster": forest, "trained_until": workload.start, "zone": minutes.zone}
+
+
+def _beside_all(weeks: Sequence[Weekly]) -> Iterator[Mapping[str, Any]]:
+    """What the last policy before the oracle, a learned one, costs more than each, and whether that is for sure."""
+    learned = weeks[-2]
+    for other in weeks:
+        found = compare(learned, other)[DECIDES]
+        yield {
+            "learned_is": None if other is learned else found.verdict,
+            "learned_difference_per_week": found.difference.value,
+            "learned_difference_interval": [found.difference.low, found.difference.high],
+        }
 
 
 def _weeks(weeks: Sequence[Weekly]) -> Iterator[Mapping[str, Any]]:
