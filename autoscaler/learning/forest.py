@@ -108,7 +108,10 @@ class QuantileForest:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "QuantileForest":
-        """Return the forest that the arrays hold; raises ``ValueError``, with a sentence, where they hold none."""
+        """Return the forest that the arrays hold, which nothing can change any more.
+
+        Raises ``ValueError``, with a sentence, where they hold none.
+        """
         names = {*_HEAD_ARRAYS, *_TREE_ARRAYS}
         if arrays.keys() != names:
             odd = ", ".join(sorted(names ^ set(arrays)))
@@ -119,10 +122,10 @@ class QuantileForest:
             tuple(float(level) for level in arrays["levels"]),
             int(arrays["horizon_min"]),
             tuple(str(name) for name in arrays["features"]),
-            arrays["low"].copy(),
-            arrays["high"].copy(),
-            arrays["base"].copy(),
-            Trees(**{name: arrays[name].copy() for name in _TREE_ARRAYS}),
+            _frozen(arrays["low"]),
+            _frozen(arrays["high"]),
+            _frozen(arrays["base"]),
+            Trees(**{name: _frozen(arrays[name]) for name in _TREE_ARRAYS}),
         )
 
 
@@ -145,6 +148,12 @@ _TREE_ARRAYS: Mapping[str, tuple[type[np.generic], int]] = {
     "roots": (np.int64, 1),
     "level": (np.int64, 1),
 }
+
+
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    kept = array.copy()
+    kept.setflags(write=False)
+    return kept
 
 
 def _check_array(name: str, array: object, kind: type[np.generic], dimensions: int) -> None:

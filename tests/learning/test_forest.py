@@ -80,6 +80,13 @@ def test_a_forest_survives_being_arrays() -> None:
     assert np.array_equal(again.predict_rows(matrix), forest.predict_rows(matrix))
 
 
+@pytest.mark.parametrize("name", ["low", "high", "base", "threshold", "value"])
+def test_what_a_loaded_forest_holds_cannot_be_written(name: str) -> None:
+    forest = QuantileForest.from_arrays(small().arrays())
+    with pytest.raises(ValueError, match="read-only"):
+        forest.arrays()[name][:] = 100.0
+
+
 def test_a_forest_does_not_change_when_the_arrays_it_came_from_do() -> None:
     arrays = {name: array.copy() for name, array in small().arrays().items()}
     forest = QuantileForest.from_arrays(arrays)
