@@ -319,7 +319,7 @@ class LearningSection(Section):
 
     refit_at: Annotated[time, BeforeValidator(_time_of_day)] | None = time(3, 30)
     since: Annotated[PositiveDuration, AfterValidator(_enough)] = timedelta(days=90)
-    horizon: PositiveDuration = timedelta(minutes=5)
+    horizon: PositiveDuration = timedelta(minutes=2)
 
     @model_validator(mode="after")
     def _whole_minutes(self) -> Self:

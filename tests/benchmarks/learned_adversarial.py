@@ -25,6 +25,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from autoscaler.config.schema import LearningSection
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
 from autoscaler.model import Demand, Memory, Window
@@ -46,7 +47,9 @@ HOSTS = 10
 # Nine tenths of the slots have a job.
 JOBS_A_DAY = 375
 VISITS_A_DAY = 40
-TRAINED_DAYS, HORIZON_MIN = 56, 2
+TRAINED_DAYS = 56
+# What a site has that says nothing of it.
+HORIZON_MIN = LearningSection().horizon // timedelta(minutes=1)
 # Before an episode and after it.
 ORDINARY_DAYS = 3
 AGELESS = timedelta(days=366)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from autoscaler.config.schema import LearningSection
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
 from autoscaler.service.minutes import from_sessions
@@ -35,7 +36,8 @@ from tests.benchmarks.dealing import dealt, mean_figures, mean_weeks
 from tests.benchmarks.peers import PEERS
 from tests.benchmarks.policies import TUNING_PIECE, Ground
 
-HORIZON_MIN = 2
+# What a site has that says nothing of it.
+HORIZON_MIN = LearningSection().horizon // timedelta(minutes=1)
 IDLE_PRICES = (0.1, 0.2, 0.4)
 AGELESS = timedelta(days=366)
 SHOWN = (

@@ -13,7 +13,7 @@ def test_a_model_is_made_each_night_from_ninety_days_unless_said_otherwise() -> 
     assert (section.refit_at, section.since, section.horizon) == (
         time(3, 30),
         timedelta(days=90),
-        timedelta(minutes=5),
+        timedelta(minutes=2),
     )
 
 
