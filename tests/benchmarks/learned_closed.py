@@ -117,9 +117,10 @@ def played(
     runs = run_all([task for trial in trials for task in tasks(trial)])
     by_policy = [runs[place :: len(runs) // dealings] for place in range(len(runs) // dealings)]
     scenario = ground.loaded.scenario
-    rows = [mean_figures([figures(run, scenario) for run in dealt_runs]) for dealt_runs in by_policy]
+    found = [[figures(run, scenario) for run in dealt_runs] for dealt_runs in by_policy]
+    rows = [mean_figures(dealt_rows) for dealt_rows in found]
     weeks = [mean_weeks([weekly(run, scenario) for run in dealt_runs]) for dealt_runs in by_policy]
-    each = [{"cost_of_each": [cost_of(figures(run, scenario)) for run in dealt_runs]} for dealt_runs in by_policy]
+    each = [{"cost_of_each": [cost_of(row) for row in dealt_rows]} for dealt_rows in found]
     judged = [with_verdict(row, own, weeks[0]) for row, own in zip(with_regret(rows, rows[-1]), weeks, strict=True)]
     shown = [{key: row[key] for key in SHOWN} for row in judged]
     of_weeks = [{**ratios, **beside} for ratios, beside in zip(_weeks(weeks), _beside_all(weeks), strict=True)]
