@@ -10,7 +10,7 @@ import numpy as np
 from autoscaler.core.guards import unknown_reason
 from autoscaler.learning.features import Floats
 from autoscaler.learning.shelf import Range
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, GuardLimits, Window
+from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, WN_RUNNING_JOBS, GuardLimits, Window
 from autoscaler.simulation.workload import Session
 from autoscaler.sources.history import PrometheusHistory
 from autoscaler.sources.prometheus import PrometheusSource
@@ -25,12 +25,17 @@ class TooLittleError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minutes:
-    """How many sessions were there, queued and running, each minute from ``start`` on; NaN where it is not known."""
+    """How many sessions were there, queued and running, each minute from ``start`` on; NaN where it is not known.
+
+    ``queued`` are those of them that waited, and ``jobs`` the running batch jobs; ``None`` where nobody has looked.
+    """
 
     source: str
     start: datetime
     zone: tzinfo
     loads: Floats
+    queued: Floats | None = None
+    jobs: Floats | None = None
 
     @property
     def end(self) -> datetime:
@@ -48,15 +53,18 @@ class Minutes:
 
     def part(self, first: int, last: int) -> "Minutes":
         """The minutes from ``first`` to before ``last``."""
-        return replace(self, start=self.at(first), loads=self.loads[first:last])
+        queued = None if self.queued is None else self.queued[first:last]
+        jobs = None if self.jobs is None else self.jobs[first:last]
+        return replace(self, start=self.at(first), loads=self.loads[first:last], queued=queued, jobs=jobs)
 
     def without(self, ranges: Iterable[Range]) -> "Minutes":
-        """The same with gaps where something is excluded."""
-        loads = self.loads.copy()
+        """The same with gaps in the load where something is excluded."""
+        excluded = np.zeros(len(self.loads), dtype=np.bool_)
         for each in ranges:
             first, last = (math.ceil((at - self.start) / MINUTE) for at in (each.begin, each.end))
-            loads[max(0, first) : max(0, last)] = np.nan
-        return replace(self, loads=loads)
+            excluded[max(0, first) : max(0, last)] = True
+        queued = None if self.queued is None else np.where(excluded, math.nan, self.queued)
+        return replace(self, loads=np.where(excluded, math.nan, self.loads), queued=queued)
 
     def known(self) -> "Minutes":
         """The same from the first to the last minute that is known; raises ``TooLittleError`` where none is."""
@@ -67,21 +75,32 @@ class Minutes:
 
 
 def history_windows(source: PrometheusSource, start: datetime, minutes: int) -> Iterable[Window]:
-    """What a controller with a cycle a minute would have read of the load; raises ``UnreachableError``."""
+    """What a controller with a cycle a minute would have read of the load and of batch jobs.
+
+    Raises ``UnreachableError``.
+    """
     # The newest value of each minute and no more: the history before it would be asked for again and again.
-    signals = {name: source.signals[name] for name in LOAD}
+    signals = {name: source.signals[name] for name in (*LOAD, WN_RUNNING_JOBS)}
     newest = replace(source, signals=signals, history=timedelta(0), step=MINUTE)
     return PrometheusHistory(newest, MINUTE).windows(start, minutes)
 
 
 def from_windows(windows: Iterable[Window], start: datetime, zone: tzinfo, limits: GuardLimits, source: str) -> Minutes:
-    """The load of each window, not known where a policy could not rely on it."""
-    loads = [math.nan if unknown_reason(each, LOAD, limits) else _load(each) for each in windows]
-    return Minutes(source, start, zone, np.array(loads, dtype=np.float64))
+    """The load of each window, and its batch jobs, not known where a policy could not rely on them."""
+    found = [_of_window(window, limits) for window in windows]
+    queued, running, jobs = np.array(found, dtype=np.float64).reshape(-1, 3).T
+    return Minutes(source, start, zone, queued + running, queued, jobs)
 
 
-def _load(window: Window) -> float:
-    return sum(window.latest(name) or 0.0 for name in LOAD)
+def _of_window(window: Window, limits: GuardLimits) -> list[float]:
+    return [*_newest(window, LOAD, limits), *_newest(window, (WN_RUNNING_JOBS,), limits)]
+
+
+def _newest(window: Window, signals: tuple[str, ...], limits: GuardLimits) -> list[float]:
+    """The newest values of signals that say something together; none of them is known where one is not."""
+    values = [window.latest(name) for name in signals]
+    unknown = unknown_reason(window, signals, limits) is not None
+    return [math.nan if unknown or value is None else value for value in values]
 
 
 def from_sessions(sessions: Sequence[Session], start: datetime, zone: tzinfo, source: str) -> Minutes:

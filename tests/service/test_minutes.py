@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from autoscaler.learning.shelf import Range
-from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, GuardLimits, Sample, Series, Window
+from autoscaler.model import (
+    PROOF_QUEUED_SESSIONS,
+    PROOF_RUNNING_SESSIONS,
+    WN_RUNNING_JOBS,
+    GuardLimits,
+    Sample,
+    Series,
+    Window,
+)
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError, from_sessions, from_windows
 from autoscaler.simulation.workload import Session
 
@@ -62,6 +70,30 @@ def test_a_load_that_is_too_old_is_unknown() -> None:
     limits = GuardLimits(fresh_for=timedelta(seconds=90))
     read = from_windows(windows((1, 2, 60), (1, 2, 120)), START, ROME, limits, "prometheus")
     assert np.array_equal(read.loads, [3, nan], equal_nan=True)
+
+
+def test_beside_the_load_are_those_who_wait_and_the_batch_jobs() -> None:
+    (loaded,) = windows((1, 2, 0))
+    jobs = Series(WN_RUNNING_JOBS, (Sample(loaded.now, 7.0),), loaded.now)
+    busy = Window(loaded.now, (*loaded.series, jobs))
+    unread = Window(loaded.now, (jobs,))
+    read = from_windows([busy, loaded, unread], START, ROME, GuardLimits(), "prometheus")
+    assert read.queued is not None
+    assert read.jobs is not None
+    assert np.array_equal(read.queued, [1, 1, nan], equal_nan=True)
+    assert np.array_equal(read.jobs, [7, nan, 7], equal_nan=True)
+    later = read.part(1, 3)
+    assert later.jobs is not None
+    assert np.array_equal(later.jobs, [nan, 7], equal_nan=True)
+
+
+def test_who_waited_in_excluded_time_is_not_known_and_batch_jobs_are() -> None:
+    there = Minutes("here", START, ROME, np.array([2.0, 2.0]), np.array([1.0, 1.0]), np.array([5.0, 5.0]))
+    found = there.without([Range(START, START + MINUTE)])
+    assert found.queued is not None
+    assert found.jobs is not None
+    assert np.array_equal(found.queued, [nan, 1], equal_nan=True)
+    assert found.jobs.tolist() == [5, 5]
 
 
 def test_what_is_excluded_is_a_gap() -> None:

@@ -1,0 +1,65 @@
+"""Who came, began and went, where only is known how many were there each minute: first come, first gone.
+
+Who left is not known, and does not change how many are there; by Little's law (Little 1961) the mean stay is right
+with any order. Of those that came and went between two looks nothing is known.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscaler.simulation.run import Floats
+
+MINUTE_S = 60.0
+# One that was seen once was there for less than two looks.
+SHORTEST_S = MINUTE_S / 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stays:
+    """Seconds since the first look, one value for each that came, in the order in which they came.
+
+    ``run_s`` is how long each stayed after it had begun; who was still there at the last look stayed until then.
+    """
+
+    came_s: Floats
+    run_s: Floats
+
+
+def stays(there: Floats, waiting: Floats | None = None, seed: int = 0) -> Stays:
+    """Find them by how many were there each minute, and how many of these had not begun.
+
+    What is not known is taken to be as it was last. When in its minute somebody came is drawn at random, by the seed.
+    Who never began is left out.
+    """
+    count = _counts(there)
+    change = np.diff(count, prepend=0)
+    ever = np.cumsum(np.maximum(change, 0))
+    gone = np.cumsum(np.maximum(-change, 0))
+    begun = ever if waiting is None else _begun(ever, gone, _counts(waiting))
+    order = np.arange(begun[-1])
+    came_min, began_min, gone_min = (_minute_of(order, curve) for curve in (ever, begun, gone))
+    drawn = np.random.default_rng(seed).random(len(order))
+    # One that is there at a full minute came in the minute before.
+    came_s = np.sort(np.maximum(0.0, came_min - drawn) * MINUTE_S)
+    return Stays(came_s, np.maximum((gone_min - began_min) * MINUTE_S, SHORTEST_S))
+
+
+def _begun(ever: NDArray[np.int64], gone: NDArray[np.int64], waiting: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many had ever begun: none begins twice, none before it has come, and none goes without having begun."""
+    return np.maximum.accumulate(np.minimum(np.maximum(ever - waiting, gone), ever))
+
+
+def _counts(values: Floats) -> NDArray[np.int64]:
+    """Whole numbers, none of them unknown: as it was last, and before the first that is known as that."""
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known):
+        return np.zeros(len(values), dtype=np.int64)
+    last = known[np.maximum(np.searchsorted(known, np.arange(len(values)), side="right") - 1, 0)]
+    return np.rint(np.maximum(values[last], 0.0)).astype(np.int64)
+
+
+def _minute_of(order: NDArray[np.int64], curve: NDArray[np.int64]) -> NDArray[np.int64]:
+    """In which minute each was counted; one that never was, at the end."""
+    return np.searchsorted(curve, order, side="right")
