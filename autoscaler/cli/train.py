@@ -1,9 +1,8 @@
 """``autoscaler train``: a model of the site's load, its backtest, and whether it acts."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,38 +19,23 @@ from autoscaler.cli.common import (
 from autoscaler.cli.model import card_json, show_card, warn_of_age
 from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
+from autoscaler.cli.train_contest import contest_of, on_a_scenario, on_the_site
 from autoscaler.config.document import ConfigError
 from autoscaler.config.load import Loaded
-from autoscaler.config.policies import PolicyError, policy_like
 from autoscaler.config.schema import PrometheusSection
 from autoscaler.learning.card import Card, Draft
 from autoscaler.learning.forest import QuantileForest
-from autoscaler.service.backtest import ClosedLoop, Judge
+from autoscaler.service.backtest import Judge
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError, from_sessions, from_windows, history_windows
-from autoscaler.service.models import takes_a_model
 from autoscaler.service.zone import site_zone
-from autoscaler.simulation.constants import PHYSICS
-from autoscaler.simulation.open_loop import Terms
-from autoscaler.simulation.scenario_file import load_scenario
 from autoscaler.simulation.simulate import PolicyFailedError
-from autoscaler.simulation.traces.jobs import read_jobs
 from autoscaler.simulation.traces.sessions import read_sessions
 from autoscaler.simulation.traces.trace import TraceError
 from autoscaler.sources import UnreachableError
 from autoscaler.sources.prometheus import PrometheusSource
 
 if TYPE_CHECKING:
-    from autoscaler.service.training import Contest
-
-LEARNED = "learned"
-# In the backtest: a cycle, a scrape, and a transfer, together.
-REACTION_MIN = 1
-# One domain's balloon is filled and another's emptied, each by one core; what a guest must swap for it is not known.
-BALLOON_CORE_S_PER_MIB = 1 / PHYSICS.balloon_free_mib_per_s + 1 / PHYSICS.balloon_give_mib_per_s
-# What the cost of a backtest is made of.
-PRICES = ("workers_per_session", "wait_core_seconds", "idle_core_seconds")
-# What a learned policy has to beat first, and what it must not be worse than.
-REFERENCES = ("threshold", "target_tracking", "queue_length")
+    pass
 
 
 @click.command(epilog=EXIT_CODES)
@@ -92,12 +76,13 @@ def train(
     """Train a model of the PROOF load for the learned policy, and say how it does on days it has not seen.
 
     It learns from Prometheus's history, minute by minute; what is unknown or excluded (autoscaler model exclude) is a
-    gap. First it is trained on the older part and played on the newer one, four weeks or more, in the open loop:
-    what the policy wants is there a minute later. Its cost, by the policy's own prices and with the CPU time that
-    moving memory takes, is compared by weeks with that of threshold, target_tracking and queue_length. With --scenario
-    and --wn-trace they are played on the facility model instead, whose batch jobs lose what PROOF takes, at the cost
-    that a dry run shows. Then it is trained on all, and put on the shelf beside the store. It acts from the
-    controller's next cycle on if it was better than threshold and worse than none, or with --promote.
+    gap. First it is trained on the older part and played on the newer one, four weeks or more, on the model of this
+    very facility: its hosts as the controller last saw them, the sessions and batch jobs that Prometheus counted, and
+    the cost that a dry run shows. It is compared by weeks with that of threshold, target_tracking and queue_length.
+    Where the hosts or the batch jobs were not seen, and with --proof-trace alone, they are played in the open loop:
+    what a policy wants is there a minute later, at the policy's own prices. Then it is trained on all, and put on the
+    shelf beside the store. It acts from the controller's next cycle on if it was better than threshold and worse than
+    none, or with --promote.
 
     \b
     Examples:
@@ -117,12 +102,15 @@ def train(
         judge = None
         try:
             if proof_trace is None:
-                minutes = _of_history(config_file, loaded, since or loaded.config.learning.since)
+                history = _of_history(config_file, loaded, since or loaded.config.learning.since)
             else:
-                minutes = _of_trace(proof_trace, proof_queue, since)
-                if wn_trace is not None and scenario is not None:
-                    judge = _closed_loop(scenario, proof_trace, proof_queue, wn_trace)
-            draft, forest = _made(minutes.without(excluded).known(), judge, loaded)
+                history = _of_trace(proof_trace, proof_queue, since)
+            minutes = history.without(excluded).known()
+            if proof_trace is None:
+                judge = on_the_site(loaded, minutes)
+            elif wn_trace is not None and scenario is not None:
+                judge = on_a_scenario(scenario, proof_trace, proof_queue, wn_trace)
+            draft, forest = _made(minutes, judge, loaded)
         except TooLittleError as error:
             left_out = "; what is excluded does not count: autoscaler model list shows it" if excluded else ""
             raise DegradedFailure(f"{error}{left_out}") from None
@@ -163,18 +151,6 @@ def _of_trace(path: Path, queue: int | None, since: timedelta | None) -> Minutes
     return minutes if since is None else minutes.part(max(0, len(minutes.loads) - since // MINUTE), len(minutes.loads))
 
 
-def _closed_loop(scenario: Path, proof_trace: Path, queue: int | None, wn_trace: Path) -> ClosedLoop:
-    found = load_scenario(scenario)
-    use = found.traces
-    sessions = read_sessions(
-        proof_trace,
-        queue=queue,
-        workers=use.workers_per_session,
-        read_bytes_per_worker_s=use.read_bytes_per_worker_s,
-    )
-    return ClosedLoop(found.scenario, sessions, read_jobs(wn_trace, memory_mib=use.job_memory_mib))
-
-
 def _made(minutes: Minutes, judge: Judge | None, loaded: Loaded) -> tuple[Draft, QuantileForest]:
     try:
         from autoscaler.learning.training import TrainingError  # noqa: PLC0415 - scikit-learn is an extra
@@ -183,41 +159,12 @@ def _made(minutes: Minutes, judge: Judge | None, loaded: Loaded) -> tuple[Draft,
         raise ConfigFailure(
             f"training needs scikit-learn (no module named {error.name}): pip install 'vaf-autoscaler[learned]'"
         ) from None
-    contest = _contest(loaded, judge)
+    contest = contest_of(loaded, judge)
     with share_bar("training") as tell:
         try:
             return make_model(minutes, contest, loaded.config.learning.horizon // MINUTE, tell)
         except TrainingError as error:
             raise TooLittleError(f"{minutes.source}: {error}") from None
-
-
-def _contest(loaded: Loaded, judge: Judge | None) -> "Contest":
-    from autoscaler.service.training import Contest  # noqa: PLC0415 - as above
-
-    learned, parameters = _judged(loaded)
-    terms = Terms(
-        reaction_min=REACTION_MIN,
-        workers_per_session=learned.workers_per_session,
-        workers_max=sum(host.proof.workers_max for host in loaded.config.hosts),
-        wait_core_s=learned.wait_core_seconds,
-        idle_core_s=learned.idle_core_seconds,
-        move_core_s=max(host.proof.memory_per_worker for host in loaded.config.hosts) * BALLOON_CORE_S_PER_MIB,
-    )
-    try:
-        others = {name: policy_like(name, parameters) for name in REFERENCES}
-    except PolicyError as error:
-        raise ConfigFailure(f"what a model has to beat cannot be made of the configuration's policy: {error}") from None
-    return Contest(learned, others, terms, judge)
-
-
-def _judged(loaded: Loaded) -> tuple[Any, Mapping[str, Any]]:
-    """The policy that a model is for, and its parameters: the acting one, else the first shadow that takes a model."""
-    config = loaded.config
-    named = [(loaded.policy, config.policy), *((loaded.shadows[name], each) for name, each in config.shadows.items())]
-    for policy, section in named:
-        if takes_a_model(policy) and all(hasattr(policy, name) for name in PRICES):
-            return policy, section.parameters
-    return policy_like(LEARNED, config.policy.parameters), config.policy.parameters
 
 
 def _show(card: Card, output: str, *, acts: bool) -> None:

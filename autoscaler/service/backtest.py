@@ -20,10 +20,13 @@ from autoscaler.simulation.figures import figures
 from autoscaler.simulation.open_loop import Loads, Tell, Terms
 from autoscaler.simulation.report.values import number
 from autoscaler.simulation.scenario import Scenario
+from autoscaler.simulation.stays import MINUTE_S, stays
 from autoscaler.simulation.traces.trace import Trace, TraceError
 from autoscaler.simulation.workload import Job, Session, Workload
 
 COST = "cost_per_week"
+
+NOBODY = np.zeros(1)
 
 Policies = Mapping[str, Policy]
 
@@ -65,22 +68,28 @@ class OpenLoop:
         )
 
 
+class Came(Protocol):
+    """What came to the site: PROOF sessions and batch jobs."""
+
+    def workload(self, minutes: Minutes, split: int) -> Workload:
+        """What came from the minute ``split`` on; raises ``TraceError``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedLoop:
-    """The facility of a scenario with guards and transfers, whose batch jobs lose what PROOF takes.
+    """A facility with guards and transfers, whose batch jobs lose what PROOF takes.
 
-    The minutes must be those of the ``sessions``; who came in one that is not known, or excluded, does not come. The
-    learned policy begins as after a start: it has no say for the first hours.
+    The learned policy begins as after a start: it has no say for the first hours.
     """
 
     loop: ClassVar[Literal["open", "closed"]] = "closed"
     scenario: Scenario
-    sessions: Trace[tuple[Session, ...]]
-    jobs: Trace[tuple[Job, ...]]
+    came: Came
 
     def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
         """One score for each policy; raises ``TraceError``, ``PolicyFailedError``."""
-        workload = self._workload(minutes, split)
+        workload = self.came.workload(minutes, split)
         tasks = [contest.Task(self.scenario, workload, policy, label) for label, policy in policies.items()]
         runs = contest.play(tasks, 1, tell)
         weeks = [weekly(run, self.scenario) for run in runs]
@@ -97,7 +106,19 @@ class ClosedLoop:
             for run, row, own, verdict in zip(runs, rows, weeks, _verdicts(weeks), strict=True)
         )
 
-    def _workload(self, minutes: Minutes, split: int) -> Workload:
+
+@dataclass(frozen=True, slots=True)
+class OfTraces:
+    """What was recorded, one by one. The minutes must be those of the ``sessions``.
+
+    Who came in a minute that is not known, or excluded, does not come.
+    """
+
+    sessions: Trace[tuple[Session, ...]]
+    jobs: Trace[tuple[Job, ...]]
+
+    def workload(self, minutes: Minutes, split: int) -> Workload:
+        """What came from the minute ``split`` on; raises ``TraceError``."""
         sessions = self._of_known_time(minutes)
         if not sessions:
             raise TraceError(f"{self.sessions.path}: has no session in the time that is known and not excluded")
@@ -115,6 +136,34 @@ class ClosedLoop:
             for session, place in zip(self.sessions.content, places, strict=True)
             if 0 <= place < len(minutes.loads) and not np.isnan(minutes.loads[place])
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OfCounts:
+    """What the minutes count: sessions of so many workers each, and batch jobs of so much memory each.
+
+    What is not known is as it was last.
+    """
+
+    workers_per_session: int
+    job_memory_mib: int
+
+    def workload(self, minutes: Minutes, split: int) -> Workload:
+        """What came from the minute ``split`` on, and the batch jobs that ran then; without counts of these, none."""
+        begin_s = split * MINUTE_S
+        came, ran = stays(minutes.loads, minutes.queued), stays(minutes.jobs if minutes.jobs is not None else NOBODY)
+        sessions = [
+            Session(at_s - begin_s, run_s, self.workers_per_session)
+            for at_s, run_s in zip(came.came_s.tolist(), came.run_s.tolist(), strict=True)
+            if at_s >= begin_s
+        ]
+        jobs = [
+            Job(max(at_s - begin_s, 0.0), run_s - max(begin_s - at_s, 0.0), memory_mib=self.job_memory_mib)
+            for at_s, run_s in zip(ran.came_s.tolist(), ran.run_s.tolist(), strict=True)
+            if at_s + run_s > begin_s
+        ]
+        duration_s = (len(minutes.loads) - split) * MINUTE_S
+        return Workload(minutes.at(split), duration_s, tuple(sessions), tuple(jobs))
 
 
 def _cost(weeks: Weekly) -> float:

@@ -55,7 +55,7 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
             f"{duration_text(LEAST_PAST)} are needed to train a model: ask for more (--since, learning.since), or come "
             "back later"
         )
-    split = _split(len(minutes.loads))
+    split = split_of(len(minutes.loads))
     judged = _learned_from(minutes.part(0, split), horizon_min)
     tell(0.2)
     backtest = _backtest(minutes, split, judged, contest, lambda share: tell(0.2 + 0.5 * share))
@@ -84,7 +84,7 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
     return draft, forest
 
 
-def _split(count: int) -> int:
+def split_of(count: int) -> int:
     """Where the judged days begin: the last share of all, at least the least where as much is left to learn from."""
     judged, least = int(JUDGED_SHARE * count), LEAST_PAST // MINUTE
     return count - (max(judged, least) if count >= 2 * least else judged)

@@ -24,16 +24,17 @@ SOURCE = """  kind: prometheus
   signals:
     proof_queued_sessions: {{query: queued, fresh_at: now}}
     proof_running_sessions: {{query: running, fresh_at: now}}
-    wn_running_jobs: {{query: nothing, fresh_at: now}}
+    wn_running_jobs: {{query: jobs, fresh_at: now}}
     xrootd_read_bytes_per_second: {{query: nothing, fresh_at: now}}
 """
 
 
 @dataclass
 class Load:
-    """Sessions in the queue by the time; ``asked`` counts the queries."""
+    """Sessions in the queue by the time, and how many batch jobs run; ``asked`` counts the queries."""
 
     queued: Callable[[datetime], float | None]
+    jobs: float | None = None
     asked: int = 0
 
     def answer(self, request: Request) -> Response:
@@ -51,6 +52,8 @@ class Load:
                 return self.queued(datetime.fromtimestamp(at, UTC))
             case "running":
                 return 0.0
+            case "jobs":
+                return self.jobs
             case "now":
                 return at
             case _:
@@ -93,6 +96,8 @@ class PastSite:
         plant = Plant(self.site.folder, facility, loaded.policy, limits, now=begin, with_model=with_model)
         if override is not None:
             plant.store.record_override(override)
+        for fake in plant.fakes.values():
+            fake.cores = 8
         try:
             while plant.now < self.start + until * MINUTE:
                 plant.source.queued = self.queued(plant.now)

@@ -13,12 +13,12 @@ from click.testing import Result
 from pytest_httpserver import HTTPServer
 
 from autoscaler.cli.run import nightly_training
-from autoscaler.cli.train import _contest
+from autoscaler.cli.train_contest import contest_of
 from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.learning.shelf import Range
 from autoscaler.service import training
-from autoscaler.service.backtest import ClosedLoop
+from autoscaler.service.backtest import OfTraces
 from autoscaler.service.minutes import from_sessions
 from autoscaler.service.models import shelf_beside
 from autoscaler.service.refit import GENTLY
@@ -108,13 +108,13 @@ def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_s
 def test_a_shadow_that_takes_a_model_is_judged_at_its_own_prices(site: Site) -> None:
     site.text += "\nshadows: {ahead: {name: learned, wait_core_seconds: 2, idle_core_seconds: 0.2}}\n"
     site.write()
-    terms = _contest(load(site.config), None).terms
+    terms = contest_of(load(site.config), None).terms
     assert (terms.wait_core_s, terms.idle_core_s) == (2, 0.2)
 
 
 def test_what_is_to_be_beaten_has_all_parameters_of_the_policy_that_it_has_too(site: Site) -> None:
     site.replace("name: threshold,", "name: threshold, grow_running: 2, shrink_load: 2,")
-    assert _contest(load(site.config), None).others["threshold"] == load(site.config).policy
+    assert contest_of(load(site.config), None).others["threshold"] == load(site.config).policy
 
 
 @pytest.mark.usefixtures("small")
@@ -123,7 +123,7 @@ def test_who_came_in_excluded_time_does_not_come_on_the_facility_model(trace: Pa
     minutes = from_sessions(sessions.content, sessions.start, sessions.timezone, "trace")
     noon = sessions.start + timedelta(days=3, hours=12)
     known = minutes.without([Range(noon, noon + timedelta(hours=3))])
-    come = ClosedLoop(None, sessions, None)._of_known_time(known)  # type: ignore[arg-type]
+    come = OfTraces(sessions, None)._of_known_time(known)  # type: ignore[arg-type]
     gone = {each.submit_s // 3600 for each in sessions.content} - {each.submit_s // 3600 for each in come}
     assert gone == {3 * 24 + 12, 3 * 24 + 13, 3 * 24 + 14}
 
@@ -134,7 +134,7 @@ def test_without_a_session_in_known_time_the_facility_model_says_so(trace: Path)
     minutes = from_sessions(sessions.content, sessions.start, sessions.timezone, "trace")
     nothing = minutes.without([Range(minutes.start, minutes.end)])
     with pytest.raises(TraceError, match="has no session in the time that is known"):
-        ClosedLoop(None, sessions, None).scores({}, nothing, 0, print)  # type: ignore[arg-type]
+        OfTraces(sessions, None).workload(nothing, 0)  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("small")
@@ -188,6 +188,39 @@ def test_a_model_of_prometheus_history_learns_from_its_minutes_without_what_is_e
     data = trained(site, "--since", "3d")["model"]["data"]
     assert (data["minutes"], data["gap_minutes"]) == (3 * 1440, 60)
     assert data["source"] == httpserver.url_for("").rstrip("/")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_of_prometheus_history_is_judged_on_its_own_site(site: Site, httpserver: HTTPServer) -> None:
+    past = PastSite(site, httpserver)
+    past.live()
+    past.load.queued = lambda at: float(at.hour in range(9, 17) and math.sin(at.timestamp() / 900) > 0)
+    past.load.jobs = 6.0
+    backtest = trained(site, "--since", "3d")["model"]["backtest"]
+    assert backtest["loop"] == "closed"
+    assert backtest["scores"][1]["policy"] == "threshold"
+    assert backtest["scores"][1]["missed_arrivals_ratio"] > 0
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("lived", "jobs", "why"),
+    [
+        (True, None, "how many batch jobs ran (wn_running_jobs) is unknown for more than half of the time"),
+        (False, 6.0, "no controller has stored a reading of a host, with its cores, in the last day"),
+    ],
+)
+def test_a_site_of_which_too_little_was_seen_is_judged_in_the_open_loop_and_told_so(
+    site: Site, httpserver: HTTPServer, lived: bool, jobs: float | None, why: str
+) -> None:
+    past = PastSite(site, httpserver)
+    if lived:
+        past.live(until=1)
+    past.load.jobs = jobs
+    past.load.queued = lambda at: float(math.sin(at.timestamp() / 900) > 0)
+    found = train(site, "--since", "3d", "--format", "json")
+    assert json.loads(found.stdout)["model"]["backtest"]["loop"] == "open"
+    assert f"judged in the open loop, where batch jobs and full machines are not known: {why}" in found.stderr
 
 
 @pytest.mark.usefixtures("small")

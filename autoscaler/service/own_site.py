@@ -1,0 +1,126 @@
+"""The site itself as the facility model has it, by its configuration and by what was seen of it.
+
+So a model is judged by what its site would pay, batch jobs and full machines included, and nobody writes a scenario.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
+
+from autoscaler.config.schema import Config
+from autoscaler.core.allocation import memory_for_guests_mib
+from autoscaler.learning.features import Floats
+from autoscaler.model import DomainState, Facility, Host, HostObservation
+from autoscaler.service.backtest import ClosedLoop, OfCounts
+from autoscaler.service.minutes import MINUTE, Minutes
+from autoscaler.simulation.scenario import Machine, Price, Scenario
+from autoscaler.store.records import Record, Unreadable
+
+# What is seen in a day says how large batch jobs are.
+LOOK_BACK = timedelta(days=1)
+# How old the readings of the model's controller are: half of a scrape interval, and of a cycle.
+READING_AGE = timedelta(seconds=15)
+# Of batch jobs, so much of the time must be known.
+KNOWN_LEAST = 0.5
+# Fewer jobs in the mean do not tell what one of them uses.
+JOBS_LEAST = 1.0
+
+
+class UnseenError(Exception):
+    """Too little was seen of the site to model it; the message says what."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the store knows of the hosts: each one's newest reading, and what its Worker Nodes used in the mean."""
+
+    newest: dict[str, HostObservation] = field(default_factory=dict)
+    _used_mib: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, facility: Facility, readings: Iterable[HostObservation]) -> "Seen":
+        """Look through the readings, oldest first; hosts that the facility does not have are left out."""
+        seen = cls()
+        for observed in readings:
+            if observed.host in facility.by_name:
+                seen._see(facility.host(observed.host), observed)
+        return seen
+
+    def used_mib(self) -> float | None:
+        """What all Worker Nodes used, in the mean; ``None`` where one of the hosts does not tell."""
+        if not self.newest or self._used_mib.keys() < self.newest.keys():
+            return None
+        return sum(float(np.mean(values)) for values in self._used_mib.values())
+
+    def _see(self, host: Host, observed: HostObservation) -> None:
+        there = {domain.name: domain for domain in observed.domains}
+        if not there.keys() >= set(host.domain_names):
+            return
+        self.newest[host.name] = observed
+        used = [there[wn.name].used_mib for wn in host.wns]
+        told = [each for each in used if each is not None]
+        if len(told) == len(used):
+            self._used_mib.setdefault(host.name, []).append(sum(told))
+
+
+def readings(entries: Iterable[Record | Unreadable]) -> Iterator[HostObservation]:
+    """All readings of hosts that decisions rest on."""
+    for entry in entries:
+        if isinstance(entry, Record):
+            yield from entry.decision.situation.hosts
+
+
+def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers_per_session: int) -> ClosedLoop:
+    """The site under its recorded load; raises ``UnseenError``."""
+    if minutes.jobs is None or np.isnan(minutes.jobs).mean() > 1 - KNOWN_LEAST:
+        raise UnseenError("how many batch jobs ran (wn_running_jobs) is unknown for more than half of the time")
+    machines = _machines(config.facility(), seen.newest, float(np.nanmax(minutes.jobs)))
+    limits = config.guards.limits()
+    scenario = Scenario(
+        machines,
+        price,
+        # The load is known minute by minute.
+        interval=max(config.controller.interval, MINUTE),
+        reading_age=min(READING_AGE, limits.fresh_for),
+        limits=limits,
+    )
+    return ClosedLoop(scenario, OfCounts(workers_per_session, _job_memory_mib(machines, seen.used_mib(), minutes.jobs)))
+
+
+def _machines(facility: Facility, newest: Mapping[str, HostObservation], jobs: float) -> tuple[Machine, ...]:
+    """The hosts that were seen, with a slot for each core of their Worker Nodes, and for as many jobs as ever ran."""
+    found = []
+    for host in facility.hosts:
+        observed = newest.get(host.name)
+        if observed is not None and observed.cores is not None:
+            slots = sum(observed.domain(wn.name).vcpus for wn in host.wns)
+            found.append(Machine(_host(host, observed), observed.cores, slots))
+    if not found:
+        raise UnseenError("no controller has stored a reading of a host, with its cores, in the last day")
+    each = math.ceil(jobs / len(found))
+    return tuple(replace(machine, job_slots=max(machine.job_slots, each)) for machine in found)
+
+
+def _host(host: Host, observed: HostObservation) -> Host:
+    """The host with what it really has for guests; the model knows no PROOF domain that sleeps."""
+    guests_mib = memory_for_guests_mib(host, observed) - observed.unmanaged_mib
+    return replace(
+        host,
+        memory_total_mib=max(0, guests_mib) + host.memory_reserve_mib,
+        proof=replace(host.proof, dormant_state=DomainState.RUNNING),
+    )
+
+
+def _job_memory_mib(machines: Sequence[Machine], used_mib: float | None, jobs: Floats) -> int:
+    """What a batch job uses in the mean; where Worker Nodes do not tell, what they have for each of their slots."""
+    bases_mib = sum(machine.wn_base_mib * len(machine.host.wns) for machine in machines)
+    newest = jobs[-(LOOK_BACK // MINUTE) :]
+    known = newest[~np.isnan(newest)]
+    running = float(known.mean()) if len(known) else 0.0
+    if used_mib is not None and running >= JOBS_LEAST:
+        return max(0, round((used_mib - bases_mib) / running))
+    most_mib = sum(wn.memory_max_mib for machine in machines for wn in machine.host.wns)
+    return max(0, most_mib - bases_mib) // max(1, sum(machine.job_slots for machine in machines))
