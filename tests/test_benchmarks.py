@@ -25,6 +25,7 @@ from tests.benchmarks import (
     learned_closed,
     learned_cost,
     learned_decisions,
+    learned_gate,
     policies,
     replay,
     scale,
@@ -208,6 +209,26 @@ def test_the_benchmark_of_learning_plays_the_closed_loop(traces: Path, monkeypat
     assert [row["policy"] for row in found["rows"] if row["learned_is"] is None] == ["learned"]
     assert all(mean(row["cost_of_each"]) == pytest.approx(row["cost"]) for row in found["rows"])
     assert sum(first["week_costs"]) == pytest.approx(first["cost"], abs=0.1 * len(first["week_costs"]))
+
+
+def test_the_benchmark_of_learning_asks_the_gate_on_nights_and_sees_what_comes(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learned_gate, "PAST", timedelta(hours=24))
+    monkeypatch.setattr(learned_gate, "AHEAD", timedelta(hours=12))
+    arguments = ["--traces", str(traces), "--part", "gate", "--nights", "2"]
+    found = json.loads(CliRunner().invoke(learned.main, arguments, catch_exceptions=False).stdout)["gate"]
+    first, last = found["nights"]
+    assert first["until"] < last["until"]
+    for night in (first, last):
+        assert night["then"].keys() == {"threshold", "learned"}
+        for loop in ("closed", "open"):
+            assert night[loop]["verdict"].keys() == {"threshold", "target_tracking", "queue_length"}
+            # Hours are too little to tell anything by weeks.
+            assert not night[loop]["passed"]
+    costs = found["costs"]
+    assert costs["gated_closed"] == costs["gated_open"] == costs["threshold"]
+    assert costs["threshold"] == pytest.approx(first["then"]["threshold"] + last["then"]["threshold"])
 
 
 @pytest.fixture

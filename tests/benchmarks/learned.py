@@ -39,7 +39,7 @@ from autoscaler.learning.training import train
 from autoscaler.simulation.traces import swf
 from autoscaler.simulation.traces.table import open_table
 from autoscaler.simulation.traces.usable import usable_rows
-from tests.benchmarks import learned_adversarial, learned_cost
+from tests.benchmarks import learned_adversarial, learned_cost, learned_gate
 from tests.benchmarks.learned_closed import closed_loop
 from tests.benchmarks.policies import progress, teller, traces_option
 
@@ -258,6 +258,7 @@ PARTS: Mapping[str, Callable[["Asked"], dict[str, Any]]] = {
     "adversarial": lambda asked: learned_adversarial.measure(
         asked.seeds, asked.dealings, asked.jobs, teller("adversarial")
     ),
+    "gate": lambda asked: learned_gate.measure(asked.folder(), asked.nights, asked.jobs, teller),
     "cost": lambda _asked: learned_cost.measure(),
 }
 
@@ -270,6 +271,7 @@ class Asked:
     jobs: int
     seeds: int
     dealings: int
+    nights: int
 
     def folder(self) -> Path:
         """Where the traces are; ends the command where nobody said so."""
@@ -284,9 +286,10 @@ class Asked:
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that work at once.")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Of the made days.")
 @click.option("--dealings", type=click.IntRange(min=1), default=4, show_default=True, help="Of names to machines.")
-def main(traces: Path | None, part: str, jobs: int, seeds: int, dealings: int) -> None:
+@click.option("--nights", type=click.IntRange(min=2), default=12, show_default=True, help="On which the gate is asked.")
+def main(part: str, **asked: Any) -> None:
     """Measure, and print the result."""
-    found = PARTS[part](Asked(traces, jobs, seeds, dealings))
+    found = PARTS[part](Asked(**asked))
     print(json.dumps({part: found}, allow_nan=False))  # noqa: T201 - this is its output
 
 
