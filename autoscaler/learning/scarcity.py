@@ -15,7 +15,7 @@ from autoscaler.model import DOMAIN_SWAP_IN_BYTES_PER_SECOND, PROOF_QUEUED_SESSI
 SWAP_IN_BYTES_PER_SECOND = 2.0**20
 # Somebody has waited for long when the queue was never empty for so long, and is remembered to have for so long.
 LONG_WAIT = timedelta(minutes=10)
-REMEMBERED_MIN = 6 * 60
+REMEMBERED_MIN = 3 * 24 * 60
 
 
 def doubt_of_memory(window: Window, notes: Notes) -> Doubt:

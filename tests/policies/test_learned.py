@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from autoscaler.config.policies import policy_text
+from autoscaler.learning import scarcity
 from autoscaler.learning.conformal import Correction
 from autoscaler.learning.features import FEATURES, HISTORY_MIN, Floats
-from autoscaler.learning.scarcity import REMEMBERED_MIN
 from autoscaler.learning.standing import Standing, standing
 from autoscaler.model import (
     DOMAIN_SWAP_IN_BYTES_PER_SECOND,
@@ -190,10 +190,12 @@ class TestWhereGuestsReadFromSwap:
         assert self.minutes(played, 1, self.MUCH, queued=1.0).workers == 32
         assert self.minutes(played, 1, self.MUCH).workers == 24
 
-    def test_who_waited_is_forgotten_after_some_hours(self) -> None:
+    def test_who_waited_is_forgotten_in_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Days of minutes would take a while.
+        monkeypatch.setattr(scarcity, "REMEMBERED_MIN", 60)
         played = self.played()
         self.minutes(played, 1, self.MUCH, queued=1.0)
-        assert self.minutes(played, REMEMBERED_MIN - 1, self.MUCH).workers == 24
+        assert self.minutes(played, 59, self.MUCH).workers == 24
         assert self.minutes(played, 1, self.MUCH).workers == 8
 
 
