@@ -17,6 +17,7 @@ from autoscaler.model import DomainState, Facility, Host, HostObservation
 from autoscaler.service.backtest import ClosedLoop, OfCounts
 from autoscaler.service.minutes import MINUTE, Minutes
 from autoscaler.simulation.scenario import Machine, Price, Scenario
+from autoscaler.simulation.stays import arrivals
 from autoscaler.store.records import Record, Unreadable
 
 # What is seen in a day says how large batch jobs are.
@@ -25,12 +26,14 @@ LOOK_BACK = timedelta(days=1)
 READING_AGE = timedelta(seconds=15)
 # Of batch jobs, so much of the time must be known.
 KNOWN_LEAST = 0.5
+# Five hundred slots with jobs of half an hour for ninety days; counts that go to and fro make many times as many.
+CAME_MOST = 2_000_000
 # Fewer jobs in the mean do not tell what one of them uses.
 JOBS_LEAST = 1.0
 
 
 class UnseenError(Exception):
-    """Too little was seen of the site to model it; the message says what."""
+    """The site cannot be modelled by what was seen of it; the message says why."""
 
 
 @dataclass(slots=True)
@@ -77,6 +80,11 @@ def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers
     """The site under its recorded load; raises ``UnseenError``."""
     if minutes.jobs is None or np.isnan(minutes.jobs).mean() > 1 - KNOWN_LEAST:
         raise UnseenError("how many batch jobs ran (wn_running_jobs) is unknown for more than half of the time")
+    came = arrivals(minutes.loads) + arrivals(minutes.jobs)
+    if came > CAME_MOST:
+        raise UnseenError(
+            f"{came} sessions and jobs came by the counts: no more than {CAME_MOST} are played one by one"
+        )
     machines = _machines(config.facility(), seen.newest, float(np.nanmax(minutes.jobs)))
     limits = config.guards.limits()
     scenario = Scenario(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from autoscaler.simulation.run import Floats
 
 MINUTE_S = 60.0
+# What says more is out of its mind, and would be no whole number of 64 bits when it is added up.
+MOST = 1e9
 # One that was seen once was there for less than two looks.
 SHORTEST_S = MINUTE_S / 2
 
@@ -46,6 +48,11 @@ def stays(there: Floats, waiting: Floats | None = None, seed: int = 0) -> Stays:
     return Stays(came_s, np.maximum((gone_min - began_min) * MINUTE_S, SHORTEST_S))
 
 
+def arrivals(there: Floats) -> int:
+    """How many came, by how many were there each minute."""
+    return int(np.maximum(np.diff(_counts(there), prepend=0), 0).sum())
+
+
 def _begun(ever: NDArray[np.int64], gone: NDArray[np.int64], waiting: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many had ever begun: none begins twice, none before it has come, and none goes without having begun."""
     return np.maximum.accumulate(np.minimum(np.maximum(ever - waiting, gone), ever))
@@ -57,7 +64,7 @@ def _counts(values: Floats) -> NDArray[np.int64]:
     if not len(known):
         return np.zeros(len(values), dtype=np.int64)
     last = known[np.maximum(np.searchsorted(known, np.arange(len(values)), side="right") - 1, 0)]
-    return np.rint(np.maximum(values[last], 0.0)).astype(np.int64)
+    return np.rint(np.clip(values[last], 0.0, MOST)).astype(np.int64)
 
 
 def _minute_of(order: NDArray[np.int64], curve: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """What learning wins: `python -m tests.benchmarks.learned --traces FOLDER --part open` measures it and prints JSON.
 
-For the parts `closed` and `gate` see learned_closed.py and learned_gate.py; `adversarial` and `cost` need no traces: see
-learned_adversarial.py and learned_cost.py.
+For the other parts see learned_closed.py and learned_gate.py, and learned_adversarial.py and learned_cost.py, which
+need no traces.
 
 `FOLDER` holds traces of the Parallel Workloads Archive, which are not in the project: SDSC-BLUE-2000-4.2-cln.swf.gz, of
 which queue 0 is interactive, and LPC-EGEE-2004-1.2-cln.swf.gz, whose queues 1 (test) and 2 (short) are short Grid jobs.

@@ -124,6 +124,12 @@ def test_without_batch_jobs_that_are_known_for_half_of_the_time_there_is_no_mode
         made(config, readings(config), jobs)
 
 
+@pytest.mark.parametrize("jobs", [(1e30, 0.0), (2_000_001.0,), (math.inf, 1.0), (0.0, 1_000_001.0) * 2])
+def test_counts_that_no_site_has_are_told_and_played_by_nobody(config: Config, jobs: Sequence[float]) -> None:
+    with pytest.raises(UnseenError, match="sessions and jobs came by the counts: no more than 2000000 are played"):
+        made(config, readings(config), jobs)
+
+
 @pytest.mark.parametrize("cores", [None, 8])
 def test_without_a_host_that_was_seen_with_its_cores_there_is_no_model(config: Config, cores: int | None) -> None:
     seen = () if cores is not None else (reading(config, "one", cores=None),)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.simulation.stays import SHORTEST_S, Stays, stays
+from autoscaler.simulation.stays import SHORTEST_S, Stays, arrivals, stays
 
 nan = math.nan
 counts = st.lists(st.integers(0, 9), min_size=1, max_size=60)
@@ -34,6 +34,15 @@ def test_nobody_begins_before_coming_nor_runs_for_nothing(there: list[float], da
     assert len(stay.came_s) == len(stay.run_s)
     assert (stay.run_s >= SHORTEST_S).all()
     assert (np.diff(stay.came_s) >= 0).all()
+
+
+@given(counts)
+def test_as_many_arrive_as_are_found(there: list[float]) -> None:
+    assert arrivals(np.array(there, dtype=float)) == len(found(there).came_s)
+
+
+def test_a_negative_count_is_nobody() -> None:
+    assert arrivals(np.array([-3.0, 1.0, -1e300, 1.0])) == 2
 
 
 def test_the_first_to_come_is_the_first_to_go() -> None:
