@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -33,9 +32,6 @@ from autoscaler.simulation.traces.sessions import read_sessions
 from autoscaler.simulation.traces.trace import TraceError
 from autoscaler.sources import UnreachableError
 from autoscaler.sources.prometheus import PrometheusSource
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command(epilog=EXIT_CODES)
