@@ -1,7 +1,7 @@
 """Who came, began and went, where only is known how many were there each minute: first come, first gone.
 
-Who left is not known, and does not change how many are there; by Little's law (Little 1961) the mean stay is right
-with any order. Of those that came and went between two looks nothing is known.
+Who left is not known, and does not change how many are there, nor by Little's law (Little 1961) the mean stay. Where
+some came and others went between two looks only the difference is seen: of many at once fewer come, and stay longer.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class Stays:
 def stays(there: Floats, waiting: Floats | None = None, seed: int = 0) -> Stays:
     """Find them by how many were there each minute, and how many of these had not begun.
 
-    What is not known is taken to be as it was last. When in its minute somebody came is drawn at random, by the seed.
+    What is not known is taken to lie on the line between what was known before and after it: as it was last, all that
+    came meanwhile would come in one minute. When in its minute somebody came is drawn at random, by the seed.
     Who never began is left out.
     """
     count = _counts(there)
@@ -59,12 +60,12 @@ def _begun(ever: NDArray[np.int64], gone: NDArray[np.int64], waiting: NDArray[np
 
 
 def _counts(values: Floats) -> NDArray[np.int64]:
-    """Whole numbers, none of them unknown: as it was last, and before the first that is known as that."""
+    """Whole numbers, none of them unknown; before the first that is known, and after the last, as these."""
     known = np.flatnonzero(~np.isnan(values))
     if not len(known):
         return np.zeros(len(values), dtype=np.int64)
-    last = known[np.maximum(np.searchsorted(known, np.arange(len(values)), side="right") - 1, 0)]
-    return np.rint(np.clip(values[last], 0.0, MOST)).astype(np.int64)
+    filled = np.interp(np.arange(len(values)), known, values[known])
+    return np.rint(np.clip(filled, 0.0, MOST)).astype(np.int64)
 
 
 def _minute_of(order: NDArray[np.int64], curve: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -61,8 +61,12 @@ def test_one_that_is_still_there_stays_until_the_last_look() -> None:
     assert found([0, 1, 1]).run_s.tolist() == [120]
 
 
-def test_an_unknown_count_is_as_it_was_last() -> None:
-    assert there_at(found([nan, 2, nan, nan, 1]), 5) == [2, 2, 2, 2, 1]
+def test_who_came_in_unknown_time_did_not_come_all_at_its_end() -> None:
+    assert there_at(found([0, nan, nan, 3]), 4) == [0, 1, 2, 3]
+
+
+def test_before_the_first_known_count_and_after_the_last_it_is_as_these() -> None:
+    assert there_at(found([nan, 2, 1, nan]), 4) == [2, 2, 1, 1]
 
 
 def test_of_what_is_never_known_nobody_came() -> None:
