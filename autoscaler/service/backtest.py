@@ -10,9 +10,10 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
+from autoscaler.config.schema import LEAST_PAST
 from autoscaler.contracts import Policy
 from autoscaler.learning.card import Score
-from autoscaler.service.minutes import Minutes
+from autoscaler.service.minutes import MINUTE, Minutes
 from autoscaler.simulation import contest, open_loop
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.compare import Weekly, compare, weekly
@@ -25,10 +26,17 @@ from autoscaler.simulation.traces.trace import Trace, TraceError
 from autoscaler.simulation.workload import Job, Session, Workload
 
 COST = "cost_per_week"
+JUDGED_SHARE = 0.4
 
 NOBODY = np.zeros(1)
 
 Policies = Mapping[str, Policy]
+
+
+def split_of(count: int) -> int:
+    """Where the judged days begin: the last share of all, at least the least where as much is left to learn from."""
+    judged, least = int(JUDGED_SHARE * count), LEAST_PAST // MINUTE
+    return count - (max(judged, least) if count >= 2 * least else judged)
 
 
 class Judge(Protocol):
@@ -142,7 +150,7 @@ class OfTraces:
 class OfCounts:
     """What the minutes count: sessions of so many workers each, and batch jobs of so much memory each.
 
-    What is not known is as it was last.
+    What is not known lies between what was known before and after it.
     """
 
     workers_per_session: int

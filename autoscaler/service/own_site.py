@@ -14,7 +14,7 @@ from autoscaler.config.schema import Config
 from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.learning.features import Floats
 from autoscaler.model import DomainState, Facility, Host, HostObservation
-from autoscaler.service.backtest import ClosedLoop, OfCounts
+from autoscaler.service.backtest import ClosedLoop, OfCounts, split_of
 from autoscaler.service.minutes import MINUTE, Minutes
 from autoscaler.simulation.scenario import Machine, Price, Scenario
 from autoscaler.simulation.stays import arrivals
@@ -24,11 +24,11 @@ from autoscaler.store.records import Record, Unreadable
 LOOK_BACK = timedelta(days=1)
 # How old the readings of the model's controller are: half of a scrape interval, and of a cycle.
 READING_AGE = timedelta(seconds=15)
-# Of batch jobs, so much of the time must be known.
+# Of batch jobs, so much of the judged time must be known; and of the hosts, so many.
 KNOWN_LEAST = 0.5
 # Five hundred slots with jobs of half an hour for ninety days; counts that go to and fro make many times as many.
 CAME_MOST = 2_000_000
-# Fewer jobs in the mean do not tell what one of them uses.
+# Fewer jobs in the mean, on each host, do not tell what one of them uses: most of it is the Worker Nodes' own.
 JOBS_LEAST = 1.0
 
 
@@ -78,14 +78,15 @@ def readings(entries: Iterable[Record | Unreadable]) -> Iterator[HostObservation
 
 def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers_per_session: int) -> ClosedLoop:
     """The site under its recorded load; raises ``UnseenError``."""
-    if minutes.jobs is None or np.isnan(minutes.jobs).mean() > 1 - KNOWN_LEAST:
-        raise UnseenError("how many batch jobs ran (wn_running_jobs) is unknown for more than half of the time")
-    came = arrivals(minutes.loads) + arrivals(minutes.jobs)
+    jobs = minutes.jobs
+    if jobs is None or not _known_enough(jobs[split_of(len(jobs)) :]):
+        raise UnseenError("how many batch jobs ran (wn_running_jobs) is unknown for more than half of the judged time")
+    came = arrivals(minutes.loads) + arrivals(jobs)
     if came > CAME_MOST:
         raise UnseenError(
             f"{came} sessions and jobs came by the counts: no more than {CAME_MOST} are played one by one"
         )
-    machines = _machines(config.facility(), seen.newest, float(np.nanmax(minutes.jobs)))
+    machines = _machines(config.facility(), seen.newest, float(np.nanmax(jobs)))
     limits = config.guards.limits()
     scenario = Scenario(
         machines,
@@ -95,11 +96,19 @@ def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers
         reading_age=min(READING_AGE, limits.fresh_for),
         limits=limits,
     )
-    return ClosedLoop(scenario, OfCounts(workers_per_session, _job_memory_mib(machines, seen.used_mib(), minutes.jobs)))
+    return ClosedLoop(scenario, OfCounts(workers_per_session, _job_memory_mib(machines, seen.used_mib(), jobs)))
+
+
+def _known_enough(values: Floats) -> bool:
+    known = int(np.count_nonzero(~np.isnan(values)))
+    return known > 0 and known >= KNOWN_LEAST * len(values)
 
 
 def _machines(facility: Facility, newest: Mapping[str, HostObservation], jobs: float) -> tuple[Machine, ...]:
-    """The hosts that were seen, with a slot for each core of their Worker Nodes, and for as many jobs as ever ran."""
+    """The hosts that were seen, with a slot for each core of their Worker Nodes, and for as many jobs as ever ran.
+
+    Where that is more than the Worker Nodes' cores, each machine has slots by its share of the machines' cores.
+    """
     found = []
     for host in facility.hosts:
         observed = newest.get(host.name)
@@ -108,8 +117,11 @@ def _machines(facility: Facility, newest: Mapping[str, HostObservation], jobs: f
             found.append(Machine(_host(host, observed), observed.cores, slots))
     if not found:
         raise UnseenError("no controller has stored a reading of a host, with its cores, in the last day")
-    each = math.ceil(jobs / len(found))
-    return tuple(replace(machine, job_slots=max(machine.job_slots, each)) for machine in found)
+    if len(found) < KNOWN_LEAST * len(facility.hosts):
+        # The load is that of all of them.
+        raise UnseenError(f"of {len(found)} of {len(facility.hosts)} hosts only the last day has a reading with cores")
+    each = jobs / max(1, sum(machine.cores for machine in found))
+    return tuple(replace(one, job_slots=max(one.job_slots, math.ceil(each * one.cores))) for one in found)
 
 
 def _host(host: Host, observed: HostObservation) -> Host:
@@ -123,12 +135,22 @@ def _host(host: Host, observed: HostObservation) -> Host:
 
 
 def _job_memory_mib(machines: Sequence[Machine], used_mib: float | None, jobs: Floats) -> int:
-    """What a batch job uses in the mean; where Worker Nodes do not tell, what they have for each of their slots."""
+    """What a batch job uses in the mean, at most so much that all that ever ran had room.
+
+    Where Worker Nodes do not tell, or hardly a job runs, what they have for each of their slots.
+    """
     bases_mib = sum(machine.wn_base_mib * len(machine.host.wns) for machine in machines)
+    room_mib = max(0, sum(map(_wn_most_mib, machines)) - bases_mib)
     newest = jobs[-(LOOK_BACK // MINUTE) :]
     known = newest[~np.isnan(newest)]
     running = float(known.mean()) if len(known) else 0.0
-    if used_mib is not None and running >= JOBS_LEAST:
-        return max(0, round((used_mib - bases_mib) / running))
-    most_mib = sum(wn.memory_max_mib for machine in machines for wn in machine.host.wns)
-    return max(0, most_mib - bases_mib) // max(1, sum(machine.job_slots for machine in machines))
+    if used_mib is not None and running >= JOBS_LEAST * len(machines):
+        return max(0, min(round((used_mib - bases_mib) / running), int(room_mib / float(np.nanmax(jobs)))))
+    return room_mib // max(1, sum(machine.job_slots for machine in machines))
+
+
+def _wn_most_mib(machine: Machine) -> int:
+    """What the Worker Nodes of a machine can have beside its dormant PROOF domain."""
+    host = machine.host
+    left_mib = (host.memory_total_mib or 0) - host.memory_reserve_mib - host.proof.dormant.memory_mib
+    return min(sum(wn.memory_max_mib for wn in host.wns), left_mib)

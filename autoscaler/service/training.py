@@ -15,7 +15,7 @@ from autoscaler.learning.forest import QuantileForest
 from autoscaler.learning.losses import pinball
 from autoscaler.learning.shelf import versions_here
 from autoscaler.learning.training import coming_rise, train
-from autoscaler.service.backtest import Judge, OpenLoop
+from autoscaler.service.backtest import Judge, OpenLoop, split_of
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
 from autoscaler.service.models import with_fields
 from autoscaler.service.zone import zone_text
@@ -23,7 +23,6 @@ from autoscaler.simulation.open_loop import Tell, Terms
 
 # The low ones are what is shown of a forecast; between the high ones lies what a site's price asks for.
 LEVELS = (0.05, 0.5, 0.8, 0.9, 0.95, 0.98, 0.995)
-JUDGED_SHARE = 0.4
 LEARNED = "learned"
 # Rows on which the importance of features is measured.
 IMPORTANCE_ROWS = 4000
@@ -82,12 +81,6 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
         importance=importance,
     )
     return draft, forest
-
-
-def split_of(count: int) -> int:
-    """Where the judged days begin: the last share of all, at least the least where as much is left to learn from."""
-    judged, least = int(JUDGED_SHARE * count), LEAST_PAST // MINUTE
-    return count - (max(judged, least) if count >= 2 * least else judged)
 
 
 def _learned_from(minutes: Minutes, horizon_min: int) -> QuantileForest:

@@ -64,8 +64,8 @@ def _counts(values: Floats) -> NDArray[np.int64]:
     known = np.flatnonzero(~np.isnan(values))
     if not len(known):
         return np.zeros(len(values), dtype=np.int64)
-    filled = np.interp(np.arange(len(values)), known, values[known])
-    return np.rint(np.clip(filled, 0.0, MOST)).astype(np.int64)
+    filled = np.interp(np.arange(len(values)), known, np.clip(values[known], 0.0, MOST))
+    return np.rint(filled).astype(np.int64)
 
 
 def _minute_of(order: NDArray[np.int64], curve: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -26,9 +26,9 @@ from autoscaler.config.policies import policy_like
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, WN_RUNNING_JOBS, Demand, Window
-from autoscaler.service.backtest import ClosedLoop, Judge, OfCounts, OpenLoop
+from autoscaler.service.backtest import ClosedLoop, Judge, OfCounts, OpenLoop, split_of
 from autoscaler.service.minutes import MINUTE, Minutes
-from autoscaler.service.training import LEVELS, has_passed, split_of
+from autoscaler.service.training import LEVELS, has_passed
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.contest import Task, play
 from autoscaler.simulation.figures import cost_of, figures

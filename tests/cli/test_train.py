@@ -17,7 +17,7 @@ from autoscaler.cli.train_contest import contest_of
 from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.learning.shelf import Range
-from autoscaler.service import training
+from autoscaler.service import backtest, training
 from autoscaler.service.backtest import OfTraces
 from autoscaler.service.minutes import from_sessions
 from autoscaler.service.models import shelf_beside
@@ -47,7 +47,8 @@ price: {wait_core_seconds: 8}
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two days are enough, and two quantiles."""
-    monkeypatch.setattr(training, "LEAST_PAST", timedelta(days=2))
+    for module in (training, backtest):
+        monkeypatch.setattr(module, "LEAST_PAST", timedelta(days=2))
     monkeypatch.setattr(training, "LEVELS", (0.5, 0.95))
 
 
@@ -206,7 +207,7 @@ def test_a_model_of_prometheus_history_is_judged_on_its_own_site(site: Site, htt
 @pytest.mark.parametrize(
     ("lived", "jobs", "why"),
     [
-        (True, None, "how many batch jobs ran (wn_running_jobs) is unknown for more than half of the time"),
+        (True, None, "how many batch jobs ran (wn_running_jobs) is unknown for more than half of the judged time"),
         (False, 6.0, "no controller has stored a reading of a host, with its cores, in the last day"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.config.load import load
 from autoscaler.config.schema import Config
-from autoscaler.model import DomainState, HostObservation
+from autoscaler.model import DomainObservation, DomainState, HostObservation
 from autoscaler.service.backtest import ClosedLoop, OfCounts
 from autoscaler.service.minutes import Minutes
 from autoscaler.service.own_site import Seen, UnseenError, own_site
@@ -56,8 +56,8 @@ def minutes(loads: Sequence[float], jobs: Sequence[float] | None) -> Minutes:
     return Minutes("here", START, UTC, np.array(loads, dtype=float), None, ran)
 
 
-def made(config: Config, seen: Iterator[HostObservation], jobs: Sequence[float] | None = (7.0,)) -> ClosedLoop:
-    return own_site(config, Seen.of(config.facility(), seen), minutes([0.0], jobs), Price(8), 4)
+def made(config: Config, seen: Iterator[HostObservation], jobs: Sequence[float] | None = (7.0, 7.0, 7.0)) -> ClosedLoop:
+    return own_site(config, Seen.of(config.facility(), seen), minutes([0.0] * len(jobs or (0,)), jobs), Price(8), 4)
 
 
 def test_each_host_that_was_seen_is_a_machine_with_its_cores_and_a_slot_for_each_of_its_worker_nodes(
@@ -96,8 +96,25 @@ def test_a_proof_domain_that_sleeps_runs_there(config: Config) -> None:
 
 
 def test_there_are_slots_for_as_many_jobs_as_ever_ran(config: Config) -> None:
-    machines = made(config, readings(config), jobs=(3, 21)).scenario.machines
+    machines = made(config, readings(config), jobs=(3, 3, 21)).scenario.machines
     assert [machine.job_slots for machine in machines] == [11, 11]
+
+
+def test_a_small_machine_has_no_slots_of_a_large_one(config: Config) -> None:
+    seen = iter([replace(reading(config, "one", cores=24), domains=_with_vcpus(config, 24)), reading(config, "two")])
+    machines = made(config, seen, jobs=(3, 3, 32)).scenario.machines
+    assert [machine.job_slots for machine in machines] == [24, 8]
+
+
+def _with_vcpus(config: Config, vcpus: int) -> tuple[DomainObservation, ...]:
+    return tuple(replace(domain, vcpus=vcpus) for domain in reading(config, "one").domains)
+
+
+def test_worker_nodes_that_do_not_tell_their_vcpus_have_slots_by_the_cores_of_their_machines(config: Config) -> None:
+    domains = _with_vcpus(config, 0)
+    seen = iter([reading(config, "one", cores=24, domains=domains), reading(config, "two", domains=domains)])
+    machines = made(config, seen, jobs=(3, 3, 32)).scenario.machines
+    assert [machine.job_slots for machine in machines] == [24, 8]
 
 
 def test_a_job_uses_what_worker_nodes_used_beyond_their_base_by_the_jobs_that_ran(config: Config) -> None:
@@ -110,24 +127,48 @@ def test_where_worker_nodes_do_not_tell_a_job_has_its_slots_share_of_their_memor
     assert told == OfCounts(4, (6911 - 256) * 2 // 16)
 
 
+def test_where_hardly_a_job_runs_what_worker_nodes_use_is_their_own(config: Config) -> None:
+    assert made(config, readings(config), jobs=(1, 1, 2)).came == OfCounts(4, (6911 - 256) * 2 // 16)
+
+
+def test_jobs_use_at_most_so_much_that_all_that_ever_ran_had_room(config: Config) -> None:
+    assert made(config, readings(config), jobs=(30, 2, 2)).came == OfCounts(4, (6911 - 256) * 2 // 30)
+
+
+def test_worker_nodes_have_no_more_than_their_host_has_for_them(config: Config) -> None:
+    seen = (reading(config, name, memory_total_mib=4000) for name in ("one", "two"))
+    assert made(config, seen, jobs=(30, 2, 2)).came == OfCounts(4, (4000 - 573 - 572 - 256) * 2 // 30)
+
+
 def test_the_newest_reading_counts_and_one_without_its_domains_does_not(config: Config) -> None:
     seen = [reading(config, "one", cores=8), reading(config, "one", cores=16), reading(config, "one", domains=())]
     (machine,) = made(config, iter(seen)).scenario.machines
     assert machine.cores == 16
 
 
-@pytest.mark.parametrize("jobs", [None, (math.nan, math.nan, 1.0)])
-def test_without_batch_jobs_that_are_known_for_half_of_the_time_there_is_no_model(
+@pytest.mark.parametrize("jobs", [None, (1.0, 1.0, 1.0, math.nan, math.nan), (math.nan,)])
+def test_without_batch_jobs_that_are_known_for_half_of_the_judged_time_there_is_no_model(
     config: Config, jobs: Sequence[float] | None
 ) -> None:
     with pytest.raises(UnseenError, match="wn_running_jobs"):
         made(config, readings(config), jobs)
 
 
-@pytest.mark.parametrize("jobs", [(1e30, 0.0), (2_000_001.0,), (math.inf, 1.0), (0.0, 1_000_001.0) * 2])
+@pytest.mark.parametrize("jobs", [(1e30, 0.0, 0.0), (2_000_001.0,) * 3, (math.inf, 1.0, 1.0), (0.0, 1_000_001.0) * 2])
 def test_counts_that_no_site_has_are_told_and_played_by_nobody(config: Config, jobs: Sequence[float]) -> None:
     with pytest.raises(UnseenError, match="sessions and jobs came by the counts: no more than 2000000 are played"):
         made(config, readings(config), jobs)
+
+
+def test_batch_jobs_that_are_counted_since_lately_are_enough(config: Config) -> None:
+    assert made(config, readings(config), (math.nan, math.nan, math.nan, 7.0, 7.0)).came == OfCounts(4, 800)
+
+
+def test_without_half_of_the_hosts_the_load_of_all_says_nothing(config: Config) -> None:
+    host = config.hosts[0]
+    more = config.model_copy(update={"hosts": [*config.hosts, host.model_copy(update={"name": "three"})]})
+    with pytest.raises(UnseenError, match="of 1 of 3 hosts only the last day has a reading with cores"):
+        made(more, iter([reading(config, "one")]))
 
 
 @pytest.mark.parametrize("cores", [None, 8])
