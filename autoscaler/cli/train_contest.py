@@ -16,6 +16,7 @@ from autoscaler.service.models import takes_a_model
 from autoscaler.service.own_site import LOOK_BACK, Seen, UnseenError, own_site, readings
 from autoscaler.simulation.constants import PHYSICS
 from autoscaler.simulation.open_loop import Terms
+from autoscaler.simulation.readings import SIGNALS, seen_by
 from autoscaler.simulation.scenario import Price
 from autoscaler.simulation.scenario_file import load_scenario
 from autoscaler.simulation.traces.jobs import read_jobs
@@ -37,11 +38,8 @@ REFERENCES = ("threshold", "target_tracking", "queue_length")
 
 def on_the_site(loaded: Loaded, minutes: Minutes) -> ClosedLoop | None:
     """The site itself, by what its store has seen of it; ``None``, and a sentence, where that is too little."""
-    learned, _ = _judged(loaded)
     try:
-        return own_site(
-            loaded.config, _seen(loaded), minutes, Price(learned.wait_core_seconds), learned.workers_per_session
-        )
+        return _own_site(loaded, minutes)
     except UnseenError as error:
         click.echo(f"judged in the open loop, where batch jobs and full machines are not known: {error}", err=True)
         return None
@@ -78,6 +76,14 @@ def contest_of(loaded: Loaded, judge: Judge | None) -> "Contest":
     except PolicyError as error:
         raise ConfigFailure(f"what a model has to beat cannot be made of the configuration's policy: {error}") from None
     return Contest(learned, others, terms, judge)
+
+
+def _own_site(loaded: Loaded, minutes: Minutes) -> ClosedLoop:
+    learned, _ = _judged(loaded)
+    if unseen := sorted(set(seen_by(learned)) - set(SIGNALS)):
+        raise UnseenError(f"the policy looks at {', '.join(unseen)}, which the facility model does not have")
+    price = Price(learned.wait_core_seconds)
+    return own_site(loaded.config, _seen(loaded), minutes, price, learned.workers_per_session)
 
 
 def _seen(loaded: Loaded) -> Seen:

@@ -4,27 +4,30 @@ import json
 import math
 import random
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from click.testing import Result
 from pytest_httpserver import HTTPServer
 
 from autoscaler.cli.run import nightly_training
-from autoscaler.cli.train_contest import contest_of
+from autoscaler.cli.train_contest import contest_of, on_the_site
 from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.learning.shelf import Range
 from autoscaler.service import backtest, training
 from autoscaler.service.backtest import OfTraces
-from autoscaler.service.minutes import from_sessions
+from autoscaler.service.minutes import Minutes, from_sessions
 from autoscaler.service.models import shelf_beside
 from autoscaler.service.refit import GENTLY
 from autoscaler.service.training import has_passed
 from autoscaler.simulation.traces.sessions import read_sessions
 from autoscaler.simulation.traces.trace import TraceError
+from policies.learned import Learned
 from tests.cli.history import PastSite
 from tests.cli.site import Site, invoke
 
@@ -222,6 +225,21 @@ def test_a_site_of_which_too_little_was_seen_is_judged_in_the_open_loop_and_told
     found = train(site, "--since", "3d", "--format", "json")
     assert json.loads(found.stdout)["model"]["backtest"]["loop"] == "open"
     assert f"judged in the open loop, where batch jobs and full machines are not known: {why}" in found.stderr
+
+
+class OfAnotherSignal(Learned):
+    """A site's own policy, which looks at something that the facility model does not have."""
+
+    heeds: ClassVar[tuple[str, ...]] = (*Learned.heeds, "gpu_queue_length")
+
+
+def test_a_policy_with_a_signal_that_the_facility_model_lacks_is_judged_in_the_open_loop_and_told_so(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded = replace(load(site.config), policy=OfAnotherSignal())
+    minutes = Minutes("here", datetime(2026, 3, 2, tzinfo=UTC), UTC, np.zeros(10), np.zeros(10), np.zeros(10))
+    assert on_the_site(loaded, minutes) is None
+    assert "the policy looks at gpu_queue_length, which the facility model does not have" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small")
