@@ -24,7 +24,7 @@ from autoscaler.store.records import Record, Unreadable
 LOOK_BACK = timedelta(days=1)
 # How old the readings of the model's controller are: half of a scrape interval, and of a cycle.
 READING_AGE = timedelta(seconds=15)
-# Of batch jobs, so much of the judged time must be known; and of the hosts, so many.
+# Of sessions and batch jobs, so much of the judged time must be known; and of the hosts, so many.
 KNOWN_LEAST = 0.5
 # Five hundred slots with jobs of half an hour for ninety days; counts that go to and fro make many times as many.
 CAME_MOST = 2_000_000
@@ -78,8 +78,10 @@ def readings(entries: Iterable[Record | Unreadable]) -> Iterator[HostObservation
 
 def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers_per_session: int) -> ClosedLoop:
     """The site under its recorded load; raises ``UnseenError``."""
-    jobs = minutes.jobs
-    if jobs is None or not _known_enough(jobs[split_of(len(jobs)) :]):
+    jobs, split = minutes.jobs, split_of(len(minutes.loads))
+    if not _known_enough(minutes.loads[split:]):
+        raise UnseenError("how many sessions there were is unknown, or excluded, for more than half of the judged time")
+    if jobs is None or not _known_enough(jobs[split:]):
         raise UnseenError("how many batch jobs ran (wn_running_jobs) is unknown for more than half of the judged time")
     came = arrivals(minutes.loads) + arrivals(jobs)
     if came > CAME_MOST:

@@ -57,7 +57,8 @@ def minutes(loads: Sequence[float], jobs: Sequence[float] | None) -> Minutes:
 
 
 def made(config: Config, seen: Iterator[HostObservation], jobs: Sequence[float] | None = (7.0, 7.0, 7.0)) -> ClosedLoop:
-    return own_site(config, Seen.of(config.facility(), seen), minutes([0.0] * len(jobs or (0,)), jobs), Price(8), 4)
+    loads = [0.0] * (3 if jobs is None else len(jobs))
+    return own_site(config, Seen.of(config.facility(), seen), minutes(loads, jobs), Price(8), 4)
 
 
 def test_each_host_that_was_seen_is_a_machine_with_its_cores_and_a_slot_for_each_of_its_worker_nodes(
@@ -146,7 +147,7 @@ def test_the_newest_reading_counts_and_one_without_its_domains_does_not(config: 
     assert machine.cores == 16
 
 
-@pytest.mark.parametrize("jobs", [None, (1.0, 1.0, 1.0, math.nan, math.nan), (math.nan,)])
+@pytest.mark.parametrize("jobs", [None, (1.0, 1.0, 1.0, math.nan, math.nan), (math.nan,) * 3])
 def test_without_batch_jobs_that_are_known_for_half_of_the_judged_time_there_is_no_model(
     config: Config, jobs: Sequence[float] | None
 ) -> None:
@@ -158,6 +159,12 @@ def test_without_batch_jobs_that_are_known_for_half_of_the_judged_time_there_is_
 def test_counts_that_no_site_has_are_told_and_played_by_nobody(config: Config, jobs: Sequence[float]) -> None:
     with pytest.raises(UnseenError, match="sessions and jobs came by the counts: no more than 2000000 are played"):
         made(config, readings(config), jobs)
+
+
+def test_without_sessions_that_are_known_for_half_of_the_judged_time_there_is_no_model(config: Config) -> None:
+    gap = minutes([1.0, 1.0, 1.0, math.nan, math.nan], [7.0] * 5)
+    with pytest.raises(UnseenError, match="how many sessions there were is unknown, or excluded"):
+        own_site(config, Seen.of(config.facility(), readings(config)), gap, Price(8), 4)
 
 
 def test_batch_jobs_that_are_counted_since_lately_are_enough(config: Config) -> None:
