@@ -27,6 +27,8 @@ from autoscaler.learning.shelf import Refused
 
 # Of the features those that matter most; JSON has all.
 FEATURES_SHOWN = 10
+# Less is +0% in print.
+LEAST_SHOWN = 0.005
 
 number_argument = click.argument("number", type=click.IntRange(min=1))
 
@@ -205,9 +207,11 @@ def show_card(card: Card, *, acts: bool) -> None:
         f"backtest ({tested.loop} loop), {local(tested.begin)} to {local(tested.end)}, trained on what came before:"
     )
     out.print(_score_table(tested.scores))
-    out.print(f"learned is {tested.verdict}")
-    shown = list(card.importance.items())[:FEATURES_SHOWN]
-    out.print("what matters most: " + ", ".join(f"{name} {share:+.0%}" for name, share in shown))
+    for note in tested.notes:
+        out.print(f"  {note}")
+    out.print(f"learned: {tested.verdict}")
+    shown = [f"{name} {share:+.0%}" for name, share in card.importance.items() if share >= LEAST_SHOWN]
+    out.print("what matters most: " + (", ".join(shown[:FEATURES_SHOWN]) or "nothing that it looks at"))
 
 
 def _score_table(scores: Sequence[Score]) -> Table:

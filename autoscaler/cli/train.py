@@ -18,7 +18,7 @@ from autoscaler.cli.common import (
 from autoscaler.cli.model import card_json, show_card, warn_of_age
 from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
-from autoscaler.cli.train_contest import contest_of, on_a_scenario, on_the_site
+from autoscaler.cli.train_contest import contest_of, in_the_open_loop, on_a_scenario, on_the_site
 from autoscaler.config.document import ConfigError
 from autoscaler.config.load import Loaded
 from autoscaler.config.schema import PrometheusSection
@@ -95,7 +95,6 @@ def train(
     with shelf_of(loaded) as shelf:
         shelf.check_writable()
         excluded = shelf.excluded()
-        judge = None
         try:
             if proof_trace is None:
                 history = _of_history(config_file, loaded, since or loaded.config.learning.since)
@@ -106,6 +105,8 @@ def train(
                 judge = on_the_site(loaded, minutes)
             elif wn_trace is not None and scenario is not None:
                 judge = on_a_scenario(scenario, proof_trace, proof_queue, wn_trace)
+            else:
+                judge = in_the_open_loop(loaded)
             draft, forest = _made(minutes, judge, loaded)
         except TooLittleError as error:
             left_out = "; what is excluded does not count: autoscaler model list shows it" if excluded else ""
@@ -147,7 +148,7 @@ def _of_trace(path: Path, queue: int | None, since: timedelta | None) -> Minutes
     return minutes if since is None else minutes.part(max(0, len(minutes.loads) - since // MINUTE), len(minutes.loads))
 
 
-def _made(minutes: Minutes, judge: Judge | None, loaded: Loaded) -> tuple[Draft, QuantileForest]:
+def _made(minutes: Minutes, judge: Judge, loaded: Loaded) -> tuple[Draft, QuantileForest]:
     try:
         from autoscaler.learning.training import TrainingError  # noqa: PLC0415 - scikit-learn is an extra
         from autoscaler.service.training import make_model  # noqa: PLC0415 - and takes a second to import

@@ -10,7 +10,7 @@ import click
 from autoscaler.cli.common import ConfigFailure, open_store, store_exists
 from autoscaler.config.load import Loaded
 from autoscaler.config.policies import PolicyError, policy_like
-from autoscaler.service.backtest import ClosedLoop, Judge, OfTraces
+from autoscaler.service.backtest import ClosedLoop, Judge, OfTraces, OpenLoop
 from autoscaler.service.minutes import Minutes
 from autoscaler.service.models import takes_a_model
 from autoscaler.service.own_site import LOOK_BACK, Seen, UnseenError, own_site, readings
@@ -36,13 +36,19 @@ PRICES = ("workers_per_session", "wait_core_seconds", "idle_core_seconds")
 REFERENCES = ("threshold", "target_tracking", "queue_length")
 
 
-def on_the_site(loaded: Loaded, minutes: Minutes) -> ClosedLoop | None:
-    """The site itself, by what its store has seen of it; ``None``, and a sentence, where that is too little."""
+def on_the_site(loaded: Loaded, minutes: Minutes) -> Judge:
+    """The site itself, by what its store has seen of it; where that is too little, the open loop, and a sentence."""
     try:
         return _own_site(loaded, minutes)
     except UnseenError as error:
-        click.echo(f"judged in the open loop, where batch jobs and full machines are not known: {error}", err=True)
-        return None
+        why = f"judged in the open loop, where batch jobs and full machines are not known: {error}"
+        click.echo(why, err=True)
+        return in_the_open_loop(loaded, why)
+
+
+def in_the_open_loop(loaded: Loaded, *notes: str) -> OpenLoop:
+    """No facility at all, at the policy's prices."""
+    return OpenLoop(_terms(loaded), notes)
 
 
 def on_a_scenario(scenario: Path, proof_trace: Path, queue: int | None, wn_trace: Path) -> ClosedLoop:
@@ -58,12 +64,21 @@ def on_a_scenario(scenario: Path, proof_trace: Path, queue: int | None, wn_trace
     return ClosedLoop(found.scenario, OfTraces(sessions, read_jobs(wn_trace, memory_mib=use.job_memory_mib)))
 
 
-def contest_of(loaded: Loaded, judge: Judge | None) -> "Contest":
-    """Who plays by whose prices; without a judge, in the open loop. A policy that cannot be made ends the command."""
+def contest_of(loaded: Loaded, judge: Judge) -> "Contest":
+    """Who plays by whose prices. A policy that cannot be made ends the command."""
     from autoscaler.service.training import Contest  # noqa: PLC0415 - scikit-learn is an extra
 
     learned, parameters = _judged(loaded)
-    terms = Terms(
+    try:
+        others = {name: policy_like(name, parameters) for name in REFERENCES}
+    except PolicyError as error:
+        raise ConfigFailure(f"what a model has to beat cannot be made of the configuration's policy: {error}") from None
+    return Contest(learned, others, _terms(loaded), judge)
+
+
+def _terms(loaded: Loaded) -> Terms:
+    learned, _ = _judged(loaded)
+    return Terms(
         reaction_min=REACTION_MIN,
         workers_per_session=learned.workers_per_session,
         workers_max=sum(host.proof.workers_max for host in loaded.config.hosts),
@@ -71,11 +86,6 @@ def contest_of(loaded: Loaded, judge: Judge | None) -> "Contest":
         idle_core_s=learned.idle_core_seconds,
         move_core_s=max(host.proof.memory_per_worker for host in loaded.config.hosts) * BALLOON_CORE_S_PER_MIB,
     )
-    try:
-        others = {name: policy_like(name, parameters) for name in REFERENCES}
-    except PolicyError as error:
-        raise ConfigFailure(f"what a model has to beat cannot be made of the configuration's policy: {error}") from None
-    return Contest(learned, others, terms, judge)
 
 
 def _own_site(loaded: Loaded, minutes: Minutes) -> ClosedLoop:

@@ -41,7 +41,8 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Backtest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the recipe did on days it had not seen: trained on what came before ``begin``, played to ``end``.
 
-    In the ``open`` loop what a policy wants is there; in the ``closed`` one the facility model has its say.
+    In the ``open`` loop what a policy wants is there; in the ``closed`` one the facility model has its say. ``notes``
+    are sentences: what it was played on, and what of that was assumed.
     """
 
     begin: datetime
@@ -50,6 +51,7 @@ class Backtest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passed: bool
     verdict: str
     loop: Literal["open", "closed"] = "open"
+    notes: tuple[str, ...] = ()
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -40,9 +40,14 @@ def split_of(count: int) -> int:
 
 
 class Judge(Protocol):
-    """Plays policies on the minutes from ``split`` on, and tells how each did."""
+    """Plays policies on the minutes from ``split`` on, and tells how each did; ``notes`` say on what, in sentences."""
 
     loop: ClassVar[Literal["open", "closed"]]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What it is played on, and what of that is assumed."""
+        ...
 
     def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
         """One score for each policy; ``tell`` is told the share that is done."""
@@ -55,6 +60,7 @@ class OpenLoop:
 
     loop: ClassVar[Literal["open", "closed"]] = "open"
     terms: Terms
+    notes: tuple[str, ...] = ()
 
     def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
         """One score for each policy."""
@@ -94,6 +100,7 @@ class ClosedLoop:
     loop: ClassVar[Literal["open", "closed"]] = "closed"
     scenario: Scenario
     came: Came
+    notes: tuple[str, ...] = ()
 
     def scores(self, policies: Policies, minutes: Minutes, split: int, tell: Tell) -> tuple[Score, ...]:
         """One score for each policy; raises ``TraceError``, ``PolicyFailedError``."""

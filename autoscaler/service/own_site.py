@@ -89,6 +89,7 @@ def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers
             f"{came} sessions and jobs came by the counts: no more than {CAME_MOST} are played one by one"
         )
     machines = _machines(config.facility(), seen.newest, float(np.nanmax(jobs)))
+    job_memory_mib, so_much_because = _job_memory_mib(machines, seen.used_mib(), jobs)
     limits = config.guards.limits()
     scenario = Scenario(
         machines,
@@ -98,7 +99,12 @@ def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers
         reading_age=min(READING_AGE, limits.fresh_for),
         limits=limits,
     )
-    return ClosedLoop(scenario, OfCounts(workers_per_session, _job_memory_mib(machines, seen.used_mib(), jobs)))
+    notes = (
+        _machines_note(machines),
+        f"a batch job uses {job_memory_mib} MiB there, {so_much_because}",
+        *_other_notes(config.facility(), machines, float(np.isnan(jobs).mean())),
+    )
+    return ClosedLoop(scenario, OfCounts(workers_per_session, job_memory_mib), notes)
 
 
 def _known_enough(values: Floats) -> bool:
@@ -118,7 +124,7 @@ def _machines(facility: Facility, newest: Mapping[str, HostObservation], jobs: f
             slots = sum(observed.domain(wn.name).vcpus for wn in host.wns)
             found.append(Machine(_host(host, observed), observed.cores, slots))
     if not found:
-        raise UnseenError("no controller has stored a reading of a host, with its cores, in the last day")
+        raise UnseenError("no controller has stored a reading of one of these hosts, with its cores, in the last day")
     if len(found) < KNOWN_LEAST * len(facility.hosts):
         # The load is that of all of them.
         raise UnseenError(f"of {len(found)} of {len(facility.hosts)} hosts only the last day has a reading with cores")
@@ -136,10 +142,27 @@ def _host(host: Host, observed: HostObservation) -> Host:
     )
 
 
-def _job_memory_mib(machines: Sequence[Machine], used_mib: float | None, jobs: Floats) -> int:
-    """What a batch job uses in the mean, at most so much that all that ever ran had room.
+def _machines_note(machines: Sequence[Machine]) -> str:
+    hosts, cores = len(machines), sum(machine.cores for machine in machines)
+    slots = sum(machine.job_slots for machine in machines)
+    return f"played on a model of this site: {hosts} hosts, {cores} cores, {slots} batch jobs at once"
 
-    Where Worker Nodes do not tell, or hardly a job runs, what they have for each of their slots.
+
+def _other_notes(facility: Facility, machines: Sequence[Machine], unknown: float) -> Iterator[str]:
+    """Where the model is not the site."""
+    there = {machine.host.name for machine in machines}
+    if missing := [host.name for host in facility.hosts if host.name not in there]:
+        yield f"left out, as no controller has stored a reading, with cores, in the last day: {', '.join(missing)}"
+    if any(host.proof.dormant_state is not DomainState.RUNNING for host in facility.hosts):
+        yield "a dormant PROOF domain runs on there, whatever dormant_state says"
+    if unknown:
+        yield f"how many batch jobs ran is unknown for {unknown:.1%} of the time, a line between what was known"
+
+
+def _job_memory_mib(machines: Sequence[Machine], used_mib: float | None, jobs: Floats) -> tuple[int, str]:
+    """What a batch job uses in the mean, at most so much that all that ever ran had room, and how that is known.
+
+    Where Worker Nodes do not tell, or hardly a job runs, it is what they have for each of their slots.
     """
     bases_mib = sum(machine.wn_base_mib * len(machine.host.wns) for machine in machines)
     room_mib = max(0, sum(map(_wn_most_mib, machines)) - bases_mib)
@@ -147,8 +170,11 @@ def _job_memory_mib(machines: Sequence[Machine], used_mib: float | None, jobs: F
     known = newest[~np.isnan(newest)]
     running = float(known.mean()) if len(known) else 0.0
     if used_mib is not None and running >= JOBS_LEAST * len(machines):
-        return max(0, min(round((used_mib - bases_mib) / running), int(room_mib / float(np.nanmax(jobs)))))
-    return room_mib // max(1, sum(machine.job_slots for machine in machines))
+        mean_mib = min(round((used_mib - bases_mib) / running), int(room_mib / float(np.nanmax(jobs))))
+        return max(0, mean_mib), "as the Worker Nodes of the last day did"
+    share_mib = room_mib // max(1, sum(machine.job_slots for machine in machines))
+    unknown = "Worker Nodes do not tell what they use" if used_mib is None else "hardly a job ran in the last day"
+    return share_mib, f"its share of what Worker Nodes have at most: {unknown}"
 
 
 def _wn_most_mib(machine: Machine) -> int:

@@ -15,7 +15,7 @@ from autoscaler.learning.forest import QuantileForest
 from autoscaler.learning.losses import pinball
 from autoscaler.learning.shelf import versions_here
 from autoscaler.learning.training import coming_rise, train
-from autoscaler.service.backtest import Judge, OpenLoop, split_of
+from autoscaler.service.backtest import Judge, split_of
 from autoscaler.service.minutes import MINUTE, Minutes, TooLittleError
 from autoscaler.service.models import with_fields
 from autoscaler.service.zone import zone_text
@@ -33,13 +33,13 @@ SEED = 20240501
 class Contest:
     """The learned policy, still without a model, and what it is held against, the one it has to beat first.
 
-    Without a ``judge`` they are played in the open loop, on the ``terms``.
+    The ``judge`` has them played; the ``terms`` say what the policy's prices ask for.
     """
 
     learned: Policy
     others: Mapping[str, Policy]
     terms: Terms
-    judge: Judge | None = None
+    judge: Judge
 
 
 def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell) -> tuple[Draft, QuantileForest]:
@@ -91,17 +91,32 @@ def _backtest(minutes: Minutes, split: int, forest: QuantileForest, contest: Con
     # In its real life a model is made anew each night: here its age is not what is judged.
     fields = {"forecaster": forest, "trained_until": minutes.end, "zone": minutes.zone}
     policies = {LEARNED: with_fields(contest.learned, fields), **contest.others}
-    judge = contest.judge or OpenLoop(contest.terms)
-    own, *others = judge.scores(policies, minutes, split, tell)
-    told = (f"{each.verdict} against {each.policy} ({each.reason})" for each in others)
+    own, *others = contest.judge.scores(policies, minutes, split, tell)
     return Backtest(
         minutes.at(split),
         minutes.end,
         (own, *others),
         passed=has_passed(others),
-        verdict="; ".join(told),
-        loop=judge.loop,
+        verdict=_told(others),
+        loop=contest.judge.loop,
+        notes=contest.judge.notes,
     )
+
+
+def _told(others: Sequence[Score]) -> str:
+    """The verdicts in words; those that are the same for the same reason, together."""
+    alike: dict[tuple[str | None, str], list[str]] = {}
+    for each in others:
+        alike.setdefault((each.verdict, each.reason), []).append(each.policy)
+    return "; ".join(
+        f"{verdict} {'against' if verdict == 'cannot tell' else 'than'} {_listed(names)} ({reason})"
+        for (verdict, reason), names in alike.items()
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def has_passed(others: Sequence[Score]) -> bool:

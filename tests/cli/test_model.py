@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 from autoscaler.cli.model import model
@@ -71,6 +72,15 @@ def test_the_list_says_why_a_model_is_refused(site: Site, shelf: Shelf) -> None:
     assert [each["number"] for each in listed["refused"]] == [1]
     assert "is missing, or was altered since it was made" in listed["refused"][0]["why"]
     assert "refused: " in run(site, "list")
+
+
+def test_show_says_what_was_assumed_in_the_backtest_and_names_no_feature_that_does_not_matter(site: Site) -> None:
+    draft = a_draft(versions=versions_here(), importance={"load": 0.0, "hour": -0.1})
+    tested = msgspec.structs.replace(draft.backtest, notes=("a batch job uses 831 MiB there",))
+    shelf_beside(site.store).add(msgspec.structs.replace(draft, backtest=tested), a_forest(), NOW)
+    text = run(site, "show", 1)
+    assert "  a batch job uses 831 MiB there\nlearned: better than threshold\n" in text
+    assert "what matters most: nothing that it looks at\n" in text
 
 
 def test_show_has_the_whole_card(site: Site, shelf: Shelf) -> None:

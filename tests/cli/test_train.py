@@ -15,7 +15,7 @@ from click.testing import Result
 from pytest_httpserver import HTTPServer
 
 from autoscaler.cli.run import nightly_training
-from autoscaler.cli.train_contest import contest_of, on_the_site
+from autoscaler.cli.train_contest import contest_of, in_the_open_loop, on_the_site
 from autoscaler.config.load import load
 from autoscaler.learning.card import Score
 from autoscaler.learning.shelf import Range
@@ -102,9 +102,11 @@ def test_a_model_of_a_trace_is_on_the_shelf_with_its_card_and_acts_when_that_is_
 def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_so(site: Site, trace: Path) -> None:
     found = train(site, "--proof-trace", trace)
     assert found.exit_code == 0
-    assert "cannot tell against threshold (too few weeks for an interval: 1, at least 4 are needed)" in " ".join(
-        found.stdout.split()
+    told = (
+        "learned: cannot tell against threshold, target_tracking and queue_length "
+        "(too few weeks for an interval: 1, at least 4 are needed)"
     )
+    assert told in " ".join(found.stdout.split())
     assert "model 1 does not act: autoscaler model promote 1 lets it" in found.stdout
     assert shelf_beside(site.store).trail().acting is None
 
@@ -112,13 +114,15 @@ def test_a_model_that_was_not_shown_to_be_better_does_not_act_and_a_table_says_s
 def test_a_shadow_that_takes_a_model_is_judged_at_its_own_prices(site: Site) -> None:
     site.text += "\nshadows: {ahead: {name: learned, wait_core_seconds: 2, idle_core_seconds: 0.2}}\n"
     site.write()
-    terms = contest_of(load(site.config), None).terms
+    loaded = load(site.config)
+    terms = contest_of(loaded, in_the_open_loop(loaded)).terms
     assert (terms.wait_core_s, terms.idle_core_s) == (2, 0.2)
 
 
 def test_what_is_to_be_beaten_has_all_parameters_of_the_policy_that_it_has_too(site: Site) -> None:
     site.replace("name: threshold,", "name: threshold, grow_running: 2, shrink_load: 2,")
-    assert contest_of(load(site.config), None).others["threshold"] == load(site.config).policy
+    loaded = load(site.config)
+    assert contest_of(loaded, in_the_open_loop(loaded)).others["threshold"] == loaded.policy
 
 
 @pytest.mark.usefixtures("small")
@@ -211,7 +215,7 @@ def test_a_model_of_prometheus_history_is_judged_on_its_own_site(site: Site, htt
     ("lived", "jobs", "why"),
     [
         (True, None, "how many batch jobs ran (wn_running_jobs) is unknown for more than half of the judged time"),
-        (False, 6.0, "no controller has stored a reading of a host, with its cores, in the last day"),
+        (False, 6.0, "no controller has stored a reading of one of these hosts, with its cores, in the last day"),
     ],
 )
 def test_a_site_of_which_too_little_was_seen_is_judged_in_the_open_loop_and_told_so(
@@ -223,8 +227,11 @@ def test_a_site_of_which_too_little_was_seen_is_judged_in_the_open_loop_and_told
     past.load.jobs = jobs
     past.load.queued = lambda at: float(math.sin(at.timestamp() / 900) > 0)
     found = train(site, "--since", "3d", "--format", "json")
-    assert json.loads(found.stdout)["model"]["backtest"]["loop"] == "open"
-    assert f"judged in the open loop, where batch jobs and full machines are not known: {why}" in found.stderr
+    backtest = json.loads(found.stdout)["model"]["backtest"]
+    assert backtest["loop"] == "open"
+    told = f"judged in the open loop, where batch jobs and full machines are not known: {why}"
+    assert told in found.stderr
+    assert backtest["notes"] == [told]
 
 
 class OfAnotherSignal(Learned):
@@ -238,7 +245,7 @@ def test_a_policy_with_a_signal_that_the_facility_model_lacks_is_judged_in_the_o
 ) -> None:
     loaded = replace(load(site.config), policy=OfAnotherSignal())
     minutes = Minutes("here", datetime(2026, 3, 2, tzinfo=UTC), UTC, np.zeros(10), np.zeros(10), np.zeros(10))
-    assert on_the_site(loaded, minutes) is None
+    assert on_the_site(loaded, minutes).loop == "open"
     assert "the policy looks at gpu_queue_length, which the facility model does not have" in capsys.readouterr().err
 
 

@@ -141,6 +141,29 @@ def test_worker_nodes_have_no_more_than_their_host_has_for_them(config: Config) 
     assert made(config, seen, jobs=(30, 2, 2)).came == OfCounts(4, (4000 - 573 - 572 - 256) * 2 // 30)
 
 
+def test_what_it_is_played_on_is_told_with_what_a_job_uses_and_what_of_the_site_is_not_there(config: Config) -> None:
+    seen = iter([reading(config, "one")])
+    assert made(config, seen, jobs=(7.0, 7.0, 7.0, math.nan, 7.0)).notes == (
+        "played on a model of this site: 1 hosts, 8 cores, 8 batch jobs at once",
+        "a batch job uses 400 MiB there, as the Worker Nodes of the last day did",
+        "left out, as no controller has stored a reading, with cores, in the last day: two",
+        "a dormant PROOF domain runs on there, whatever dormant_state says",
+        "how many batch jobs ran is unknown for 20.0% of the time, a line between what was known",
+    )
+
+
+@pytest.mark.parametrize(
+    ("wn_used_mib", "jobs", "why"),
+    [(None, 7.0, "Worker Nodes do not tell what they use"), (3056, 0.5, "hardly a job ran in the last day")],
+)
+def test_what_a_job_uses_is_told_to_be_assumed_where_it_is_not_known(
+    config: Config, wn_used_mib: int | None, jobs: float, why: str
+) -> None:
+    seen = (replace(observed(config.facility().host("one"), wn_used_mib=wn_used_mib), cores=8) for _ in "1")
+    told = f"a batch job uses 831 MiB there, its share of what Worker Nodes have at most: {why}"
+    assert told in made(config, seen, jobs=(jobs, jobs, jobs)).notes
+
+
 def test_the_newest_reading_counts_and_one_without_its_domains_does_not(config: Config) -> None:
     seen = [reading(config, "one", cores=8), reading(config, "one", cores=16), reading(config, "one", domains=())]
     (machine,) = made(config, iter(seen)).scenario.machines
@@ -181,7 +204,7 @@ def test_without_half_of_the_hosts_the_load_of_all_says_nothing(config: Config) 
 @pytest.mark.parametrize("cores", [None, 8])
 def test_without_a_host_that_was_seen_with_its_cores_there_is_no_model(config: Config, cores: int | None) -> None:
     seen = () if cores is not None else (reading(config, "one", cores=None),)
-    with pytest.raises(UnseenError, match="no controller has stored a reading of a host"):
+    with pytest.raises(UnseenError, match="no controller has stored a reading of one of these hosts"):
         made(config, iter(seen))
 
 
