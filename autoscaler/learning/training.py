@@ -3,7 +3,7 @@
 The only module that imports scikit-learn: a site that does not train needs none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -57,11 +57,13 @@ def train(
     span_min: int | None = None,
     zone: tzinfo = UTC,
     growth: Growth | None = None,
+    tell: Callable[[float], None] = lambda _share: None,
 ) -> QuantileForest:
     """Return the quantiles of the coming rise, learned from one load each minute from ``start`` on, NaN where unknown.
 
     The rise is to the highest load within ``span_min`` after the horizon, as long again as the horizon if not given.
-    Raises ``TrainingError`` where too little is known. The same loads give the same forest.
+    Raises ``TrainingError`` where too little is known. The same loads give the same forest. ``tell`` is told the share
+    that is done.
     """
     growth = growth or Growth()
     learned = examples(loads, start, horizon_min, span_min, zone)
@@ -69,7 +71,10 @@ def train(
         raise TrainingError(f"{len(learned.rise)} minutes of known load are too few to learn from")
     # Threads of OpenMP wait for each other by spinning: on a busy machine two take ten times as long as one.
     with threadpool_limits(limits=1, user_api="openmp"):
-        models = [_fitted(level, learned, growth) for level in levels]
+        models = []
+        for done, level in enumerate(levels, start=1):
+            models.append(_fitted(level, learned, growth))
+            tell(done / len(levels))
     ranges = _ranges(learned.matrix)
     forest = QuantileForest(
         tuple(levels), horizon_min, FEATURES, *ranges, _base(models), _exported(models, len(FEATURES))

@@ -55,13 +55,11 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
             "back later"
         )
     split = split_of(len(minutes.loads))
-    judged = _learned_from(minutes.part(0, split), horizon_min)
-    tell(0.2)
+    judged = _learned_from(minutes.part(0, split), horizon_min, lambda share: tell(0.2 * share))
     backtest = _backtest(minutes, split, judged, contest, lambda share: tell(0.2 + 0.5 * share))
     importance = _importance(judged, minutes, split, contest.terms)
     tell(0.75)
-    forest = _learned_from(minutes, horizon_min)
-    tell(1.0)
+    forest = _learned_from(minutes, horizon_min, lambda share: tell(0.75 + 0.25 * share))
     data = Data(
         minutes.source,
         zone_text(minutes.zone),
@@ -83,8 +81,8 @@ def make_model(minutes: Minutes, contest: Contest, horizon_min: int, tell: Tell)
     return draft, forest
 
 
-def _learned_from(minutes: Minutes, horizon_min: int) -> QuantileForest:
-    return train(minutes.loads, minutes.start, horizon_min=horizon_min, levels=LEVELS, zone=minutes.zone)
+def _learned_from(minutes: Minutes, horizon_min: int, tell: Tell) -> QuantileForest:
+    return train(minutes.loads, minutes.start, horizon_min=horizon_min, levels=LEVELS, zone=minutes.zone, tell=tell)
 
 
 def _backtest(minutes: Minutes, split: int, forest: QuantileForest, contest: Contest, tell: Tell) -> Backtest:

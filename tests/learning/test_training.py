@@ -51,6 +51,12 @@ def test_the_same_loads_give_the_same_forest(loads: Floats, forest: QuantileFore
     }
 
 
+def test_what_is_done_is_told_level_by_level(loads: Floats) -> None:
+    told: list[float] = []
+    train(loads, MONDAY, horizon_min=5, levels=LEVELS, growth=GROWTH, tell=told.append)
+    assert told == [(done + 1) / len(LEVELS) for done in range(len(LEVELS))]
+
+
 def test_a_trained_forest_survives_being_arrays(loads: Floats, forest: QuantileForest) -> None:
     again = QuantileForest.from_arrays(forest.arrays())
     matrix = rows(loads, MONDAY)[::97]
