@@ -1,7 +1,7 @@
 """``autoscaler model``: the models on the shelf, and which of them acts."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from autoscaler.cli.parameters import Moment
 from autoscaler.cli.tables import WAITING, console
 from autoscaler.config.load import Loaded
 from autoscaler.config.units import duration_text
-from autoscaler.learning.card import Card, Score
+from autoscaler.learning.card import Card, Data, Score
 from autoscaler.learning.shelf import Refused
 
 # Of the features those that matter most; JSON has all.
@@ -174,14 +174,20 @@ def exclude(begin: datetime, end: datetime, config_file: Path) -> None:
     click.echo(f"no later model learns from {local(begin)} to {local(end)}; {count} such times in all")
 
 
-def warn_of_age(card: Card, loaded: Loaded, remedy: str) -> None:
-    """Say that a policy of the configuration will not trust a model, because it ends too long ago."""
+def outlived(data: Data, loaded: Loaded) -> timedelta | None:
+    """The age that data are beyond, so that no policy of the configuration trusts a model of them; else nothing."""
     policies = (loaded.policy, *loaded.shadows.values())
     limits = [each.model_max_age for each in policies if hasattr(each, "model_max_age")]
-    if limits and datetime.now(UTC) - card.data.end > max(limits):
+    return max(limits) if limits and datetime.now(UTC) - data.end > max(limits) else None
+
+
+def warn_of_age(card: Card, loaded: Loaded, remedy: str) -> None:
+    """Say that a policy of the configuration will not trust a model, because it ends too long ago."""
+    limit = outlived(card.data, loaded)
+    if limit is not None:
         click.echo(
             f"model {card.number} knows the load until {local(card.data.end)}: older than model_max_age, which is "
-            f"{duration_text(max(limits))}, so that its forecasts will have no say: {remedy}",
+            f"{duration_text(limit)}, so that its forecasts will have no say: {remedy}",
             err=True,
         )
 

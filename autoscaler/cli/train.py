@@ -15,7 +15,7 @@ from autoscaler.cli.common import (
     load_config,
     shelf_of,
 )
-from autoscaler.cli.model import card_json, show_card, warn_of_age
+from autoscaler.cli.model import card_json, outlived, show_card, warn_of_age
 from autoscaler.cli.parameters import Span
 from autoscaler.cli.progress import share_bar, tracked
 from autoscaler.cli.train_contest import contest_of, in_the_open_loop, on_a_scenario, on_the_site
@@ -78,7 +78,7 @@ def train(
     Where the hosts or the batch jobs were not seen, and with --proof-trace alone, they are played in the open loop:
     what a policy wants is there a minute later, at the policy's own prices. Then it is trained on all, and put on the
     shelf beside the store. It acts from the controller's next cycle on if it was better than threshold and worse than
-    none, or with --promote.
+    none, and knows a load that is not too old (model_max_age), or with --promote.
 
     \b
     Examples:
@@ -116,7 +116,8 @@ def train(
         except (TraceError, ConfigError, PolicyFailedError) as error:
             raise ConfigFailure(str(error)) from None
         card = shelf.add(draft, forest, datetime.now(UTC))
-        acts = promote or draft.backtest.passed
+        # However good it was: one that nobody trusts must not take the place of one that acts.
+        acts = promote or (draft.backtest.passed and outlived(draft.data, loaded) is None)
         if acts:
             shelf.promote(card.number)
     _show(card, output, acts=acts)

@@ -257,6 +257,18 @@ def test_a_model_of_a_past_too_long_ago_is_told_to_have_no_say(site: Site, trace
     assert told in invoke("model", "promote", "1", "--config", site.config).stderr
 
 
+@pytest.mark.usefixtures("small")
+def test_a_model_of_a_past_too_long_ago_does_not_act_by_itself_however_good_it_was(
+    site: Site, trace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "has_passed", lambda _others: True)
+    assert trained(site, "--proof-trace", trace)["acts"]
+    site.replace("name: threshold,", "name: learned, model_max_age: 30d,")
+    again = trained(site, "--proof-trace", trace)
+    assert (again["acts"], again["model"]["backtest"]["passed"]) == (False, True)
+    assert shelf_beside(site.store).trail().acting == 1
+
+
 def test_an_unknown_time_zone_of_a_trace_is_told(site: Site, trace: Path) -> None:
     trace.write_text(trace.read_text().replace("Europe/Rome", "Europe/Atlantis"))
     told = f"{trace}: its time zone 'Europe/Atlantis' is not known here: its hours are taken as UTC"
