@@ -13,7 +13,7 @@ from autoscaler.config.policies import PolicyError, policy_like
 from autoscaler.service.backtest import ClosedLoop, Judge, OfTraces, OpenLoop
 from autoscaler.service.minutes import Minutes
 from autoscaler.service.models import takes_a_model
-from autoscaler.service.own_site import LOOK_BACK, Seen, UnseenError, own_site, readings
+from autoscaler.service.own_site import LOOK_BACK, Seen, UnseenError, own_site, situations
 from autoscaler.simulation.constants import PHYSICS
 from autoscaler.simulation.open_loop import Terms
 from autoscaler.simulation.readings import SIGNALS, seen_by
@@ -100,7 +100,7 @@ def _seen(loaded: Loaded) -> Seen:
     if not store_exists(loaded):
         return Seen()
     with open_store(loaded) as store:
-        return Seen.of(loaded.config.facility(), readings(store.stream(datetime.now(UTC) - LOOK_BACK)))
+        return Seen.of(loaded.config.facility(), situations(store.stream(datetime.now(UTC) - LOOK_BACK)))
 
 
 def _judged(loaded: Loaded) -> tuple[Any, Mapping[str, Any]]:

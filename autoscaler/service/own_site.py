@@ -13,7 +13,14 @@ import numpy as np
 from autoscaler.config.schema import Config
 from autoscaler.core.allocation import memory_for_guests_mib
 from autoscaler.learning.features import Floats
-from autoscaler.model import DomainState, Facility, Host, HostObservation
+from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
+    DomainState,
+    Facility,
+    Host,
+    HostObservation,
+    Situation,
+)
 from autoscaler.service.backtest import ClosedLoop, OfCounts, split_of
 from autoscaler.service.minutes import MINUTE, Minutes
 from autoscaler.simulation.scenario import Machine, Price, Scenario
@@ -38,18 +45,24 @@ class UnseenError(Exception):
 
 @dataclass(slots=True)
 class Seen:
-    """What the store knows of the hosts: each one's newest reading, and what its Worker Nodes used in the mean."""
+    """What the store knows of the hosts: each one's newest reading, and what its Worker Nodes used in the mean.
+
+    ``hears_swap_in`` says whether it was ever known what guests read from swap.
+    """
 
     newest: dict[str, HostObservation] = field(default_factory=dict)
+    hears_swap_in: bool = False
     _used_mib: dict[str, list[int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, facility: Facility, readings: Iterable[HostObservation]) -> "Seen":
-        """Look through the readings, oldest first; hosts that the facility does not have are left out."""
+    def of(cls, facility: Facility, situations: Iterable[Situation]) -> "Seen":
+        """Look through the situations, oldest first; hosts that the facility does not have are left out."""
         seen = cls()
-        for observed in readings:
-            if observed.host in facility.by_name:
-                seen._see(facility.host(observed.host), observed)
+        for situation in situations:
+            seen.hears_swap_in |= situation.window.latest(DOMAIN_SWAP_IN_BYTES_PER_SECOND) is not None
+            for observed in situation.hosts:
+                if observed.host in facility.by_name:
+                    seen._see(facility.host(observed.host), observed)
         return seen
 
     def used_mib(self) -> float | None:
@@ -69,11 +82,9 @@ class Seen:
             self._used_mib.setdefault(host.name, []).append(sum(told))
 
 
-def readings(entries: Iterable[Record | Unreadable]) -> Iterator[HostObservation]:
-    """All readings of hosts that decisions rest on."""
-    for entry in entries:
-        if isinstance(entry, Record):
-            yield from entry.decision.situation.hosts
+def situations(entries: Iterable[Record | Unreadable]) -> Iterator[Situation]:
+    """What decisions rest on, of those that can be read."""
+    return (entry.decision.situation for entry in entries if isinstance(entry, Record))
 
 
 def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers_per_session: int) -> ClosedLoop:
@@ -98,11 +109,12 @@ def own_site(config: Config, seen: Seen, minutes: Minutes, price: Price, workers
         interval=max(config.controller.interval, MINUTE),
         reading_age=min(READING_AGE, limits.fresh_for),
         limits=limits,
+        unheard=() if seen.hears_swap_in else (DOMAIN_SWAP_IN_BYTES_PER_SECOND,),
     )
     notes = (
         _machines_note(machines),
         f"a batch job uses {job_memory_mib} MiB there, {so_much_because}",
-        *_other_notes(config.facility(), machines, float(np.isnan(jobs).mean())),
+        *_other_notes(config.facility(), scenario, float(np.isnan(jobs).mean())),
     )
     return ClosedLoop(scenario, OfCounts(workers_per_session, job_memory_mib), notes)
 
@@ -127,7 +139,9 @@ def _machines(facility: Facility, newest: Mapping[str, HostObservation], jobs: f
         raise UnseenError("no controller has stored a reading of one of these hosts, with its cores, in the last day")
     if len(found) < KNOWN_LEAST * len(facility.hosts):
         # The load is that of all of them.
-        raise UnseenError(f"of {len(found)} of {len(facility.hosts)} hosts only the last day has a reading with cores")
+        raise UnseenError(
+            f"the last day has a reading, with cores, of only {len(found)} of {len(facility.hosts)} hosts"
+        )
     each = jobs / max(1, sum(machine.cores for machine in found))
     return tuple(replace(one, job_slots=max(one.job_slots, math.ceil(each * one.cores))) for one in found)
 
@@ -148,11 +162,13 @@ def _machines_note(machines: Sequence[Machine]) -> str:
     return f"played on a model of this site: {hosts} hosts, {cores} cores, {slots} batch jobs at once"
 
 
-def _other_notes(facility: Facility, machines: Sequence[Machine], unknown: float) -> Iterator[str]:
-    """Where the model is not the site."""
-    there = {machine.host.name for machine in machines}
+def _other_notes(facility: Facility, scenario: Scenario, unknown: float) -> Iterator[str]:
+    """What else the model has not, because the site has not, or because it cannot."""
+    there = {machine.host.name for machine in scenario.machines}
     if missing := [host.name for host in facility.hosts if host.name not in there]:
         yield f"left out, as no controller has stored a reading, with cores, in the last day: {', '.join(missing)}"
+    for signal in scenario.unheard:
+        yield f"{signal} is unknown there, as it was to the controller in the last day"
     if any(host.proof.dormant_state is not DomainState.RUNNING for host in facility.hosts):
         yield "a dormant PROOF domain runs on there, whatever dormant_state says"
     if unknown:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from itertools import repeat
 
@@ -39,17 +39,26 @@ class Readings:
     """Reads the facility for each cycle, and keeps the history of the signals that a policy rests on.
 
     A cycle knows what ``state`` said an ``age`` before it; before the beginning, nobody was there. What comes at the
-    very moment of a reading is in the next one, so that it does not matter which of the two was planned first.
+    very moment of a reading is in the next one, so that it does not matter which of the two was planned first. Of the
+    signals that are ``unheard`` nothing is known.
     """
 
     def __init__(
-        self, agenda: Agenda, policy: Policy, start: datetime, *, interval: timedelta, age: timedelta, state: State
+        self,
+        agenda: Agenda,
+        policy: Policy,
+        start: datetime,
+        *,
+        interval: timedelta,
+        age: timedelta,
+        state: State,
+        unheard: Collection[str] = (),
     ) -> None:
         self._agenda = agenda
         self._state = state
         self._start = start
         self._interval_s = interval.total_seconds()
-        self._signals = seen_by(policy)
+        self._signals = tuple(name for name in seen_by(policy) if name not in unheard)
         self._places = [SIGNALS.index(name) for name in self._signals]
         self._age_s = age.total_seconds()
         self._age = age

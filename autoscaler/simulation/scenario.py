@@ -48,7 +48,8 @@ class Scenario:
     """A facility under a controller.
 
     The controller decides each ``interval`` on readings that are ``reading_age`` old. ``storage_bytes_per_s`` is what
-    the storage gives to all readers together, ``None`` = never the bottleneck.
+    the storage gives to all readers together, ``None`` = never the bottleneck. ``unheard`` are signals that nobody
+    exports there.
     """
 
     machines: tuple[Machine, ...]
@@ -58,6 +59,7 @@ class Scenario:
     limits: GuardLimits = field(default_factory=GuardLimits)
     storage_bytes_per_s: float | None = None
     physics: Physics = PHYSICS
+    unheard: tuple[str, ...] = ()
 
     @property
     def facility(self) -> Facility:

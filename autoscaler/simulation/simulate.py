@@ -77,6 +77,7 @@ class _Simulation:
             workload.start,
             interval=scenario.interval,
             age=scenario.reading_age,
+            unheard=scenario.unheard,
             state=self._state,
         )
         # First: a run begins with a cycle, before anything comes.

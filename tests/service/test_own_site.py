@@ -11,7 +11,16 @@ import pytest
 
 from autoscaler.config.load import load
 from autoscaler.config.schema import Config
-from autoscaler.model import DomainObservation, DomainState, HostObservation
+from autoscaler.model import (
+    DOMAIN_SWAP_IN_BYTES_PER_SECOND,
+    DomainObservation,
+    DomainState,
+    HostObservation,
+    Sample,
+    Series,
+    Situation,
+    Window,
+)
 from autoscaler.service.backtest import ClosedLoop, OfCounts
 from autoscaler.service.minutes import Minutes
 from autoscaler.service.own_site import Seen, UnseenError, own_site
@@ -56,9 +65,17 @@ def minutes(loads: Sequence[float], jobs: Sequence[float] | None) -> Minutes:
     return Minutes("here", START, UTC, np.array(loads, dtype=float), None, ran)
 
 
-def made(config: Config, seen: Iterator[HostObservation], jobs: Sequence[float] | None = (7.0, 7.0, 7.0)) -> ClosedLoop:
+def made(
+    config: Config,
+    seen: Iterator[HostObservation],
+    jobs: Sequence[float] | None = (7.0, 7.0, 7.0),
+    swap_in: float | None = 0.0,
+) -> ClosedLoop:
     loads = [0.0] * (3 if jobs is None else len(jobs))
-    return own_site(config, Seen.of(config.facility(), seen), minutes(loads, jobs), Price(8), 4)
+    samples = () if swap_in is None else (Sample(START, swap_in),)
+    window = Window(START, (Series(DOMAIN_SWAP_IN_BYTES_PER_SECOND, samples, START),))
+    situations = (Situation(window, (each,)) for each in seen)
+    return own_site(config, Seen.of(config.facility(), situations), minutes(loads, jobs), Price(8), 4)
 
 
 def test_each_host_that_was_seen_is_a_machine_with_its_cores_and_a_slot_for_each_of_its_worker_nodes(
@@ -164,6 +181,15 @@ def test_what_a_job_uses_is_told_to_be_assumed_where_it_is_not_known(
     assert told in made(config, seen, jobs=(jobs, jobs, jobs)).notes
 
 
+def test_a_policy_knows_there_what_guests_read_from_swap_only_if_the_controller_did(config: Config) -> None:
+    assert made(config, readings(config)).scenario.unheard == ()
+    deaf = made(config, readings(config), swap_in=None)
+    assert deaf.scenario.unheard == (DOMAIN_SWAP_IN_BYTES_PER_SECOND,)
+    assert (
+        f"{DOMAIN_SWAP_IN_BYTES_PER_SECOND} is unknown there, as it was to the controller in the last day" in deaf.notes
+    )
+
+
 def test_the_newest_reading_counts_and_one_without_its_domains_does_not(config: Config) -> None:
     seen = [reading(config, "one", cores=8), reading(config, "one", cores=16), reading(config, "one", domains=())]
     (machine,) = made(config, iter(seen)).scenario.machines
@@ -187,7 +213,7 @@ def test_counts_that_no_site_has_are_told_and_played_by_nobody(config: Config, j
 def test_without_sessions_that_are_known_for_half_of_the_judged_time_there_is_no_model(config: Config) -> None:
     gap = minutes([1.0, 1.0, 1.0, math.nan, math.nan], [7.0] * 5)
     with pytest.raises(UnseenError, match="how many sessions there were is unknown, or excluded"):
-        own_site(config, Seen.of(config.facility(), readings(config)), gap, Price(8), 4)
+        own_site(config, Seen(), gap, Price(8), 4)
 
 
 def test_batch_jobs_that_are_counted_since_lately_are_enough(config: Config) -> None:
@@ -197,7 +223,7 @@ def test_batch_jobs_that_are_counted_since_lately_are_enough(config: Config) -> 
 def test_without_half_of_the_hosts_the_load_of_all_says_nothing(config: Config) -> None:
     host = config.hosts[0]
     more = config.model_copy(update={"hosts": [*config.hosts, host.model_copy(update={"name": "three"})]})
-    with pytest.raises(UnseenError, match="of 1 of 3 hosts only the last day has a reading with cores"):
+    with pytest.raises(UnseenError, match="the last day has a reading, with cores, of only 1 of 3 hosts"):
         made(more, iter([reading(config, "one")]))
 
 

@@ -123,6 +123,13 @@ def test_a_policy_sees_what_it_heeds_and_that_guests_whose_jobs_miss_memory_read
     assert (read[1], read[-1]) == (0.0, pytest.approx(96 * 2**20 * 0.89, rel=0.02))
 
 
+def test_a_signal_that_is_unheard_is_unknown_even_to_who_heeds_it() -> None:
+    policy = Watching(WN_RUNNING_JOBS, heeds=(DOMAIN_SWAP_IN_BYTES_PER_SECOND,))
+    run(replace(a_scenario(), unheard=(DOMAIN_SWAP_IN_BYTES_PER_SECOND,)), a_workload(jobs=(Job(0.0, HOUR_S),)), policy)
+    last = dict(zip(SIGNALS, policy.seen[-1], strict=True))
+    assert (last[DOMAIN_SWAP_IN_BYTES_PER_SECOND], last[WN_RUNNING_JOBS]) == (None, 1.0)
+
+
 def test_when_the_session_has_left_everything_goes_back() -> None:
     result = run(a_scenario(limits=SOON), a_workload(Session(100.0, 300.0, 4)))
     grow, shrink = result.moves
