@@ -257,6 +257,19 @@ def test_the_benchmark_of_learning_plays_episodes_made_to_fool_it() -> None:
     assert clock["seeds"][0]["learned"]["sessions"] == clock["seeds"][0]["threshold"]["sessions"]
 
 
+def test_episodes_that_fill_the_farm_are_played_with_more_dealings_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    flood = learned_adversarial.EPISODES["flood of sessions"]
+    assert flood.dealings(2) == 8
+    assert learned_adversarial.EPISODES["zeros"].dealings(2) == 2
+    few = replace(flood, more=lambda _days: [])
+    monkeypatch.setattr(learned_adversarial, "EPISODES", {"few": replace(few, days=0.1)})
+    monkeypatch.setattr(learned_adversarial, "LEVELS", (0.5, 0.95))
+    monkeypatch.setattr(learned_adversarial, "ORDINARY_DAYS", 0.1)
+    monkeypatch.setattr(learned_adversarial, "TRAINED_DAYS", 4)
+    found = learned_adversarial.measure(1, 1, 1, lambda _share: None)
+    assert len(found["few"]["seeds"][0]["ratio_of_each"]) == 4
+
+
 def test_the_episodes_have_the_length_that_they_are_about() -> None:
     days = {name: each.days for name, each in learned_adversarial.EPISODES.items()}
     assert (days["holidays"], days["missing data"]) == (30, 7)

@@ -11,7 +11,9 @@ seeds), and `ratio` is of the episode with the days after it. `extra_share` is w
 as a share of what as many ordinary days cost `threshold`.
 
 The days are played with the machines' names dealt anew (dealing.py), and a seed's costs are the means over those;
-`ratio_of_each` has the ratio with each dealing, `ratio_error` the standard error of `ratio` (jackknife).
+`ratio_of_each` has the ratio with each dealing, `ratio_error` the standard error of `ratio` (jackknife). An episode
+that fills the farm is played with four times as many: whether somebody then waits for hours is luck, with either
+policy.
 `stepped_back_ratio` is the share of the episode's minutes in which the forecast had no say.
 """
 
@@ -57,6 +59,7 @@ AGELESS = timedelta(days=366)
 SPRING, SUMMER = datetime(2026, 3, 25, 10, tzinfo=ZONE), datetime(2026, 6, 1, 10, tzinfo=ZONE)
 AUTUMN = datetime(2026, 10, 21, 10, tzinfo=ZONE)
 SEED = 20261127
+MORE_DEALINGS = 4
 # Core hours: sums are rounded.
 NOTHING = 0.01
 PIECES = ("before", "episode", "after")
@@ -74,7 +77,8 @@ class Episode:
     """So many days that are unlike the others.
 
     ``people`` come there in such a share of their usual number, and ``more`` of theirs beside them. ``altered`` is how
-    a window is seen, by when the episode begins and ends; ``more_jobs`` are batch jobs that come at once.
+    a window is seen, by when the episode begins and ends; ``more_jobs`` are batch jobs that come at once. One that
+    ``fills`` the farm needs more dealings of names to tell anything.
     """
 
     days: float
@@ -83,13 +87,18 @@ class Episode:
     more_jobs: int = 0
     altered: Callable[[datetime, datetime], Callable[[Window], Window]] | None = None
     start: datetime = SUMMER
+    fills: bool = False
+
+    def dealings(self, usual: int) -> int:
+        """How many dealings of names it is played with."""
+        return MORE_DEALINGS * usual if self.fills else usual
 
 
 EPISODES: Mapping[str, Episode] = {
-    "step up": Episode(7, people=3.0),
+    "step up": Episode(7, people=3.0, fills=True),
     "step down": Episode(7, people=1 / 3),
     "holidays": Episode(30, people=0.03),
-    "flood of sessions": Episode(1, more=lambda _days: [Session(FLOOD_S, 60.0, WORKERS)] * 1000),
+    "flood of sessions": Episode(1, more=lambda _days: [Session(FLOOD_S, 60.0, WORKERS)] * 1000, fills=True),
     "flood of batch jobs": Episode(1, more_jobs=1000),
     "summer time begins": Episode(7, start=SPRING),
     "summer time ends": Episode(7, start=AUTUMN),
@@ -145,12 +154,13 @@ def measure(seeds: int, dealings: int, jobs: int, tell: Callable[[float], None])
         for name in EPISODES
         for seed in range(seeds)
         for label, policy in policies.items()
-        for dealing in range(dealings)
+        for dealing in range(EPISODES[name].dealings(dealings))
     ]
     found = iter(list(_told(_found(plays, jobs), len(plays), tell)))
 
     def pair(name: str) -> dict[str, Any]:
-        return _compared(name, *([next(found) for _ in range(dealings)] for _ in policies))
+        each = range(EPISODES[name].dealings(dealings))
+        return _compared(name, *([next(found) for _ in each] for _ in policies))
 
     return {name: _row([pair(name) for _ in range(seeds)]) for name in EPISODES}
 
