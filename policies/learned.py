@@ -93,8 +93,8 @@ class Learned:
     shrink_load: float = 0
     idle: timedelta = timedelta(minutes=20)
     wait_core_seconds: float = 8
-    # On the weeks before those that are reported 0.4 costs 3 % less, nearly all of it in one week's waiting; on those
-    # that are, 1 % more (tests/benchmarks/learned_closed.py).
+    # On the weeks before those that are reported 0.1 costs as much, and 0.4 twice as much, nearly all of it in one
+    # week's waiting; on those that are, 0.1 costs as much, too (tests/benchmarks/learned_closed.py).
     idle_core_seconds: float = 0.2
     hold: timedelta = timedelta(minutes=5)
     return_after: timedelta = timedelta(hours=2)
