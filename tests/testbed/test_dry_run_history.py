@@ -1,7 +1,6 @@
 """`autoscaler dry-run --since` over the data of a real Prometheus, written back into the past."""
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.cli.site import HOST, invoke
+from tests.testbed.backfill import write_back
 from tests.testbed.prometheus_server import PrometheusServer
 
 STEP_S = 15
 HOURS = 6
-BACKFILL_DEADLINE_S = 120
 
 CONFIG = """
 controller: {{interval: 15s, store: decisions.sqlite}}
@@ -30,31 +29,21 @@ hosts:{hosts}
 LABELS = 'instance="vaf-master:9611",job="proof"'
 
 
-def exposition(now_s: int) -> Iterator[str]:
-    """What the PROOF exporter said, and Prometheus of it: a session runs in the third last hour, for half an hour."""
-    series = {
-        "up": lambda _at_s: 1,
-        "proof_up": lambda _at_s: 1,
-        "proof_queue_depth": lambda _at_s: 0,
-        "proof_sessions": lambda at_s: int(0 <= at_s - (now_s - 3 * 3600) < 1800),
-        "proof_last_success_timestamp_seconds": lambda at_s: at_s,
-    }
-    for name, value in series.items():
-        yield f"# TYPE {name} gauge"
-        labels = f'{LABELS},state="running"' if name == "proof_sessions" else LABELS
-        for at_s in range(now_s - HOURS * 3600, now_s, STEP_S):
-            yield f"{name}{{{labels}}} {value(at_s)} {at_s}"
-    yield "# EOF\n"
-
-
 @pytest.fixture
 def remembered(scratch: Path) -> Iterator[tuple[PrometheusServer, int]]:
-    """A Prometheus that scrapes nothing and remembers some hours until now."""
+    """A Prometheus that scrapes nothing and remembers some hours until now.
+
+    A session runs in the third last hour, for half an hour.
+    """
     now_s = int(time.time()) // STEP_S * STEP_S
-    file = scratch / "past.om"
-    file.write_text("\n".join(exposition(now_s)))
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", file, scratch / "tsdb"]
-    subprocess.run(command, check=True, capture_output=True, timeout=BACKFILL_DEADLINE_S)
+    series = {
+        f"up{{{LABELS}}}": lambda _at_s: 1,
+        f"proof_up{{{LABELS}}}": lambda _at_s: 1,
+        f"proof_queue_depth{{{LABELS}}}": lambda _at_s: 0,
+        f'proof_sessions{{{LABELS},state="running"}}': lambda at_s: int(0 <= at_s - (now_s - 3 * 3600) < 1800),
+        f"proof_last_success_timestamp_seconds{{{LABELS}}}": lambda at_s: at_s,
+    }
+    write_back(scratch, series, range(now_s - HOURS * 3600, now_s, STEP_S))
     with PrometheusServer(scratch, {}) as server:
         yield server, now_s
 
