@@ -1,4 +1,4 @@
-"""The batch system: jobs wait first come, first served, and start on the machine that runs the fewest for its slots.
+"""The batch system: jobs wait first come, first served, and start on a machine that runs the fewest.
 
 It knows nothing of PROOF: as on a real site, a squeezed Worker Node gets jobs as before.
 """
