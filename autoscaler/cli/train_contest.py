@@ -76,16 +76,23 @@ def contest_of(loaded: Loaded, judge: Judge) -> "Contest":
     return Contest(learned, others, _terms(loaded), judge)
 
 
-def _terms(loaded: Loaded) -> Terms:
-    learned, _ = _judged(loaded)
+def terms_of(learned: Any, workers_max: int, memory_per_worker_mib: int) -> Terms:
+    """The open loop at a policy's prices, for so many workers of so much memory."""
     return Terms(
         reaction_min=REACTION_MIN,
         workers_per_session=learned.workers_per_session,
-        workers_max=sum(host.proof.workers_max for host in loaded.config.hosts),
+        workers_max=workers_max,
         wait_core_s=learned.wait_core_seconds,
         idle_core_s=learned.idle_core_seconds,
-        move_core_s=max(host.proof.memory_per_worker for host in loaded.config.hosts) * BALLOON_CORE_S_PER_MIB,
+        move_core_s=memory_per_worker_mib * BALLOON_CORE_S_PER_MIB,
     )
+
+
+def _terms(loaded: Loaded) -> Terms:
+    learned, _ = _judged(loaded)
+    proofs = [host.proof for host in loaded.config.hosts]
+    most = sum(proof.workers_max for proof in proofs)
+    return terms_of(learned, most, max(proof.memory_per_worker for proof in proofs))
 
 
 def _own_site(loaded: Loaded, minutes: Minutes) -> ClosedLoop:

@@ -18,10 +18,11 @@ from autoscaler.simulation import contest, open_loop
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.compare import Weekly, compare, weekly
 from autoscaler.simulation.figures import figures
+from autoscaler.simulation.local_time import MINUTE_S
 from autoscaler.simulation.open_loop import Loads, Tell, Terms
 from autoscaler.simulation.report.values import number
 from autoscaler.simulation.scenario import Scenario
-from autoscaler.simulation.stays import MINUTE_S, stays
+from autoscaler.simulation.stays import stays
 from autoscaler.simulation.traces.trace import Trace, TraceError
 from autoscaler.simulation.workload import Job, Session, Workload
 
@@ -145,7 +146,7 @@ class OfTraces:
 
     def _of_known_time(self, minutes: Minutes) -> tuple[Session, ...]:
         begin_s = (minutes.start - self.sessions.start).total_seconds()
-        places = [int((session.submit_s - begin_s) // 60) for session in self.sessions.content]
+        places = [int((session.submit_s - begin_s) // MINUTE_S) for session in self.sessions.content]
         return tuple(
             session
             for session, place in zip(self.sessions.content, places, strict=True)

@@ -9,6 +9,7 @@ import numpy as np
 
 from autoscaler.simulation.run import Floats
 
+MINUTE_S = 60.0
 WEEK_S = 7 * 86_400.0
 # Clocks are changed on the quarter of an hour everywhere.
 _QUARTER_S = 900.0

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from autoscaler.contracts import Policy, Remembering
 from autoscaler.model import PROOF_QUEUED_SESSIONS, PROOF_RUNNING_SESSIONS, Demand, Memory, Sample, Series, Window
 from autoscaler.simulation.compare import Share, Weekly
-from autoscaler.simulation.local_time import WEEK_S
+from autoscaler.simulation.local_time import MINUTE_S, WEEK_S
 from autoscaler.simulation.run import Floats
 
 MINUTE = timedelta(minutes=1)
-_MINUTE_S = 60.0
 _DAY_MIN = 1440
-_WEEK_MIN = int(WEEK_S / _MINUTE_S)
+_WEEK_MIN = int(WEEK_S / MINUTE_S)
 _HOUR_S = 3600.0
 
 Tell = Callable[[float], None]
@@ -78,7 +77,7 @@ def play(label: str, policy: Policy, load: Loads, terms: Terms, tell: Tell) -> P
     come = arrivals.sum()
     minutes = max(1, int(known.sum()))
     moved = np.abs(np.diff(wanted, prepend=wanted[0]))
-    cost_core_s = (terms.wait_core_s * missing + terms.idle_core_s * spare) * _MINUTE_S + terms.move_core_s * moved
+    cost_core_s = (terms.wait_core_s * missing + terms.idle_core_s * spare) * MINUTE_S + terms.move_core_s * moved
     return Played(
         label,
         ready,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autoscaler.simulation.local_time import MINUTE_S
 from autoscaler.simulation.run import Floats
 
-MINUTE_S = 60.0
 # What says more is out of its mind, and would be no whole number of 64 bits when it is added up.
 MOST = 1e9
 # One that was seen once was there for less than two looks.

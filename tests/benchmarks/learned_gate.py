@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from autoscaler.cli.train_contest import BALLOON_CORE_S_PER_MIB, REACTION_MIN, REFERENCES
+from autoscaler.cli.train_contest import REFERENCES, terms_of
 from autoscaler.config.policies import policy_like
 from autoscaler.contracts import Policy
 from autoscaler.learning.training import train
@@ -32,7 +32,6 @@ from autoscaler.service.training import LEVELS, has_passed
 from autoscaler.simulation.align import make_workload
 from autoscaler.simulation.contest import Task, play
 from autoscaler.simulation.figures import cost_of, figures
-from autoscaler.simulation.open_loop import Terms
 from autoscaler.simulation.simulate import simulate
 from policies.learned import Learned
 from policies.threshold import Threshold
@@ -127,14 +126,8 @@ def _policies(ground: Ground, minutes: Minutes) -> dict[str, Policy]:
 
 def _judges(ground: Ground, learned: Learned) -> Mapping[str, Judge]:
     scenario = ground.loaded.scenario
-    terms = Terms(
-        reaction_min=REACTION_MIN,
-        workers_per_session=learned.workers_per_session,
-        workers_max=scenario.workers_max,
-        wait_core_s=learned.wait_core_seconds,
-        idle_core_s=learned.idle_core_seconds,
-        move_core_s=scenario.machines[0].host.proof.memory_per_worker_mib * BALLOON_CORE_S_PER_MIB,
-    )
+    memory_mib = scenario.machines[0].host.proof.memory_per_worker_mib
+    terms = terms_of(learned, scenario.workers_max, memory_mib)
     came = OfCounts(learned.workers_per_session, ground.loaded.traces.job_memory_mib)
     return {"closed": ClosedLoop(replace(scenario, interval=MINUTE), came), "open": OpenLoop(terms)}
 

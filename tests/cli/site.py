@@ -29,7 +29,17 @@ HOST = """
     wn: {{domain: wn}}
 """
 
-CONFIG = """
+# How any site of a test ends: hosts of the prototype's size, of which each is a HOST.
+HOSTS = """host_defaults:
+  memory_total: 8056 MiB
+  memory_reserve: 573 MiB
+  proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
+  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
+hosts:{hosts}
+"""
+
+CONFIG = (
+    """
 controller: {{interval: 100ms, host_timeout: 20s, transfer_stall: 20s, store: decisions.sqlite}}
 source:
   kind: scrape
@@ -37,13 +47,9 @@ source:
   targets: {{proof: ["{url}"]}}
 policy: {{name: threshold, workers_per_session: 4, idle: 5m}}
 guards: {{fresh_for: 60s}}
-host_defaults:
-  memory_total: 8056 MiB
-  memory_reserve: 573 MiB
-  proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
-  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
-hosts:{hosts}
 """
+    + HOSTS
+)
 
 
 class Exporter(Collector):

@@ -7,24 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.site import HOST, invoke
+from tests.cli.site import HOST, HOSTS, invoke
 from tests.testbed.backfill import write_back
 from tests.testbed.prometheus_server import PrometheusServer
 
 STEP_S = 15
 HOURS = 6
 
-CONFIG = """
+CONFIG = (
+    """
 controller: {{interval: 15s, store: decisions.sqlite}}
 source: {{kind: prometheus, url: "{url}"}}
 policy: {{name: threshold, workers_per_session: 4, idle: 5m}}
-host_defaults:
-  memory_total: 8056 MiB
-  memory_reserve: 573 MiB
-  proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
-  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
-hosts:{hosts}
 """
+    + HOSTS
+)
 
 LABELS = 'instance="vaf-master:9611",job="proof"'
 

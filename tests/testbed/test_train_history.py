@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.hypervisors.in_memory import host_xml
 from autoscaler.service import backtest, training
-from tests.cli.site import HOST, invoke
+from tests.cli.site import HOST, HOSTS, invoke
 from tests.testbed.backfill import write_back
 from tests.testbed.prometheus_server import PrometheusServer
 
@@ -19,17 +19,14 @@ STEP_S = 60
 DAY_S = 86_400
 DAYS = 3
 
-CONFIG = """
+CONFIG = (
+    """
 controller: {{interval: 15s, store: decisions.sqlite}}
 source: {{kind: prometheus, url: "{url}"}}
 policy: {{name: learned, workers_per_session: 4}}
-host_defaults:
-  memory_total: 8056 MiB
-  memory_reserve: 573 MiB
-  proof: {{dormant_memory: 572 MiB, memory_per_worker: 792 MiB, workers_max: 8}}
-  wn: {{memory_floor: 572 MiB, memory_max: 6911 MiB, swap_down_to: 572 MiB}}
-hosts:{hosts}
 """
+    + HOSTS
+)
 
 
 @pytest.fixture
